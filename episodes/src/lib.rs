@@ -1,0 +1,3 @@
+//! The run journal and the dataset formats.
+
+pub mod journal;

@@ -1,0 +1,18 @@
+//! What stands between the control cycle and a device: the [`Robot`] and [`Camera`] traits with
+//! their types, and one folder per device with a pure wire codec, a driver and an emulator.
+//!
+//! Units are SI: rad and rad/s for revolute joints, m for prismatic ones. A gripper is a joint
+//! whose position is its opening from 0 (closed) to 1 (open). Drivers convert at their edge.
+
+mod camera;
+pub mod cameras;
+pub mod mycobot320;
+mod robot;
+mod time;
+
+pub use camera::{Camera, CameraDescription, CameraError, Frame};
+pub use robot::{
+    BusStatistics, Command, ControlMode, JointDescription, JointKind, JointLimits, LinkStatus,
+    MAX_JOINTS, OnSilence, Robot, RobotDescription, RobotError, State, StopRequest,
+};
+pub use time::{Clock, MonotonicClock, SimulatedClock, Timestamp};

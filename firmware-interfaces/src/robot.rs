@@ -1,0 +1,278 @@
+//! The [`Robot`] trait and the plain types that cross it.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::time::Timestamp;
+
+/// Largest number of joints of one robot. Fixed, so that states and commands are plain arrays
+/// and no cycle allocates.
+pub const MAX_JOINTS: usize = 32;
+
+/// What a joint's position means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JointKind {
+    /// Position in rad.
+    Revolute,
+    /// Position in m.
+    Prismatic,
+    /// Position is the opening: 0 closed, 1 open.
+    Gripper,
+}
+
+impl JointKind {
+    /// The SI unit of this kind of joint's position, as printed in messages.
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::Revolute => "rad",
+            Self::Prismatic => "m",
+            Self::Gripper => "1",
+        }
+    }
+}
+
+/// What the device itself can bear. A run's configuration may only narrow it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JointLimits {
+    /// Reachable positions, in the joint's unit.
+    pub position: RangeInclusive<f64>,
+    /// Largest speed, in the joint's unit per second.
+    pub max_velocity: f64,
+    /// Largest acceleration, in the joint's unit per second squared; `None` where the maker
+    /// publishes none.
+    pub max_acceleration: Option<f64>,
+}
+
+/// One joint, in the order in which states and commands carry it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JointDescription {
+    /// Name used in configuration, messages and recordings.
+    pub name: String,
+    /// What its position means.
+    pub kind: JointKind,
+    /// The device's own limits.
+    pub limits: JointLimits,
+}
+
+/// What a command's numbers mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ControlMode {
+    /// Joint positions.
+    Position,
+}
+
+/// What the device does when commands stop arriving. A runtime that dies cannot stop an arm
+/// that `Continues`, so this must be known before arming.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnSilence {
+    /// It stops by itself.
+    Stops,
+    /// It goes on to the last target and stays there, powered.
+    Continues,
+    /// Nobody has measured it.
+    Unknown,
+}
+
+/// A robot as its driver declares it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RobotDescription {
+    /// Model name, for example `mycobot320`.
+    pub model: String,
+    /// Joints in order; at most [`MAX_JOINTS`].
+    pub joints: Vec<JointDescription>,
+    /// Highest rate at which the device takes new commands, in Hz.
+    pub max_command_rate_hz: f64,
+    /// Modes the driver accepts.
+    pub modes: Vec<ControlMode>,
+    /// Behaviour on silence.
+    pub on_silence: OnSilence,
+}
+
+/// Whether bytes flow between driver and device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LinkStatus {
+    /// Not connected yet, or reconnecting.
+    #[default]
+    Down,
+    /// Answers arrive.
+    Up,
+    /// The retry and reconnect budget is spent: the driver has given up.
+    Lost,
+}
+
+/// The latest measured state. Each joint carries the time of its own sample.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct State {
+    /// Measured positions, in each joint's unit; entries past the robot's joints are 0.
+    pub position: [f64; MAX_JOINTS],
+    /// When each joint's sample was taken (request sent, not answer received).
+    pub captured: [Timestamp; MAX_JOINTS],
+    /// Joints whose position is not measured but substituted (for example a gripper whose read
+    /// failed, reported as last commanded), as a bit set.
+    pub substituted: u32,
+    /// Counts samples; unchanged when nothing new arrived since the last read.
+    pub sequence: u64,
+    /// Counts connections. When it changes, commands start again from the measured position.
+    pub epoch: u32,
+    /// Link status when the state was read.
+    pub link: LinkStatus,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            position: [0.0; MAX_JOINTS],
+            captured: [Timestamp::ZERO; MAX_JOINTS],
+            substituted: 0,
+            sequence: 0,
+            epoch: 0,
+            link: LinkStatus::Down,
+        }
+    }
+}
+
+impl State {
+    /// True where joint `index`'s position was substituted, not measured.
+    pub const fn is_substituted(&self, index: usize) -> bool {
+        self.substituted & (1 << index) != 0
+    }
+}
+
+/// What the limits let through to the robot.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Command {
+    /// What the numbers mean.
+    pub mode: ControlMode,
+    /// Position targets, in each joint's unit; entries past the robot's joints are ignored.
+    pub position: [f64; MAX_JOINTS],
+    /// When the command was made.
+    pub issued: Timestamp,
+    /// The connection it was made for. A driver drops commands of an earlier epoch.
+    pub epoch: u32,
+}
+
+/// A request outside the stream of commands. Drivers serve it before anything queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopRequest {
+    /// Discard queued motion and stay, powered.
+    Hold,
+    /// Remove torque. A gravity-loaded arm without brakes falls.
+    TorqueOff,
+}
+
+/// Counters of one bus since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct BusStatistics {
+    /// Requests sent.
+    pub requests: u64,
+    /// Replies accepted.
+    pub replies: u64,
+    /// Requests without a reply in time.
+    pub timeouts: u64,
+    /// Requests sent again.
+    pub retries: u64,
+    /// Bytes skipped while looking for a frame.
+    pub garbage_bytes: u64,
+    /// Well-framed replies refused for their content (length, range, jump).
+    pub rejected: u64,
+    /// Values replaced by the last commanded one.
+    pub substituted: u64,
+    /// Commands replaced by a newer one before they were sent.
+    pub superseded: u64,
+    /// Commands sent to the device.
+    pub commands: u64,
+    /// Times the connection was opened again.
+    pub reconnects: u64,
+    /// Round trip of state reads in ns: sum, largest, and count, for a mean without a histogram.
+    pub read_ns_sum: u64,
+    /// Longest round trip of a state read, in ns.
+    pub read_ns_max: u64,
+}
+
+/// Why a robot could not be opened, armed or disarmed.
+#[derive(Debug, thiserror::Error)]
+pub enum RobotError {
+    /// The port does not exist or cannot be opened.
+    #[error("cannot open {port}: {reason}. {remedy}")]
+    Open {
+        /// The port as configured.
+        port: String,
+        /// What the operating system said.
+        reason: String,
+        /// What to do about it.
+        remedy: String,
+    },
+    /// The device is connected and does not answer as it should.
+    #[error("{port}: no valid answer to {request} within {waited:?}. {remedy}")]
+    NoAnswer {
+        /// The port as configured.
+        port: String,
+        /// Which request.
+        request: &'static str,
+        /// How long we waited.
+        waited: Duration,
+        /// What to do about it.
+        remedy: String,
+    },
+    /// The device reports a fault or refused a request.
+    #[error("{port}: {fault}. {remedy}")]
+    Device {
+        /// The port as configured.
+        port: String,
+        /// What it reported.
+        fault: String,
+        /// What to do about it.
+        remedy: String,
+    },
+    /// The driver has given up on the link.
+    #[error("{port}: link lost: {reason}")]
+    Lost {
+        /// The port as configured.
+        port: String,
+        /// The last failure.
+        reason: String,
+    },
+}
+
+/// A robot behind its driver.
+///
+/// [`open`-like constructors](crate::mycobot320) connect; [`arm`](Robot::arm) powers the robot and
+/// yields a first full state. [`read`](Robot::read), [`write`](Robot::write) and
+/// [`stop`](Robot::stop) are called from the control thread: they neither block, allocate, lock
+/// nor log. Slow buses live on a thread of their own behind single-slot mailboxes.
+pub trait Robot: Send {
+    /// What this robot is. Constant after construction.
+    fn description(&self) -> &RobotDescription;
+
+    /// Powers the robot and waits for a first measured state of every joint, without moving it.
+    /// Blocks up to `timeout`.
+    ///
+    /// # Errors
+    /// [`RobotError`] when the device does not answer, reports a fault or was lost.
+    fn arm(&mut self, timeout: Duration) -> Result<(), RobotError>;
+
+    /// Copies the latest state into `state`. `now` drives drivers that run in virtual time;
+    /// others ignore it.
+    fn read(&mut self, now: Timestamp, state: &mut State);
+
+    /// Hands over a command; a newer one replaces an older one that was not sent yet.
+    fn write(&mut self, now: Timestamp, command: &Command);
+
+    /// Asks for a stop that overtakes every command. Commands handed over later are sent again
+    /// after `Hold`, never after `TorqueOff` until the next [`arm`](Robot::arm).
+    fn stop(&mut self, now: Timestamp, request: StopRequest);
+
+    /// Ends the connection in an orderly way: outstanding stops are delivered, the device stays
+    /// as it is (powered and holding, or without torque). Blocks up to `timeout`.
+    ///
+    /// # Errors
+    /// [`RobotError`] when the device could not be told.
+    fn disarm(&mut self, timeout: Duration) -> Result<(), RobotError>;
+
+    /// Counters so far.
+    fn statistics(&self) -> BusStatistics;
+
+    /// The last failure of the link as a sentence, if any, for reports. Not for the control
+    /// thread: it may allocate.
+    fn last_failure(&self) -> Option<String>;
+}

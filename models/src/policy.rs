@@ -1,0 +1,102 @@
+//! The [`Policy`] trait: observations in, a chunk of actions out.
+
+use std::path::PathBuf;
+
+/// What a feature is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeatureKind {
+    /// Proprioceptive state vector.
+    State,
+    /// Environment state vector.
+    Environment,
+    /// Image; its shape is (channels, height, width).
+    Visual,
+}
+
+/// One named input of a policy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Feature {
+    /// Name in the checkpoint, for example `observation.images.top`.
+    pub name: String,
+    /// What it is.
+    pub kind: FeatureKind,
+    /// Shape as the checkpoint declares it: `[n]`, or `[channels, height, width]`.
+    pub shape: Vec<usize>,
+}
+
+/// What a policy is and needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PolicyDescription {
+    /// Architecture, for example `act`.
+    pub kind: &'static str,
+    /// Where it was read from.
+    pub path: PathBuf,
+    /// SHA-256 of the weights file, in hexadecimal.
+    pub sha256: String,
+    /// Inputs in the checkpoint's order.
+    pub inputs: Vec<Feature>,
+    /// Length of one action.
+    pub action_size: usize,
+    /// Actions in one chunk.
+    pub chunk_size: usize,
+    /// Actions the checkpoint's author executes before inferring again (LeRobot's
+    /// `n_action_steps`).
+    pub action_steps: usize,
+    /// LeRobot's `temporal_ensemble_coeff`, if the checkpoint sets it.
+    pub ensemble_coefficient: Option<f64>,
+    /// Number of weights.
+    pub parameters: usize,
+}
+
+/// One observation in the policy's own units, before normalisation.
+///
+/// `vectors` and `images` are in the order in which [`PolicyDescription::inputs`] lists features
+/// of those kinds. Images are `height * width * 3` bytes, RGB, row by row.
+#[derive(Clone, Copy, Debug)]
+pub struct Observation<'a> {
+    /// State and environment vectors.
+    pub vectors: &'a [&'a [f32]],
+    /// Camera images.
+    pub images: &'a [&'a [u8]],
+}
+
+/// Why an inference was refused.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum PredictError {
+    /// An input does not fit the checkpoint.
+    #[error("{feature}: got {got} values, the checkpoint needs {needed}")]
+    Size {
+        /// Feature name.
+        feature: String,
+        /// Values needed.
+        needed: usize,
+        /// Values given.
+        got: usize,
+    },
+    /// An input or output is not a finite number.
+    #[error("{feature}[{index}] is not a finite number")]
+    NotFinite {
+        /// Feature name, or `action`.
+        feature: String,
+        /// Position in the vector.
+        index: usize,
+    },
+}
+
+/// A policy that maps one observation to a chunk of actions.
+pub trait Policy: Send {
+    /// What it is and needs.
+    fn description(&self) -> &PolicyDescription;
+
+    /// Infers one chunk and writes it to `actions` (`chunk_size * action_size` values, step by
+    /// step, in the policy's own units).
+    ///
+    /// # Errors
+    /// [`PredictError`] when an input has the wrong size, or a number is not finite. `actions` is
+    /// then unspecified and must not be used.
+    fn predict(
+        &mut self,
+        observation: &Observation<'_>,
+        actions: &mut [f32],
+    ) -> Result<(), PredictError>;
+}

@@ -1,0 +1,1 @@
+//! Plants and kinematics for emulated robots.

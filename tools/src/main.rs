@@ -1,0 +1,2 @@
+//! The `sinew-tools` binary.
+fn main() {}
