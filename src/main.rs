@@ -1,2 +1,7 @@
-//! The sinew binary.
-fn main() {}
+//! The `sinew` binary. Everything is in the library; this starts it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sinew::cli::main()
+}

@@ -183,7 +183,9 @@ pub struct BusStatistics {
     pub commands: u64,
     /// Times the connection was opened again.
     pub reconnects: u64,
-    /// Round trip of state reads in ns: sum, largest, and count, for a mean without a histogram.
+    /// State reads answered; with the next field this gives the mean round trip.
+    pub reads: u64,
+    /// Sum of the round trips of state reads, in ns.
     pub read_ns_sum: u64,
     /// Longest round trip of a state read, in ns.
     pub read_ns_max: u64,

@@ -1,9 +1,11 @@
 //! The [`Policy`] trait: observations in, a chunk of actions out.
 
+use crate::trace::Trace;
 use std::path::PathBuf;
 
 /// What a feature is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FeatureKind {
     /// Proprioceptive state vector.
     State,
@@ -16,7 +18,8 @@ pub enum FeatureKind {
 /// One named input of a policy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Feature {
-    /// Name in the checkpoint, for example `observation.images.top`.
+    /// Name under which the robot side delivers it, for example `observation.images.top`. Where a
+    /// checkpoint renames observations, this is the name before renaming.
     pub name: String,
     /// What it is.
     pub kind: FeatureKind,
@@ -99,4 +102,22 @@ pub trait Policy: Send {
         observation: &Observation<'_>,
         actions: &mut [f32],
     ) -> Result<(), PredictError>;
+
+    /// Like [`Policy::predict`], and records what passes through the network. Meant for comparison
+    /// with the original program, not for control: it allocates. Policies that can only be seen
+    /// from outside record `out.action_chunk` alone.
+    ///
+    /// # Errors
+    /// As [`Policy::predict`].
+    fn predict_traced(
+        &mut self,
+        observation: &Observation<'_>,
+        actions: &mut [f32],
+        trace: &mut Trace,
+    ) -> Result<(), PredictError> {
+        self.predict(observation, actions)?;
+        let PolicyDescription { chunk_size, action_size, .. } = *self.description();
+        trace.record("out.action_chunk", &[1, chunk_size, action_size], actions);
+        Ok(())
+    }
 }

@@ -1,2 +1,38 @@
-//! The `sinew-tools` binary.
-fn main() {}
+//! The `sinew-tools` binary: one module per verb.
+
+mod formula;
+mod formula_checkpoint;
+mod tensor_table;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Prepares, evaluates and validates offline what sinew runs.
+#[derive(Parser)]
+#[command(name = "sinew-tools", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Write a full-size checkpoint whose weights follow a formula, so that none is downloaded.
+    FormulaCheckpoint(formula_checkpoint::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().verb {
+        Verb::FormulaCheckpoint(arguments) => formula_checkpoint::run(&arguments),
+    };
+    match result {
+        Ok(message) => {
+            println!("{message}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

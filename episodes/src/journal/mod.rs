@@ -1,11 +1,30 @@
 //! The run journal: one append-only file per run, readable without a footer.
 //!
-//! The recorder thread appends [`Record`]s; a run that ends, or is killed, leaves a file from
-//! which the episode is made (see [`crate::lerobot`]).
+//! The recorder thread appends [`Record`]s through a [`Writer`]; a run that ends, or is killed,
+//! leaves a file from which the episode is made (see [`crate::lerobot`]). [`Reader`] gives the
+//! records back and names what is missing at the end.
+//!
+//! # Layout
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 8 | `SINEWJNL` |
+//! | 4 | version, little endian, now 1 |
+//! | then per record: 4 | length of the payload, little endian |
+//! | 4 | CRC-32 (IEEE) of the length bytes and the payload, little endian |
+//! | length | the [`Record`] in postcard's wire format |
 
+mod framing;
+mod reader;
 mod record;
+mod summary;
+mod writer;
 
+pub use framing::{FILE_NAME, MAX_RECORD_BYTES, VERSION};
+pub use reader::{ReadError, Reader, Tail};
 pub use record::{
     CameraMeta, ChunkRecord, ClampCause, CycleRecord, EventRecord, FrameRecord, Header, JointMeta,
     Phases, PolicyMeta, Record,
 };
+pub use summary::{CameraSummary, ClampSummary, JournalInfo, StateCount, describe, state_name};
+pub use writer::{WriteError, Writer};

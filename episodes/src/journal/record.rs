@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 /// First record of every journal.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Header {
     /// Version of sinew that wrote the file.
     pub version: String,
@@ -154,6 +154,7 @@ pub struct FrameRecord {
     /// When it was taken.
     pub captured_ns: u64,
     /// The image as a PNG file.
+    #[serde(with = "serde_bytes")]
     pub png: Vec<u8>,
 }
 

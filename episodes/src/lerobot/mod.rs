@@ -1,0 +1,26 @@
+//! LeRobotDataset v3.0: episodes from run journals, repair after crashes, and reading.
+
+mod convert;
+mod dataset;
+mod describe;
+mod features;
+mod files;
+mod info;
+mod reader;
+mod repair;
+mod statistics;
+mod table;
+mod timeline;
+mod video;
+
+pub use convert::{ConvertError, EpisodeSummary};
+pub use dataset::{Dataset, OpenError};
+pub use describe::{DatasetInfo, OtherRun, describe};
+pub use features::HeaderError;
+pub use files::FileError;
+pub use info::{Feature, Info, InfoError};
+pub use reader::{Episode, Frame, Reader, ReaderError, Value};
+pub use repair::{RepairError, RepairReport, RunOutcome, RunRepair, convert, repair};
+pub use table::TableError;
+pub use timeline::CameraFrames;
+pub use video::VideoError;

@@ -1,0 +1,462 @@
+//! The driver: a [`Session`] on a thread of its own, behind mailboxes.
+//!
+//! The control thread writes commands into one triple buffer and reads states from another; stop
+//! requests are atomic flags. Neither side ever waits for the other. The bus thread looks into the
+//! mailboxes at least every [`GRANULARITY`].
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use triple_buffer::{Input, Output, TripleBuffer};
+
+use super::config::Config;
+use super::link::Link;
+use super::session::{Failure, Session, Step};
+use crate::robot::{
+    BusStatistics, Command, ControlMode, LinkStatus, MAX_JOINTS, Robot, RobotDescription,
+    RobotError, State, StopRequest,
+};
+use crate::{Clock, MonotonicClock, Timestamp};
+
+/// Longest time between two looks into the mailboxes.
+const GRANULARITY: Duration = Duration::from_millis(1);
+/// Pause before the port is opened again, growing from the first to the last.
+const FIRST_BACK_OFF: Duration = Duration::from_millis(50);
+const LAST_BACK_OFF: Duration = Duration::from_millis(500);
+/// Time to deliver stops when the driver is dropped without [`Robot::disarm`].
+const DROP_TIMEOUT: Duration = Duration::from_millis(500);
+
+const HOLD: u8 = 1;
+const TORQUE_OFF: u8 = 2;
+
+/// A command with its number, so that a stop tells earlier ones from later ones.
+#[derive(Clone, Copy)]
+struct Numbered {
+    number: u64,
+    command: Command,
+}
+
+const COUNTERS: usize = 13;
+
+/// What both threads see.
+struct Shared {
+    stops: AtomicU8,
+    /// Commands up to this number were handed over before the last stop or arming.
+    floor: AtomicU64,
+    arm_requested: AtomicU64,
+    arm_served: AtomicU64,
+    arm_cancelled: AtomicU64,
+    quit: AtomicBool,
+    /// When an orderly end gives up, on the run's clock.
+    quit_by: AtomicU64,
+    stops_delivered: AtomicBool,
+    counters: [AtomicU64; COUNTERS],
+    /// Taken by the bus thread when a failure is new, and for reports.
+    failure: Mutex<Option<Failure>>,
+}
+
+impl Shared {
+    fn failure(&self) -> Option<Failure> {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A myCobot 320 on a serial port or TCP address.
+pub struct MyCobot320 {
+    description: RobotDescription,
+    port: String,
+    clock: MonotonicClock,
+    shared: Arc<Shared>,
+    states: Output<State>,
+    commands: Input<Numbered>,
+    number: u64,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl MyCobot320 {
+    /// Opens the port and starts the bus thread, which begins to read. The arm is neither powered
+    /// nor moved before [`Robot::arm`]. `clock` is the run's.
+    ///
+    /// # Errors
+    /// [`RobotError::Open`] when a setting is out of its range or the port cannot be opened.
+    pub fn open(config: Config, clock: MonotonicClock) -> Result<Self, RobotError> {
+        let port = config.port.clone();
+        let refused = |reason: String, remedy: &str| RobotError::Open {
+            port: port.clone(),
+            reason,
+            remedy: remedy.to_owned(),
+        };
+        config
+            .validate()
+            .map_err(|error| refused(error.to_string(), "Correct the robot's configuration"))?;
+        let link = Link::open(&config.port)?;
+        let description = config.description();
+        let shared = Arc::new(Shared {
+            stops: AtomicU8::new(0),
+            floor: AtomicU64::new(0),
+            arm_requested: AtomicU64::new(0),
+            arm_served: AtomicU64::new(0),
+            arm_cancelled: AtomicU64::new(0),
+            quit: AtomicBool::new(false),
+            quit_by: AtomicU64::new(0),
+            stops_delivered: AtomicBool::new(true),
+            counters: [const { AtomicU64::new(0) }; COUNTERS],
+            failure: Mutex::new(None),
+        });
+        let (state_input, states) = TripleBuffer::new(&State::default()).split();
+        let command = Command {
+            mode: ControlMode::Position,
+            position: [0.0; MAX_JOINTS],
+            issued: Timestamp::ZERO,
+            epoch: 0,
+        };
+        let (commands, command_output) =
+            TripleBuffer::new(&Numbered { number: 0, command }).split();
+        let bus = Bus {
+            session: Session::new(config),
+            port: port.clone(),
+            link: Some(link),
+            clock: clock.clone(),
+            shared: Arc::clone(&shared),
+            states: state_input,
+            commands: command_output,
+            published: State::default(),
+            reported: None,
+            arm_seen: 0,
+            reopen_at: Timestamp::ZERO,
+            back_off: FIRST_BACK_OFF,
+        };
+        let thread = std::thread::Builder::new()
+            .name("mycobot320-bus".to_owned())
+            .spawn(move || bus.run())
+            .map_err(|error| refused(error.to_string(), "The bus thread could not be started"))?;
+        Ok(Self {
+            description,
+            port,
+            clock,
+            shared,
+            states,
+            commands,
+            number: 0,
+            thread: Some(thread),
+        })
+    }
+
+    fn lost(&self) -> RobotError {
+        let reason = self.last_failure().unwrap_or_else(|| "the driver has ended".to_owned());
+        RobotError::Lost { port: self.port.clone(), reason }
+    }
+
+    fn arming_failed(&self, waited: Duration) -> RobotError {
+        let port = self.port.clone();
+        match self.shared.failure() {
+            Some(failure @ (Failure::OutOfRange { .. } | Failure::Refused { .. })) => {
+                RobotError::Device {
+                    port,
+                    fault: failure.to_string(),
+                    remedy: "Move the arm into its range by hand, or update its firmware"
+                        .to_owned(),
+                }
+            }
+            Some(Failure::NoAnswer { request, .. }) => RobotError::NoAnswer {
+                port,
+                request,
+                waited,
+                remedy: "Select Transponder > USB UART on the arm's screen and stay there; check \
+                         the 24 V supply"
+                    .to_owned(),
+            },
+            Some(failure) => RobotError::Lost { port, reason: failure.to_string() },
+            None => RobotError::NoAnswer {
+                port,
+                request: "GetAngles",
+                waited,
+                remedy: "Is the timeout too short, or the arm without power?".to_owned(),
+            },
+        }
+    }
+
+    /// Ends the thread; true if nothing was left to deliver.
+    fn end(&mut self, timeout: Duration) -> bool {
+        let Some(thread) = self.thread.take() else { return true };
+        let by = self.clock.now().after(timeout);
+        self.shared.quit_by.store(by.as_nanos(), Ordering::Relaxed);
+        self.shared.quit.store(true, Ordering::Release);
+        // The thread looks every millisecond and waits for nothing else. A panic in it has been
+        // reported by the panic hook already.
+        let _ = thread.join();
+        self.shared.stops_delivered.load(Ordering::Acquire)
+    }
+}
+
+impl Robot for MyCobot320 {
+    fn description(&self) -> &RobotDescription {
+        &self.description
+    }
+
+    fn arm(&mut self, timeout: Duration) -> Result<(), RobotError> {
+        self.shared.floor.store(self.number, Ordering::Release);
+        let request = self.shared.arm_requested.fetch_add(1, Ordering::AcqRel) + 1;
+        let started = Instant::now();
+        while self.shared.arm_served.load(Ordering::Acquire) < request {
+            let ended = self.thread.as_ref().is_none_or(JoinHandle::is_finished);
+            let link = self.states.read().link;
+            if ended {
+                return Err(self.lost());
+            }
+            if link == LinkStatus::Lost || started.elapsed() >= timeout {
+                self.shared.arm_cancelled.store(request, Ordering::Release);
+                return Err(self.arming_failed(started.elapsed()));
+            }
+            std::thread::sleep(GRANULARITY);
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, _now: Timestamp, state: &mut State) {
+        *state = *self.states.read();
+    }
+
+    fn write(&mut self, _now: Timestamp, command: &Command) {
+        self.number += 1;
+        self.commands.write(Numbered { number: self.number, command: *command });
+    }
+
+    fn stop(&mut self, _now: Timestamp, request: StopRequest) {
+        self.shared.floor.store(self.number, Ordering::Release);
+        let flag = match request {
+            StopRequest::Hold => HOLD,
+            StopRequest::TorqueOff => TORQUE_OFF,
+        };
+        self.shared.stops.fetch_or(flag, Ordering::Release);
+    }
+
+    fn disarm(&mut self, timeout: Duration) -> Result<(), RobotError> {
+        if self.end(timeout) {
+            return Ok(());
+        }
+        if self.states.read().link == LinkStatus::Lost {
+            return Err(self.lost());
+        }
+        Err(RobotError::NoAnswer {
+            port: self.port.clone(),
+            request: "stop request",
+            waited: timeout,
+            remedy: "The arm may still be moving: cut its power".to_owned(),
+        })
+    }
+
+    fn statistics(&self) -> BusStatistics {
+        let [
+            requests,
+            replies,
+            timeouts,
+            retries,
+            garbage_bytes,
+            rejected,
+            substituted,
+            superseded,
+            commands,
+            reconnects,
+            reads,
+            read_ns_sum,
+            read_ns_max,
+        ] = std::array::from_fn(|index| {
+            self.shared.counters.get(index).map_or(0, |counter| counter.load(Ordering::Relaxed))
+        });
+        BusStatistics {
+            requests,
+            replies,
+            timeouts,
+            retries,
+            garbage_bytes,
+            rejected,
+            substituted,
+            superseded,
+            commands,
+            reconnects,
+            reads,
+            read_ns_sum,
+            read_ns_max,
+        }
+    }
+
+    fn last_failure(&self) -> Option<String> {
+        self.shared.failure().map(|failure| failure.to_string())
+    }
+}
+
+impl Drop for MyCobot320 {
+    fn drop(&mut self) {
+        self.end(DROP_TIMEOUT);
+    }
+}
+
+/// The bus thread's side.
+struct Bus {
+    session: Session,
+    port: String,
+    link: Option<Link>,
+    clock: MonotonicClock,
+    shared: Arc<Shared>,
+    states: Input<State>,
+    commands: Output<Numbered>,
+    published: State,
+    reported: Option<Failure>,
+    arm_seen: u64,
+    reopen_at: Timestamp,
+    back_off: Duration,
+}
+
+impl Bus {
+    fn run(mut self) {
+        self.session.connected(self.clock.now());
+        let mut buffer = [0; 256];
+        loop {
+            let quit = self.shared.quit.load(Ordering::Acquire);
+            self.take_requests();
+            self.reopen();
+            let wait = self.talk();
+            self.publish();
+            if quit {
+                let delivered = !self.session.is_stopping();
+                let by = Timestamp::from_nanos(self.shared.quit_by.load(Ordering::Relaxed));
+                let lost = self.session.state().link == LinkStatus::Lost;
+                if delivered || lost || self.clock.now() >= by {
+                    self.shared.stops_delivered.store(delivered, Ordering::Release);
+                    return;
+                }
+            }
+            self.listen(&mut buffer, wait);
+        }
+    }
+
+    /// Looks into the mailboxes.
+    fn take_requests(&mut self) {
+        let now = self.clock.now();
+        let asked = self.shared.arm_requested.load(Ordering::Acquire);
+        if asked > self.arm_seen {
+            self.arm_seen = asked;
+            self.session.arm(now);
+        }
+        if self.shared.arm_cancelled.load(Ordering::Acquire) >= self.arm_seen {
+            self.session.cancel_arming();
+        }
+        let stops = self.shared.stops.swap(0, Ordering::AcqRel);
+        if stops & TORQUE_OFF != 0 {
+            self.session.stop(StopRequest::TorqueOff);
+        } else if stops & HOLD != 0 {
+            self.session.stop(StopRequest::Hold);
+        }
+        if self.commands.update() {
+            let Numbered { number, command } = *self.commands.output_buffer();
+            if number > self.shared.floor.load(Ordering::Acquire) {
+                self.session.command(&command);
+            }
+        }
+    }
+
+    /// Opens a closed port when it is time to try again.
+    fn reopen(&mut self) {
+        let now = self.clock.now();
+        let lost = self.session.state().link == LinkStatus::Lost;
+        if self.link.is_some() || lost || now < self.reopen_at {
+            return;
+        }
+        match Link::open(&self.port) {
+            Ok(link) => {
+                self.link = Some(link);
+                self.session.connected(self.clock.now());
+            }
+            Err(_) => self.retry_later(),
+        }
+    }
+
+    fn retry_later(&mut self) {
+        self.reopen_at = self.clock.now().after(self.back_off);
+        self.back_off = (self.back_off * 2).min(LAST_BACK_OFF);
+    }
+
+    /// Sends what the session wants sent; returns how long it has nothing to send.
+    fn talk(&mut self) -> Duration {
+        loop {
+            let now = self.clock.now();
+            match self.session.poll(now) {
+                Step::Wait(due) => {
+                    if self.session.state().link == LinkStatus::Lost {
+                        self.link = None;
+                    }
+                    return due.since(now);
+                }
+                Step::Transmit(frame) => {
+                    let Some(link) = &mut self.link else { return GRANULARITY };
+                    if let Err(kind) = link.send(frame.as_bytes()) {
+                        self.close(Failure::Port(kind));
+                    }
+                }
+                Step::Disconnect(failure) => self.close(failure),
+            }
+        }
+    }
+
+    /// Waits for bytes, but not long.
+    fn listen(&mut self, buffer: &mut [u8], wait: Duration) {
+        let wait = wait.min(GRANULARITY);
+        let Some(link) = &mut self.link else { return std::thread::sleep(GRANULARITY) };
+        match link.receive(buffer, wait) {
+            Ok(count) => {
+                let bytes = buffer.get(..count).unwrap_or_default();
+                self.session.receive(self.clock.now(), bytes);
+            }
+            Err(kind) => self.close(Failure::Port(kind)),
+        }
+    }
+
+    fn close(&mut self, failure: Failure) {
+        self.link = None;
+        self.session.disconnected(self.clock.now(), failure);
+        self.retry_later();
+    }
+
+    /// Shows state, counters and failure to the other side.
+    fn publish(&mut self) {
+        let state = self.session.state();
+        if *state != self.published {
+            self.published = *state;
+            self.states.write(*state);
+        }
+        if state.link == LinkStatus::Up {
+            self.back_off = FIRST_BACK_OFF;
+        }
+        let s = self.session.statistics();
+        let counters = [
+            s.requests,
+            s.replies,
+            s.timeouts,
+            s.retries,
+            s.garbage_bytes,
+            s.rejected,
+            s.substituted,
+            s.superseded,
+            s.commands,
+            s.reconnects,
+            s.reads,
+            s.read_ns_sum,
+            s.read_ns_max,
+        ];
+        for (shared, value) in self.shared.counters.iter().zip(counters) {
+            shared.store(value, Ordering::Relaxed);
+        }
+        let failure = self.session.failure();
+        if failure != self.reported {
+            self.reported = failure;
+            *self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+        }
+        // After the state, so that whoever sees this finds the state that made it true.
+        if self.session.is_armed() {
+            self.shared.arm_served.store(self.arm_seen, Ordering::Release);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The byte stream to the arm: a serial port or a TCP connection. No call blocks without a limit.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serialport::{ClearBuffer, DataBits, FlowControl, Parity, SerialPort, StopBits, TTYPort};
+
+use crate::robot::RobotError;
+
+/// Line speed of the 320. Faster figures in circulation belong to another arm of the family.
+const BAUD_RATE: u32 = 115_200;
+/// Prefix of a port that is a TCP address.
+const TCP_PREFIX: &str = "tcp://";
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+const WRITE_TIMEOUT: Duration = Duration::from_millis(50);
+
+/// An open port.
+pub(super) enum Link {
+    Serial(TTYPort),
+    Tcp(TcpStream),
+}
+
+impl Link {
+    /// Opens a port as written in the configuration.
+    ///
+    /// # Errors
+    /// [`RobotError::Open`] with a remedy.
+    pub(super) fn open(port: &str) -> Result<Self, RobotError> {
+        match port.strip_prefix(TCP_PREFIX) {
+            Some(address) => open_tcp(port, address).map(Self::Tcp),
+            None => open_serial(port).map(Self::Serial),
+        }
+    }
+
+    /// Reads what has arrived, waiting up to `wait` for the first byte; 0 if there was none.
+    ///
+    /// # Errors
+    /// The port's error; [`ErrorKind::UnexpectedEof`] when the other side has closed it.
+    pub(super) fn receive(
+        &mut self,
+        buffer: &mut [u8],
+        wait: Duration,
+    ) -> Result<usize, ErrorKind> {
+        let read = match self {
+            Self::Serial(port) => {
+                port.set_timeout(wait).map_err(Into::into).and_then(|()| port.read(buffer))
+            }
+            Self::Tcp(stream) => {
+                let timeout = Timespec {
+                    tv_sec: wait.as_secs().try_into().unwrap_or(i64::MAX),
+                    tv_nsec: wait.subsec_nanos().into(),
+                };
+                let mut fds = [PollFd::from_borrowed_fd(stream.as_fd(), PollFlags::IN)];
+                match poll(&mut fds, Some(&timeout)) {
+                    Ok(0) => return Ok(0),
+                    Ok(_) => stream.read(buffer),
+                    Err(error) => Err(error.into()),
+                }
+            }
+        };
+        match read {
+            Ok(0) => Err(ErrorKind::UnexpectedEof),
+            Ok(count) => Ok(count),
+            Err(error) => match error.kind() {
+                ErrorKind::TimedOut | ErrorKind::WouldBlock | ErrorKind::Interrupted => Ok(0),
+                kind => Err(kind),
+            },
+        }
+    }
+
+    /// Sends all of `bytes`.
+    ///
+    /// # Errors
+    /// The port's error, or [`ErrorKind::TimedOut`] when nobody takes the bytes.
+    pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), ErrorKind> {
+        let sent = match self {
+            Self::Serial(port) => port
+                .set_timeout(WRITE_TIMEOUT)
+                .map_err(Into::into)
+                .and_then(|()| port.write_all(bytes)),
+            // A frame is far smaller than the socket's buffer; one that does not fit has no peer.
+            Self::Tcp(stream) => stream.write_all(bytes),
+        };
+        sent.map_err(|error| error.kind())
+    }
+}
+
+fn open_serial(port: &str) -> Result<TTYPort, RobotError> {
+    // Exclusive, so that a second run on the same port is refused instead of mixing its bytes in.
+    let mut opened = serialport::new(port, BAUD_RATE)
+        .data_bits(DataBits::Eight)
+        .parity(Parity::None)
+        .stop_bits(StopBits::One)
+        .flow_control(FlowControl::None)
+        .timeout(WRITE_TIMEOUT)
+        .open_native()
+        .map_err(|error| refused(port, &error))?;
+    // RTS resets the arm's controller; a pseudo-terminal has none and says so.
+    let _ = opened.write_request_to_send(false);
+    // What an earlier client did not read is not for us.
+    let _ = opened.clear(ClearBuffer::Input);
+    Ok(opened)
+}
+
+fn refused(port: &str, error: &serialport::Error) -> RobotError {
+    let remedy = match error.kind() {
+        serialport::ErrorKind::Io(ErrorKind::NotFound) => {
+            format!("{} Check the cable and the port's name", ports_present())
+        }
+        serialport::ErrorKind::Io(ErrorKind::PermissionDenied) => {
+            "Your user may not open it: `sudo usermod -aG dialout $USER` and log in again, or add \
+             a udev rule for the adapter"
+                .to_owned()
+        }
+        // The crate reports a port that is exclusively open elsewhere, or locked, as no device.
+        serialport::ErrorKind::NoDevice | serialport::ErrorKind::Io(ErrorKind::WouldBlock)
+            if std::path::Path::new(port).exists() =>
+        {
+            "Another program or another run holds the port: end it first".to_owned()
+        }
+        serialport::ErrorKind::NoDevice => {
+            format!("{} Check the cable and the port's name", ports_present())
+        }
+        _ => "Is this a serial port?".to_owned(),
+    };
+    RobotError::Open { port: port.to_owned(), reason: error.description.clone(), remedy }
+}
+
+fn ports_present() -> String {
+    let names: Vec<_> = serialport::available_ports()
+        .unwrap_or_default()
+        .into_iter()
+        .map(|port| port.port_name)
+        .collect();
+    if names.is_empty() {
+        "There is no serial port at present.".to_owned()
+    } else {
+        format!("Serial ports present: {}.", names.join(", "))
+    }
+}
+
+fn open_tcp(port: &str, address: &str) -> Result<TcpStream, RobotError> {
+    let failed = |error: std::io::Error, remedy: &str| RobotError::Open {
+        port: port.to_owned(),
+        reason: error.to_string(),
+        remedy: remedy.to_owned(),
+    };
+    let form = "Expected tcp://ADDRESS:PORT, for example tcp://192.168.1.10:9000";
+    let mut addresses = address.to_socket_addrs().map_err(|error| failed(error, form))?;
+    let first = addresses.next().ok_or_else(|| failed(ErrorKind::NotFound.into(), form))?;
+    let reachable = "Is the arm's socket server running, and the address right?";
+    let stream = TcpStream::connect_timeout(&first, CONNECT_TIMEOUT)
+        .map_err(|error| failed(error, reachable))?;
+    // Small frames must not wait for each other.
+    stream
+        .set_nodelay(true)
+        .and_then(|()| stream.set_nonblocking(true))
+        .map_err(|error| failed(error, reachable))?;
+    Ok(stream)
+}

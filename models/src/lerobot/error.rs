@@ -1,0 +1,53 @@
+//! Why a checkpoint was refused.
+
+use super::config::ConfigError;
+use super::processors::ProcessorError;
+use super::statistics::StatisticsError;
+use crate::bounded_file::ReadError;
+use crate::tensor_file::TensorError;
+use std::path::PathBuf;
+
+/// Why a checkpoint folder was refused. Every message names the file, the key or tensor, what was
+/// found and what is needed.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// A file could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// `config.json` is not usable.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A processor file is not usable.
+    #[error(transparent)]
+    Processor(#[from] ProcessorError),
+    /// Statistics are not usable.
+    #[error(transparent)]
+    Statistics(#[from] StatisticsError),
+    /// A tensor is not usable.
+    #[error(transparent)]
+    Tensor(#[from] TensorError),
+    /// Statistics are nowhere to be found.
+    #[error("{}: no normalisation statistics: neither policy_preprocessor.json (LeRobot 0.4 and later) nor normalize_inputs.buffer_* in model.safetensors (up to 0.3); copy the complete folder that the training wrote", folder.display())]
+    NoStatistics {
+        /// Folder of the checkpoint.
+        folder: PathBuf,
+    },
+    /// Statistics exist in the places of both generations.
+    #[error("{}: holds processor files (LeRobot 0.4 and later) and tensor {tensor} in model.safetensors (up to 0.3), which may contradict each other; remove one of them or migrate the checkpoint again", folder.display())]
+    BothFormats {
+        /// Folder of the checkpoint.
+        folder: PathBuf,
+        /// A statistic among the weights.
+        tensor: String,
+    },
+    /// Images would need more memory than is sensible.
+    #[error("{}: the declared images need {bytes} bytes of feature maps, at most {limit} are allowed; the shapes in config.json and the backbone's widths do not belong together", folder.display())]
+    Memory {
+        /// Folder of the checkpoint.
+        folder: PathBuf,
+        /// Bytes needed.
+        bytes: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+}

@@ -1,0 +1,109 @@
+//! Reader of LeRobot ACT checkpoints, both generations of the format.
+//!
+//! * LeRobot 0.4 and later writes `config.json`, `model.safetensors`, `policy_preprocessor.json`
+//!   and `policy_postprocessor.json`; the last two name state files with the normalisation
+//!   statistics.
+//! * LeRobot up to 0.3 writes `config.json` and `model.safetensors`; the statistics are tensors
+//!   such as `normalize_inputs.buffer_observation_state.mean` among the weights.
+//!
+//! LeRobot passes a feature through unchanged when its statistics are missing. Here that is an
+//! error with a name: a policy that receives raw values acts, but not as it was trained.
+
+mod config;
+mod error;
+mod json;
+mod legacy;
+mod processors;
+mod statistics;
+
+pub use config::ConfigError;
+pub(crate) use config::{ActConfig, FeatureSpec, FeatureType};
+pub use error::LoadError;
+pub use json::JsonError;
+pub use processors::ProcessorError;
+pub(crate) use statistics::FeatureStatistics;
+pub use statistics::{NormalizationMode, StatisticsError};
+
+use crate::bounded_file;
+use crate::tensor_file::TensorFile;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Largest weights file that is read, in bytes. ACT with a ResNet-18 takes 207 MB.
+const MAX_WEIGHTS: u64 = 2 << 30;
+
+/// Generation of the checkpoint format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckpointFormat {
+    /// LeRobot 0.4 and later: statistics in the state files of processors.
+    Processors,
+    /// LeRobot up to 0.3: statistics among the weights.
+    StatisticsInWeights,
+}
+
+/// Everything a checkpoint folder says except the weights.
+pub(crate) struct ActCheckpoint {
+    /// Content of `config.json`.
+    pub config: ActConfig,
+    /// Generation of the format.
+    pub format: CheckpointFormat,
+    /// Statistics of every input that the network reads, by its name in the configuration.
+    pub inputs: BTreeMap<String, FeatureStatistics>,
+    /// Statistics of the action.
+    pub action: FeatureStatistics,
+    /// Renamed inputs: name in the configuration, name that the robot side delivers.
+    pub sources: BTreeMap<String, String>,
+    /// Things that are accepted but worth knowing.
+    pub warnings: Vec<String>,
+}
+
+/// Reads the weights file of a checkpoint folder.
+pub(crate) fn read_weights(folder: &Path) -> Result<Vec<u8>, LoadError> {
+    Ok(bounded_file::read(&folder.join("model.safetensors"), MAX_WEIGHTS)?)
+}
+
+/// Reads configuration and statistics of a checkpoint folder. Takes legacy statistics out of
+/// `weights`.
+pub(crate) fn read_checkpoint(
+    folder: &Path,
+    weights: &mut TensorFile<'_>,
+) -> Result<ActCheckpoint, LoadError> {
+    let mut config = ActConfig::read(folder)?;
+    let mut warnings = std::mem::take(&mut config.warnings);
+    let preprocessor = folder.join("policy_preprocessor.json");
+    let postprocessor = folder.join("policy_postprocessor.json");
+    let legacy_tensor = weights.names().find(|name| legacy::is_statistic(name));
+    let legacy_tensor = legacy_tensor.map(str::to_owned);
+    match (preprocessor.exists() || postprocessor.exists(), legacy_tensor) {
+        (true, Some(tensor)) => {
+            Err(LoadError::BothFormats { folder: folder.to_path_buf(), tensor })
+        }
+        (true, None) => {
+            let processors = processors::read(folder, &config)?;
+            warnings.extend(processors.warnings);
+            Ok(ActCheckpoint {
+                config,
+                format: CheckpointFormat::Processors,
+                inputs: processors.inputs,
+                action: processors.action,
+                sources: processors.sources,
+                warnings,
+            })
+        }
+        (false, None) if config.needs_statistics() => {
+            Err(LoadError::NoStatistics { folder: folder.to_path_buf() })
+        }
+        (false, _) => {
+            let (inputs, action) = legacy::read(&config, weights)?;
+            Ok(ActCheckpoint {
+                config,
+                format: CheckpointFormat::StatisticsInWeights,
+                inputs,
+                action,
+                sources: BTreeMap::new(),
+                warnings,
+            })
+        }
+    }
+}

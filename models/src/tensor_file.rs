@@ -1,0 +1,442 @@
+//! Strict access to the tensors of a safetensors file.
+//!
+//! The `safetensors` crate checks that offsets are contiguous, that they agree with shape and type,
+//! and that products of dimensions do not overflow. Before it does, this module checks the header
+//! for what the crate would accept or report without a name: tensors listed twice, and tensors that
+//! end beyond the end of the file.
+
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+/// Longest header that is parsed, in bytes. A checkpoint of 10,000 tensors needs about 1 MB.
+const MAX_HEADER: u64 = 16 << 20;
+
+/// Names that an error lists before it only counts.
+const LISTED_NAMES: usize = 5;
+
+/// Why a tensor file, or a tensor in it, was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum TensorError {
+    /// The file is too short for the header that it announces, or announces an absurd one.
+    #[error("{}: its first 8 bytes announce a header of {claimed} bytes, the file holds {available} bytes and at most {limit} are read; it is not a safetensors file, or it is truncated: copy it again", file.display())]
+    HeaderLength {
+        /// Path of the file.
+        file: PathBuf,
+        /// Announced length in bytes.
+        claimed: u64,
+        /// Size of the file in bytes.
+        available: u64,
+        /// Longest header that is read, in bytes.
+        limit: u64,
+    },
+    /// The header is not what safetensors prescribes.
+    #[error("{}: header is not valid: {source}; copy the file again", file.display())]
+    Header {
+        /// Path of the file.
+        file: PathBuf,
+        /// What is wrong with the JSON.
+        source: serde_json::Error,
+    },
+    /// A name occurs twice.
+    #[error("{}: tensor {tensor} is listed twice; write the file again with unique names", file.display())]
+    Duplicate {
+        /// Path of the file.
+        file: PathBuf,
+        /// Name of the tensor.
+        tensor: String,
+    },
+    /// The data of a tensor ends beyond the end of the file.
+    #[error("{}: tensor {tensor} ends at byte {end} of the data, the file holds {available}; it is truncated: copy it again", file.display())]
+    Truncated {
+        /// Path of the file.
+        file: PathBuf,
+        /// Name of the tensor.
+        tensor: String,
+        /// Where its data would end, in bytes after the header.
+        end: u64,
+        /// Bytes after the header.
+        available: u64,
+    },
+    /// Offsets, shapes and types contradict each other.
+    #[error("{}: not a consistent safetensors file: {source}; copy the file again", file.display())]
+    Layout {
+        /// Path of the file.
+        file: PathBuf,
+        /// The contradiction.
+        source: SafeTensorError,
+    },
+    /// A tensor is not there.
+    #[error("{}: tensor {tensor} is missing, needed with shape {needed:?}; {remedy}", file.display())]
+    Missing {
+        /// Path of the file.
+        file: PathBuf,
+        /// Name of the tensor.
+        tensor: String,
+        /// Shape that it must have.
+        needed: Vec<usize>,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+    /// A tensor has another element type.
+    #[error("{}: tensor {tensor} has type {found}, needed {needed}; convert it", file.display())]
+    Type {
+        /// Path of the file.
+        file: PathBuf,
+        /// Name of the tensor.
+        tensor: String,
+        /// Type in the file.
+        found: String,
+        /// Type that is needed.
+        needed: &'static str,
+    },
+    /// A tensor has another shape.
+    #[error("{}: tensor {tensor} has shape {found:?}, needed {needed}; weights and configuration must come from the same training", file.display())]
+    Shape {
+        /// Path of the file.
+        file: PathBuf,
+        /// Name of the tensor.
+        tensor: String,
+        /// Shape in the file.
+        found: Vec<usize>,
+        /// Shape that is needed, in words where several would do.
+        needed: String,
+    },
+    /// A tensor holds a number that cannot be used.
+    #[error("{}: tensor {tensor} holds {value} at index {index}, needed {needed}; the training diverged or the file is damaged", file.display())]
+    Value {
+        /// Path of the file.
+        file: PathBuf,
+        /// Name of the tensor.
+        tensor: String,
+        /// Position of the first such number.
+        index: usize,
+        /// The number.
+        value: f32,
+        /// What is allowed.
+        needed: &'static str,
+    },
+    /// A tensor belongs to something that is not implemented.
+    #[error("{}: tensor {tensor} belongs to {what}; {remedy}", file.display())]
+    Unsupported {
+        /// Path of the file.
+        file: PathBuf,
+        /// Name of the tensor.
+        tensor: String,
+        /// What it belongs to.
+        what: &'static str,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+    /// Tensors are left over.
+    #[error("{}: {count} unknown tensor(s): {}; this architecture does not use them, and ignoring them could change what the policy does", file.display(), tensors.join(", "))]
+    Unknown {
+        /// Path of the file.
+        file: PathBuf,
+        /// The first few names, in alphabetical order.
+        tensors: Vec<String>,
+        /// Number of unknown tensors.
+        count: usize,
+    },
+}
+
+/// The tensors of one file. Remembers which were taken, so that leftovers can be refused.
+pub(crate) struct TensorFile<'a> {
+    file: PathBuf,
+    tensors: BTreeMap<String, TensorView<'a>>,
+    metadata: HashMap<String, String>,
+    taken: BTreeSet<String>,
+}
+
+impl<'a> TensorFile<'a> {
+    /// Reads the header in `bytes`, the content of `file`.
+    pub(crate) fn parse(file: &Path, bytes: &'a [u8]) -> Result<Self, TensorError> {
+        let path = || file.to_path_buf();
+        check_header(file, bytes)?;
+        let layout = |source| TensorError::Layout { file: path(), source };
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(layout)?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(layout)?.tensors();
+        Ok(Self {
+            file: path(),
+            tensors: tensors.into_iter().collect(),
+            metadata: metadata.metadata().clone().unwrap_or_default(),
+            taken: BTreeSet::new(),
+        })
+    }
+
+    /// Path that errors name.
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Free-form metadata of the file.
+    pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
+        self.metadata.get(key).map(String::as_str)
+    }
+
+    /// Names in alphabetical order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// Shape of a tensor, if it is there.
+    pub(crate) fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(TensorView::shape)
+    }
+
+    /// Number of values of all tensors whose name starts with `prefix`.
+    pub(crate) fn count_values(&self, prefix: &str) -> usize {
+        let named = self.tensors.iter().filter(|(name, _)| name.starts_with(prefix));
+        named.map(|(_, view)| view.shape().iter().product::<usize>()).sum()
+    }
+
+    /// Takes a tensor of this shape, finite `f32` numbers only.
+    pub(crate) fn take(&mut self, name: &str, needed: &[usize]) -> Result<Vec<f32>, TensorError> {
+        match self.shape(name) {
+            None => Err(self.missing(name, needed)),
+            Some(found) if found != needed => Err(self.misshaped(name, format!("{needed:?}"))),
+            Some(_) => self.take_any_shape(name),
+        }
+    }
+
+    /// Takes a tensor whatever its shape, finite `f32` numbers only.
+    pub(crate) fn take_any_shape(&mut self, name: &str) -> Result<Vec<f32>, TensorError> {
+        let data = self.bytes(name, Dtype::F32, "F32")?;
+        let (numbers, _) = data.as_chunks::<4>();
+        let values: Vec<f32> = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+            return Err(self.bad_value(name, index, &values, "finite numbers"));
+        }
+        self.taken.insert(name.to_owned());
+        Ok(values)
+    }
+
+    /// Bytes of a tensor of type U8.
+    pub(crate) fn take_bytes(&mut self, name: &str) -> Result<&'a [u8], TensorError> {
+        let data = self.bytes(name, Dtype::U8, "U8")?;
+        self.taken.insert(name.to_owned());
+        Ok(data)
+    }
+
+    /// Marks every tensor for which `expected` holds as known, although nothing reads it.
+    pub(crate) fn expect(&mut self, expected: impl Fn(&str) -> bool) {
+        let names = self.tensors.keys().filter(|name| expected(name));
+        self.taken.extend(names.cloned());
+    }
+
+    /// Refuses tensors that were neither taken nor expected.
+    pub(crate) fn finish(&self) -> Result<(), TensorError> {
+        let left: Vec<&String> =
+            self.tensors.keys().filter(|name| !self.taken.contains(*name)).collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        let tensors = left.iter().take(LISTED_NAMES).map(|name| (*name).clone()).collect();
+        Err(TensorError::Unknown { file: self.file.clone(), tensors, count: left.len() })
+    }
+
+    /// Error for a tensor whose shape is not `needed`.
+    pub(crate) fn misshaped(&self, name: &str, needed: String) -> TensorError {
+        let found = self.shape(name).unwrap_or_default().to_vec();
+        TensorError::Shape { file: self.file.clone(), tensor: name.to_owned(), found, needed }
+    }
+
+    /// Error for a tensor that is not there.
+    pub(crate) fn missing(&self, name: &str, needed: &[usize]) -> TensorError {
+        TensorError::Missing {
+            file: self.file.clone(),
+            tensor: name.to_owned(),
+            needed: needed.to_vec(),
+            remedy: "config.json and the weights must come from the same training",
+        }
+    }
+
+    /// Error for a number that is not `needed`.
+    pub(crate) fn bad_value(
+        &self,
+        name: &str,
+        index: usize,
+        values: &[f32],
+        needed: &'static str,
+    ) -> TensorError {
+        TensorError::Value {
+            file: self.file.clone(),
+            tensor: name.to_owned(),
+            index,
+            value: values.get(index).copied().unwrap_or(f32::NAN),
+            needed,
+        }
+    }
+
+    fn bytes(
+        &self,
+        name: &str,
+        dtype: Dtype,
+        needed: &'static str,
+    ) -> Result<&'a [u8], TensorError> {
+        let view = self.tensors.get(name).ok_or_else(|| self.missing(name, &[]))?;
+        if view.dtype() != dtype {
+            return Err(TensorError::Type {
+                file: self.file.clone(),
+                tensor: name.to_owned(),
+                found: format!("{:?}", view.dtype()),
+                needed,
+            });
+        }
+        Ok(view.data())
+    }
+}
+
+/// Checks what can be said with a name before the crate sees the file.
+fn check_header(file: &Path, bytes: &[u8]) -> Result<(), TensorError> {
+    let available = bytes.len() as u64;
+    let claimed = bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
+    let header_length =
+        || TensorError::HeaderLength { file: file.into(), claimed, available, limit: MAX_HEADER };
+    if claimed > MAX_HEADER {
+        return Err(header_length());
+    }
+    let end = 8 + claimed as usize;
+    let header = bytes.get(8..end).ok_or_else(header_length)?;
+    let HeaderEntries(entries) = serde_json::from_slice(header)
+        .map_err(|source| TensorError::Header { file: file.into(), source })?;
+    let available = available - end as u64;
+    let mut seen = BTreeSet::new();
+    for (tensor, end) in entries {
+        if end > available {
+            return Err(TensorError::Truncated { file: file.into(), tensor, end, available });
+        }
+        if !seen.insert(tensor.clone()) {
+            return Err(TensorError::Duplicate { file: file.into(), tensor });
+        }
+    }
+    Ok(())
+}
+
+/// Name and end offset of every tensor, in the order of the header, duplicates kept.
+struct HeaderEntries(Vec<(String, u64)>);
+
+#[derive(Deserialize)]
+struct HeaderEntry {
+    data_offsets: (u64, u64),
+}
+
+impl<'de> Deserialize<'de> for HeaderEntries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = HeaderEntries;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("an object of tensors")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<HeaderEntries, M::Error> {
+                let mut entries = Vec::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    if name == "__metadata__" {
+                        map.next_value::<IgnoredAny>()?;
+                    } else {
+                        let entry: HeaderEntry = map.next_value()?;
+                        entries.push((name, entry.data_offsets.1));
+                    }
+                }
+                Ok(HeaderEntries(entries))
+            }
+        }
+        deserializer.deserialize_map(Entries)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(header: &str, data: usize) -> Vec<u8> {
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.as_bytes());
+        bytes.resize(bytes.len() + data, 0);
+        bytes
+    }
+
+    fn parse(bytes: &[u8]) -> Result<TensorFile<'_>, TensorError> {
+        TensorFile::parse(Path::new("model.safetensors"), bytes)
+    }
+
+    const ONE: &str = r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#;
+
+    #[test]
+    fn header_claims_are_checked_before_anything_is_allocated() {
+        let cases: [(Vec<u8>, &str); 8] = [
+            (vec![], "announce a header of 0 bytes, the file holds 0"),
+            (vec![255; 8], "announce a header of 18446744073709551615 bytes"),
+            (file(ONE, 8)[..20].to_vec(), "announce a header of"),
+            (file("{", 0), "header is not valid"),
+            (file(ONE, 7), "tensor a ends at byte 8 of the data, the file holds 7"),
+            (
+                file(
+                    r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#,
+                    4,
+                ),
+                "tensor a is listed twice",
+            ),
+            (
+                file(
+                    r#"{"a":{"dtype":"F32","shape":[9223372036854775807,4],"data_offsets":[0,8]}}"#,
+                    8,
+                ),
+                "overflow",
+            ),
+            (
+                file(r#"{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}"#, 8),
+                "not a consistent safetensors file",
+            ),
+        ];
+        for (bytes, part) in cases {
+            let message = parse(&bytes).err().expect("refused").to_string();
+            assert!(message.contains(part), "{message}");
+            assert!(message.starts_with("model.safetensors: "), "{message}");
+        }
+    }
+
+    /// Sizes whose sum passes the range of `usize` must not reach the crate's additions.
+    #[test]
+    fn chained_huge_offsets_are_truncations() {
+        let size = u64::MAX / 8;
+        let entries: Vec<String> = (0..8)
+            .map(|i| {
+                let (start, end) = (size * i, size * (i + 1));
+                format!(
+                    r#""t{i}":{{"dtype":"U8","shape":[{size}],"data_offsets":[{start},{end}]}}"#
+                )
+            })
+            .collect();
+        let bytes = file(&format!("{{{}}}", entries.join(",")), 16);
+        assert!(matches!(parse(&bytes), Err(TensorError::Truncated { available: 16, .. })));
+    }
+
+    #[test]
+    fn types_shapes_and_values_are_checked_by_name() {
+        let mut bytes = file(
+            r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F16","shape":[2],"data_offsets":[8,12]}}"#,
+            12,
+        );
+        let mut tensors = parse(&bytes).unwrap();
+        assert!(matches!(tensors.take("c", &[2]), Err(TensorError::Missing { .. })));
+        assert!(matches!(tensors.take("a", &[3]), Err(TensorError::Shape { .. })));
+        assert!(matches!(tensors.take("b", &[2]), Err(TensorError::Type { .. })));
+        assert_eq!(tensors.take("a", &[2]).unwrap(), [0.0, 0.0]);
+        let leftover = tensors.finish().unwrap_err().to_string();
+        assert!(leftover.contains("1 unknown tensor(s): b"), "{leftover}");
+        tensors.expect(|name| name == "b");
+        assert!(tensors.finish().is_ok());
+
+        let end = bytes.len() - 8;
+        bytes[end..end + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+        let error = parse(&bytes).unwrap().take("a", &[2]).unwrap_err();
+        assert!(matches!(error, TensorError::Value { index: 1, .. }), "{error}");
+    }
+}

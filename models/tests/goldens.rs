@@ -1,0 +1,74 @@
+//! Every recorded run of LeRobot is reproduced.
+
+use sinew_models::golden::{GoldenReport, Layout, check};
+use std::path::PathBuf;
+
+fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures").join(name)
+}
+
+fn run(checkpoint: &str, golden: &str) -> GoldenReport {
+    let folder = fixture(checkpoint);
+    let mut policy = sinew_models::load(&folder).unwrap();
+    let report = check(policy.as_mut(), &folder.join(golden)).unwrap();
+    for comparison in &report.comparisons {
+        println!("{checkpoint}/{golden}: {comparison}");
+        // Intermediate tensors do not decide, but here they must agree as well.
+        assert!(comparison.passed, "{comparison}");
+    }
+    assert!(report.passed());
+    report
+}
+
+fn names(report: &GoldenReport) -> Vec<&str> {
+    report.comparisons.iter().map(|comparison| comparison.name.as_str()).collect()
+}
+
+#[test]
+fn inference_with_two_cameras_agrees() {
+    let report = run("act_tiny", "inference.safetensors");
+    assert_eq!(report.layout, Layout::Inference);
+    assert_eq!(
+        names(&report),
+        [
+            "in.normalized.observation.images.top",
+            "in.normalized.observation.images.wrist",
+            "in.normalized.observation.state",
+            "mid.backbone.cam0",
+            "mid.backbone.cam1",
+            "mid.cam_pos_embed",
+            "mid.decoder_out",
+            "mid.encoder_in_tokens",
+            "mid.encoder_out",
+            "mid.encoder_pos_embed",
+            "out.action_chunk",
+            "out.action_chunk_normalized",
+        ]
+    );
+}
+
+#[test]
+fn inference_without_images_before_norm_with_gelu_agrees() {
+    let report = run("act_tiny_prenorm_env", "inference.safetensors");
+    assert_eq!(report.comparisons.iter().filter(|comparison| comparison.decides).count(), 2);
+}
+
+#[test]
+fn inference_of_the_old_format_agrees() {
+    assert_eq!(names(&run("act_legacy_v033", "inference.safetensors")), ["out.action_chunk"]);
+}
+
+#[test]
+fn rollouts_by_queue_and_by_ensembling_agree() {
+    for checkpoint in ["act_tiny", "act_tiny_prenorm_env"] {
+        let report = run(checkpoint, "rollout.safetensors");
+        assert_eq!((report.layout, report.steps), (Layout::Rollout, 12));
+        let expected = [
+            "out.chunks_normalized",
+            "out.ensemble_-0.1.action",
+            "out.ensemble_0.01.action",
+            "out.queue.action",
+        ];
+        assert_eq!(names(&report), expected);
+    }
+}

@@ -1,0 +1,155 @@
+//! `sinew check`
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+use sinew_firmware_interfaces::RobotDescription;
+
+use super::{Format, fail};
+use crate::config::{self, CameraConfig, ClockKind, ConfigError, Loaded, Problem};
+use crate::robots;
+use crate::run::{self, RunError};
+
+/// Validates the configuration at `path` with the overrides `sets` on top, and everything that it
+/// names: the robot's joints, the folders, the checkpoint and the cameras. Opens no port and moves
+/// nothing. Prints a summary, before it with `explain` every effective value with its origin.
+/// Returns the exit code.
+pub(super) fn check(path: &Path, sets: &[String], explain: bool, format: Format) -> u8 {
+    let (loaded, robot) = match load(path, sets) {
+        Ok(checked) => checked,
+        Err(error) => return refuse(path, &error, format),
+    };
+    // What is wrong with a checkpoint is easier to mend with the values in sight.
+    if explain && format == Format::Text {
+        println!("{}", loaded.explain());
+    }
+    match run::prepare(&loaded) {
+        Ok(_) => {}
+        Err(RunError::Config(error)) => return refuse(path, &error, format),
+        Err(error) => return fail(&error, error.exit_code(), format),
+    }
+    match format {
+        Format::Text => print!("{}", summary(&loaded, &robot)),
+        Format::Json => println!("{}", summary_json(&loaded, &robot, explain)),
+    }
+    0
+}
+
+/// Loads and validates; what the robot and the disk refuse comes together.
+fn load(path: &Path, sets: &[String]) -> Result<(Loaded, RobotDescription), ConfigError> {
+    let loaded = config::load(path, sets)?;
+    let robot = robots::description(&loaded.config.robot);
+    let refused = [loaded.validate(&robot).err(), loaded.validate_paths().err()];
+    let problems: Vec<Problem> =
+        refused.into_iter().flatten().flat_map(|error| error.problems).collect();
+    if problems.is_empty() { Ok((loaded, robot)) } else { Err(problems.into()) }
+}
+
+/// Prints what is wrong. As JSON, `problems` has `file`, `line`, `key` (each may be null) and
+/// `message` of each.
+fn refuse(path: &Path, error: &ConfigError, format: Format) -> u8 {
+    const CODE: u8 = 2;
+    if format == Format::Text {
+        return fail(error, CODE, format);
+    }
+    eprintln!("error: {error}");
+    let problems: Vec<_> = error
+        .problems
+        .iter()
+        .map(|problem| {
+            let origin = problem.origin();
+            json!({
+                "file": origin.file().map(|file| file.display().to_string()),
+                "line": origin.line(),
+                "key": problem.key(),
+                "message": problem.to_string(),
+            })
+        })
+        .collect();
+    let exit = json!({ "cause": "error", "message": error.to_string(), "code": CODE });
+    let config = path.display().to_string();
+    println!("{}", json!({ "exit": exit, "config": config, "problems": problems }));
+    CODE
+}
+
+/// `ok: FILE` and what will run.
+fn summary(loaded: &Loaded, robot: &RobotDescription) -> String {
+    let config = &loaded.config;
+    let joints: Vec<_> = robot.joints.iter().map(|joint| joint.name.as_str()).collect();
+    let recording_rate = config.recording.rate_hz.unwrap_or(config.policy.rate_hz);
+    let clock = match config.run.clock {
+        ClockKind::Real => "real",
+        ClockKind::Simulated => "simulated",
+    };
+    let lines = [
+        ("robot", format!("{} at {}", robot.model, config.robot.port)),
+        ("joints", joints.join(", ")),
+        ("policy", config.policy.path.display().to_string()),
+        ("cameras", cameras(loaded)),
+        (
+            "rates",
+            format!(
+                "loop {} Hz, policy {} Hz, recording {recording_rate} Hz",
+                config.run.rate_hz, config.policy.rate_hz
+            ),
+        ),
+        ("duration", format!("{} s, {clock} clock", config.run.duration_s)),
+        ("recording", config.recording.directory.display().to_string()),
+    ];
+    let mut out = format!("ok: {}\n", loaded.path.display());
+    for (name, value) in lines {
+        let _ = writeln!(out, "  {name:<10} {value}");
+    }
+    out
+}
+
+fn cameras(loaded: &Loaded) -> String {
+    let config = &loaded.config;
+    let list: Vec<String> = config
+        .cameras
+        .iter()
+        .map(|(name, camera)| {
+            let source = match camera {
+                CameraConfig::Synthetic { width, height, rate_hz, .. } => {
+                    format!("synthetic {width}x{height}, {rate_hz} Hz")
+                }
+                CameraConfig::Replay { rate_hz, .. } => format!("replay, {rate_hz} Hz"),
+            };
+            let used = config.policy.images.values().any(|camera| camera == name);
+            format!("{name} ({source}{})", if used { "" } else { ", recorded only" })
+        })
+        .collect();
+    if list.is_empty() { "none".to_owned() } else { list.join(", ") }
+}
+
+/// The same for programs; with `explain`, `effective` is the complete configuration and `origins`
+/// says where each value comes from (values without one are defaults).
+fn summary_json(loaded: &Loaded, robot: &RobotDescription, explain: bool) -> Value {
+    let config = &loaded.config;
+    let shown = |path: &Path| path.display().to_string();
+    let joints: Vec<_> = robot.joints.iter().map(|joint| &joint.name).collect();
+    let mut out = json!({
+        "exit": { "cause": "ok", "code": 0 },
+        "config": shown(&loaded.path),
+        "files": loaded.files.iter().map(|file| shown(file)).collect::<Vec<_>>(),
+        "robot": robot.model,
+        "port": config.robot.port,
+        "joints": joints,
+        "policy": shown(&config.policy.path),
+        "cameras": config.cameras.keys().collect::<Vec<_>>(),
+        "rate_hz": config.run.rate_hz,
+        "duration_s": config.run.duration_s,
+        "recording": shown(&config.recording.directory),
+    });
+    if explain && let Some(object) = out.as_object_mut() {
+        let origins: Map<_, _> = loaded
+            .origins
+            .iter()
+            .map(|(key, origin)| (key.to_owned(), json!(origin.to_string())))
+            .collect();
+        object.insert("effective".to_owned(), json!(config));
+        object.insert("origins".to_owned(), Value::Object(origins));
+    }
+    out
+}

@@ -1,0 +1,48 @@
+//! `sinew info`
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use sinew_episodes::{journal, lerobot};
+
+use super::{Format, fail};
+
+#[derive(Debug, Args)]
+pub(super) struct InfoArguments {
+    /// A recording directory (LeRobotDataset v3.0), a run's folder in it, or a journal
+    path: PathBuf,
+    /// Text for people, or one JSON object
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(super) fn info(arguments: &InfoArguments) -> u8 {
+    let path = arguments.path.as_path();
+    let in_folder = path.join(journal::FILE_NAME);
+    if path.is_file() {
+        return journal(path, arguments.format);
+    }
+    if in_folder.is_file() {
+        return journal(&in_folder, arguments.format);
+    }
+    match lerobot::describe(path) {
+        Ok(info) => print(&info, arguments.format),
+        Err(error) => fail(&error, 2, arguments.format),
+    }
+}
+
+fn journal(path: &Path, format: Format) -> u8 {
+    match journal::describe(path) {
+        Ok(info) => print(&info, format),
+        Err(error) => fail(&error, 2, format),
+    }
+}
+
+fn print(info: &(impl std::fmt::Display + serde::Serialize), format: Format) -> u8 {
+    match format {
+        Format::Text => println!("{info}"),
+        // Plain numbers and strings: serialising cannot fail.
+        Format::Json => println!("{}", serde_json::to_string(info).unwrap_or_default()),
+    }
+    0
+}

@@ -1,0 +1,120 @@
+//! The command line: one file per verb.
+
+mod check;
+mod emulate;
+mod info;
+mod list;
+mod policy;
+mod run;
+mod tables;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A real-time robot controller runtime: learned policies on physical arms, inside limits,
+/// recorded.
+#[derive(Debug, Parser)]
+#[command(name = "sinew", version, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run a configuration: arm, follow the policy inside limits, record, rest, disarm
+    Run(run::RunArguments),
+    /// Validate a configuration and everything it names, without opening a port or moving
+    Check(CheckArguments),
+    /// Run an emulated device for anybody's client, until Ctrl-C
+    #[command(subcommand)]
+    Emulate(emulate::Device),
+    /// Look at a checkpoint, or compare it with golden outputs
+    #[command(subcommand)]
+    Policy(policy::PolicyVerb),
+    /// Describe a dataset, a run's folder or a journal
+    Info(info::InfoArguments),
+    /// List serial ports, robots and policies that this build knows
+    List(list::ListArguments),
+}
+
+/// A configuration with overrides.
+#[derive(Clone, Debug, Args)]
+struct ConfigArguments {
+    /// The configuration (TOML; docs/configuration.md lists every key)
+    config: PathBuf,
+    /// Set one value, for example --set run.rate_hz=25; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct CheckArguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// Print every effective value with its origin
+    #[arg(long)]
+    explain: bool,
+    /// Text for people, or one JSON object as the last line
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Output format.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object as the last line of standard output; people's text goes to standard error.
+    Json,
+}
+
+/// Parses the command line, does what it says and returns the exit code
+/// (`docs/exit-codes.md`).
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let code = match arguments.verb {
+        Verb::Run(arguments) => run::run(&arguments),
+        Verb::Check(arguments) => {
+            let CheckArguments { config, explain, format } = arguments;
+            check::check(&config.config, &config.sets, explain, format)
+        }
+        Verb::Emulate(device) => emulate::emulate(&device),
+        Verb::Policy(verb) => policy::policy(&verb),
+        Verb::Info(arguments) => info::info(&arguments),
+        Verb::List(arguments) => list::list(&arguments),
+    };
+    ExitCode::from(code)
+}
+
+/// Prints an error with its causes to standard error, and as JSON where that was asked for.
+/// Returns `code`.
+fn fail(error: &dyn std::error::Error, code: u8, format: Format) -> u8 {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        cause = inner.source();
+    }
+    eprintln!("error: {text}");
+    if format == Format::Json {
+        let exit = serde_json::json!({ "cause": "error", "message": text, "code": code });
+        println!("{}", serde_json::json!({ "exit": exit }));
+    }
+    code
+}
+
+/// Lets the first Ctrl-C set a flag instead of ending the process. Returns the flag.
+fn until_interrupted() -> std::sync::Arc<std::sync::atomic::AtomicBool> {
+    let flag = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let raised = std::sync::Arc::clone(&flag);
+    // Without a handler Ctrl-C ends the process at once, which is what is wanted then.
+    let _ = ctrlc::set_handler(move || raised.store(true, std::sync::atomic::Ordering::Relaxed));
+    flag
+}

@@ -1,0 +1,99 @@
+//! `sinew run`
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{ConfigArguments, Format, fail, tables};
+use crate::config;
+use crate::control::OperatorSignal;
+use crate::run::{self, Console};
+
+#[derive(Debug, Args)]
+pub(super) struct RunArguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// How long the policy drives, for example 10s, 1500ms or 2m; overrides run.duration_s
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
+    duration: Option<Duration>,
+    /// Text for people, or one JSON object as the last line
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Prints to standard output, or to standard error when that is kept for JSON.
+struct Printer {
+    format: Format,
+}
+
+impl Console for Printer {
+    fn line(&mut self, text: &str) {
+        match self.format {
+            Format::Text => println!("{text}"),
+            Format::Json => eprintln!("{text}"),
+        }
+    }
+}
+
+pub(super) fn run(arguments: &RunArguments) -> u8 {
+    let mut console = Printer { format: arguments.format };
+    console.line(&format!("sinew {}", env!("CARGO_PKG_VERSION")));
+    let mut sets = arguments.config.sets.clone();
+    if let Some(duration) = arguments.duration {
+        sets.push(format!("run.duration_s={:?}", duration.as_secs_f64()));
+    }
+    let loaded = match config::load(&arguments.config.config, &sets) {
+        Ok(loaded) => loaded,
+        Err(error) => return fail(&error, 2, arguments.format),
+    };
+    let operator = OperatorSignal::default();
+    let signal = operator.clone();
+    let handler = ctrlc::set_handler(move || signal.raise());
+    if let Err(error) = handler {
+        // Without a handler Ctrl-C would kill the process with the arm in motion.
+        return fail(&error, 14, arguments.format);
+    }
+    match run::run(&loaded, operator, &mut console) {
+        Ok(summary) => {
+            for line in tables::summary(&summary) {
+                console.line(&line);
+            }
+            if arguments.format == Format::Json {
+                // The summary is plain numbers and strings: serialising it cannot fail.
+                println!("{}", serde_json::to_string(&summary).unwrap_or_default());
+            }
+            summary.exit.code
+        }
+        Err(error) => fail(&error, error.exit_code(), arguments.format),
+    }
+}
+
+/// A duration with its unit: `10s`, `1500ms`, `2m`.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let scale = match unit {
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "m" | "min" => 60.0,
+        "" => return Err("a unit is missing: write 10s, 1500ms or 2m".to_owned()),
+        _ => return Err(format!("unknown unit `{unit}`: write 10s, 1500ms or 2m")),
+    };
+    let value: f64 = number.trim().parse().map_err(|_| format!("`{number}` is not a number"))?;
+    Duration::try_from_secs_f64(value * scale).map_err(|_| format!("`{text}` is out of range"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_need_a_number_and_a_unit() {
+        assert_eq!(parse_duration("10s"), Ok(Duration::from_secs(10)));
+        assert_eq!(parse_duration("1500ms"), Ok(Duration::from_millis(1500)));
+        assert_eq!(parse_duration("0.5m"), Ok(Duration::from_secs(30)));
+        for bad in ["10", "s", "10h", "-1s", "1e400s", "NaNs"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+}

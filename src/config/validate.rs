@@ -1,0 +1,277 @@
+//! Checks that need more than one value: against each other, against the robot, against the disk.
+//! Types and ranges of single values are in order already ([`super::shape`]).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use sinew_firmware_interfaces::mycobot320::emulator::Faults;
+use sinew_firmware_interfaces::{OnSilence, RobotDescription};
+
+use super::error::Problem;
+use super::keys::with_unit;
+use super::limits::{self, display_unit, range_words};
+use super::mapping::{self, unknown_joint};
+use super::schema::{CameraConfig, ClockKind, Execution, RobotModel};
+use super::tree::{child, element, number};
+use super::{ConfigError, Loaded, resolve_limits};
+use crate::limits::JointLimits;
+
+impl Loaded {
+    /// Holds the configuration against `robot` and against itself, and yields the limits of every
+    /// joint in the robot's order. Opens nothing.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every contradiction found.
+    pub fn validate(&self, robot: &RobotDescription) -> Result<Vec<JointLimits>, ConfigError> {
+        let mut problems = Vec::new();
+        self.check_robot(robot, &mut problems);
+        self.check_limits(robot, &mut problems);
+        self.check_rest(robot, &mut problems);
+        self.check_emulator(robot, &mut problems);
+        self.check_policy(&mut problems);
+        mapping::check(self, robot, &mut problems);
+        self.check_supervision(&mut problems);
+        self.check_recording(&mut problems);
+        if !problems.is_empty() {
+            return Err(ConfigError::sorted(problems));
+        }
+        resolve_limits(&self.config, robot)
+    }
+
+    /// Looks whether the folders that a run reads are there and the one it writes can be one.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every path that is not what it should be.
+    pub fn validate_paths(&self) -> Result<(), ConfigError> {
+        let mut problems = Vec::new();
+        let mut check = |key: &str, path: &Path, what: &str| {
+            if !path.is_dir() {
+                let found = if path.exists() { "is not a folder" } else { "does not exist" };
+                let message = format!("{} {found}. Needed is {what}", path.display());
+                problems.push(self.problem(key, message));
+            }
+        };
+        check("policy.path", &self.config.policy.path, "the folder of a checkpoint");
+        for (name, camera) in &self.config.cameras {
+            if let CameraConfig::Replay { path, .. } = camera {
+                let key = child(&child("cameras", name), "path");
+                check(&key, path, "a folder of PNG files");
+            }
+        }
+        let directory = &self.config.recording.directory;
+        // The folder itself may come into being with the first episode.
+        if let Some(file) = directory.ancestors().find(|it| it.exists()).filter(|it| !it.is_dir()) {
+            let message = format!("{} is a file, where a folder is needed", file.display());
+            problems.push(self.problem("recording.directory", message));
+        }
+        if problems.is_empty() { Ok(()) } else { Err(ConfigError::sorted(problems)) }
+    }
+
+    fn check_robot(&self, robot: &RobotDescription, problems: &mut Vec<Problem>) {
+        let said = &self.config.robot;
+        let emulated = said.port == "emulator";
+        if self.config.run.clock == ClockKind::Simulated && !emulated {
+            let message = format!(
+                "\"simulated\" is for emulated robots, but robot.port is \"{}\" ({}). Set run.clock \
+                 = \"real\" or robot.port = \"emulator\"",
+                said.port,
+                self.place("robot.port")
+            );
+            problems.push(self.problem("run.clock", message));
+        }
+        let silence = match robot.on_silence {
+            OnSilence::Stops => None,
+            OnSilence::Continues => Some("goes on to its last target and stays there, powered,"),
+            OnSilence::Unknown => Some("does nobody knows what"),
+        };
+        if let Some(what) = silence
+            && !said.accept_motion_on_silence
+        {
+            let message = format!(
+                "the {} {what} when commands stop, and a runtime that was killed cannot stop it. \
+                 Allowed: true, once that is acceptable where the arm stands",
+                robot.model
+            );
+            problems.push(self.problem("robot.accept_motion_on_silence", message));
+        }
+    }
+
+    fn check_limits(&self, robot: &RobotDescription, problems: &mut Vec<Problem>) {
+        for joint in &robot.joints {
+            match self.config.limits.get(&joint.name) {
+                Some(said) => limits::check_joint(self, joint, said, problems),
+                None => problems.push(limits::missing(self.place("limits"), joint)),
+            }
+        }
+        self.check_names("limits", &self.config.limits, robot, problems);
+    }
+
+    /// Refuses names in table `table` that are no joints.
+    fn check_names<T>(
+        &self,
+        table: &str,
+        entries: &BTreeMap<String, T>,
+        robot: &RobotDescription,
+        problems: &mut Vec<Problem>,
+    ) {
+        for name in entries.keys() {
+            if !robot.joints.iter().any(|joint| joint.name == *name) {
+                problems.push(unknown_joint(self, robot, &child(table, name), name));
+            }
+        }
+    }
+
+    fn check_rest(&self, robot: &RobotDescription, problems: &mut Vec<Problem>) {
+        let pose = &self.config.rest.pose;
+        self.check_names("rest.pose", pose, robot, problems);
+        for joint in &robot.joints {
+            let key = child("rest.pose", &joint.name);
+            let unit = display_unit(joint.kind);
+            let Some(position) = pose.get(&joint.name) else {
+                problems.push(Problem::Missing {
+                    at: self.place("rest.pose"),
+                    key,
+                    meaning: "The rest pose needs every joint.".to_owned(),
+                    needed: format!("a position in {unit}"),
+                });
+                continue;
+            };
+            let Some(said) = self.config.limits.get(&joint.name) else { continue };
+            let Some([low, high]) = said.position_rad.or(said.opening) else { continue };
+            if *position < low || *position > high {
+                problems.push(Problem::OutOfRange {
+                    at: self.place(&key),
+                    key,
+                    value: with_unit(&number(*position), unit),
+                    allowed: range_words(low, high, unit),
+                    remedy: format!(
+                        "Move it inside limits.{} ({})",
+                        joint.name,
+                        self.place(&child("limits", &joint.name))
+                    ),
+                });
+            }
+        }
+    }
+
+    fn check_emulator(&self, robot: &RobotDescription, problems: &mut Vec<Problem>) {
+        for (index, fault) in self.config.emulator.faults.iter().enumerate() {
+            let refused = match self.config.robot.model {
+                RobotModel::Mycobot320 => Faults::default().add(fault).err(),
+            };
+            if let Some(error) = refused {
+                problems.push(self.problem(&element("emulator.faults", index), error.to_string()));
+            }
+        }
+        let start = &self.config.emulator.start;
+        self.check_names("emulator.start", start, robot, problems);
+        for joint in &robot.joints {
+            let Some(position) = start.get(&joint.name) else { continue };
+            let range = &joint.limits.position;
+            if !range.contains(position) {
+                let key = child("emulator.start", &joint.name);
+                let unit = display_unit(joint.kind);
+                problems.push(Problem::OutOfRange {
+                    at: self.place(&key),
+                    key,
+                    value: with_unit(&number(*position), unit),
+                    allowed: range_words(*range.start(), *range.end(), unit),
+                    remedy: "The device cannot stand there: move it inside".to_owned(),
+                });
+            }
+        }
+    }
+
+    fn check_policy(&self, problems: &mut Vec<Problem>) {
+        let policy = &self.config.policy;
+        let ensemble = policy.execution == Execution::Ensemble;
+        match policy.ensemble_coefficient {
+            Some(value) if !ensemble => problems.push(self.problem(
+                "policy.ensemble_coefficient",
+                format!(
+                    "{} has no effect without policy.execution = \"ensemble\". Remove it or switch \
+                     ensembling on",
+                    number(value)
+                ),
+            )),
+            None if ensemble => problems.push(Problem::Missing {
+                at: self.place("policy.execution"),
+                key: "policy.ensemble_coefficient".to_owned(),
+                meaning: "policy.execution = \"ensemble\" has no default for it.".to_owned(),
+                needed: "a number, -10 to 10; LeRobot's usual value is 0.01".to_owned(),
+            }),
+            _ => {}
+        }
+        if let Some(period) = policy.inference_period_ms
+            && policy.execution == Execution::Queue
+        {
+            let message = format!(
+                "{} ms has no effect with policy.execution = \"queue\", which infers when its \
+                 queue is empty. Remove it",
+                number(period)
+            );
+            problems.push(self.problem("policy.inference_period_ms", message));
+        }
+    }
+
+    fn check_supervision(&self, problems: &mut Vec<Problem>) {
+        let said = &self.config.supervision;
+        let rungs = [
+            (
+                "policy_hold_after_ms",
+                said.policy_hold_after_ms,
+                "policy_ramp_after_ms",
+                said.policy_ramp_after_ms,
+            ),
+            (
+                "state_hold_after_ms",
+                said.state_hold_after_ms,
+                "state_ramp_after_ms",
+                said.state_ramp_after_ms,
+            ),
+        ];
+        for (hold, hold_after, ramp, ramp_after) in rungs {
+            if ramp_after <= hold_after {
+                let hold_key = child("supervision", hold);
+                let ramp_key = child("supervision", ramp);
+                // Point at the one that somebody wrote.
+                let key = if self.origins.of(&ramp_key) == super::Origin::Default {
+                    &hold_key
+                } else {
+                    &ramp_key
+                };
+                problems.push(self.problem(
+                    key,
+                    format!(
+                        "the ramp comes after the hold, but {ramp} = {} ms is not above {hold} = {} \
+                         ms. Raise {ramp} or lower {hold}",
+                        number(ramp_after),
+                        number(hold_after)
+                    ),
+                ));
+            }
+        }
+    }
+
+    fn check_recording(&self, problems: &mut Vec<Problem>) {
+        let loop_rate = self.config.run.rate_hz;
+        let policy_rate = self.config.policy.rate_hz;
+        let (rate, whose) = match self.config.recording.rate_hz {
+            Some(rate) => (rate, ""),
+            None => (policy_rate, " (not said, so policy.rate_hz)"),
+        };
+        if rate > loop_rate {
+            problems.push(self.problem(
+                "recording.rate_hz",
+                format!(
+                    "{} Hz{whose} is more than run.rate_hz = {} Hz ({}). Frames are taken from \
+                     cycles: set it to {} Hz or less",
+                    number(rate),
+                    number(loop_rate),
+                    self.place("run.rate_hz"),
+                    number(loop_rate)
+                ),
+            ));
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! The control loop: wait, read, decide, write, record. It runs on a thread of its own, or in
+//! virtual time under a [`Pacer`] that moves the world along between ticks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use sinew_episodes::journal::{ClampCause, Phases};
+use sinew_firmware_interfaces::{MAX_JOINTS, Robot, State, Timestamp};
+
+use crate::cycle::{Cycle, OperatorRequest};
+use crate::pacing::{Distribution, Pacer};
+use crate::recording::{CycleSample, SampleSink};
+use crate::supervision::{ArmState, StopCause};
+use crate::targets::Chunk;
+
+/// How often the operator asked for a stop. Shared with the signal handler.
+#[derive(Clone, Debug, Default)]
+pub struct OperatorSignal {
+    count: Arc<AtomicU32>,
+}
+
+impl OperatorSignal {
+    /// Once more: the first time ramps to rest, the second takes torque off.
+    pub fn raise(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What has been asked for so far.
+    pub fn request(&self) -> OperatorRequest {
+        match self.count.load(Ordering::Relaxed) {
+            0 => OperatorRequest::None,
+            1 => OperatorRequest::Stop,
+            _ => OperatorRequest::TorqueOff,
+        }
+    }
+}
+
+/// The measured state as the inference side sees it.
+pub type StateMailbox = triple_buffer::Input<State>;
+
+/// The control thread's ends of the mailboxes to the inference thread.
+pub struct PolicyLink {
+    /// Finished chunks come in.
+    pub chunks: rtrb::Consumer<Box<Chunk>>,
+    /// Used chunks go back, so that nothing is freed here.
+    pub spent: rtrb::Producer<Box<Chunk>>,
+    /// The latest state goes out.
+    pub state: StateMailbox,
+    /// Number of chunks that a queue has asked for.
+    pub demand: Arc<AtomicU64>,
+}
+
+/// Counters and distributions of a run's cycles.
+#[derive(Clone, Debug)]
+pub struct LoopStatistics {
+    /// Wake to wake.
+    pub period: Distribution,
+    /// Wake after the tick was due.
+    pub lateness: Distribution,
+    /// Reading the latest state.
+    pub read: Distribution,
+    /// Mailboxes, target, limits, supervision.
+    pub decide: Distribution,
+    /// Handing over the command.
+    pub write: Distribution,
+    /// Handing over the previous record.
+    pub record: Distribution,
+    /// Wake to the end of the cycle.
+    pub cycle: Distribution,
+    /// Age of the oldest judged measurement, at each cycle.
+    pub state_age: Distribution,
+    /// Age of the observation behind the target, at each running cycle.
+    pub observation_age: Distribution,
+    /// Periods without a cycle.
+    pub missed: u64,
+    /// Cycles that ended after the next tick was due.
+    pub overruns: u64,
+    /// Clamps by joint and cause.
+    pub clamps: [[u64; ClampCause::ALL.len()]; MAX_JOINTS],
+    /// Cycles in each arm state.
+    pub cycles_in: [u64; ArmState::ALL.len()],
+    /// Chunks taken over.
+    pub chunks: u64,
+    /// Actions that were in the past when their chunk was finished.
+    pub expired_actions: u64,
+    /// Cycles with a substituted measurement.
+    pub substituted: u64,
+    /// Samples the ring had no room for.
+    pub dropped_samples: u64,
+}
+
+impl LoopStatistics {
+    fn new() -> Self {
+        let empty = Distribution::new;
+        Self {
+            period: empty(),
+            lateness: empty(),
+            read: empty(),
+            decide: empty(),
+            write: empty(),
+            record: empty(),
+            cycle: empty(),
+            state_age: empty(),
+            observation_age: empty(),
+            missed: 0,
+            overruns: 0,
+            clamps: Default::default(),
+            cycles_in: Default::default(),
+            chunks: 0,
+            expired_actions: 0,
+            substituted: 0,
+            dropped_samples: 0,
+        }
+    }
+}
+
+/// The loop with everything it owns. Construct it anywhere, then call [`run`](Self::run) on the
+/// thread that is to be the control thread.
+pub struct ControlLoop<'a> {
+    robot: &'a mut dyn Robot,
+    cycle: Cycle,
+    link: PolicyLink,
+    sink: SampleSink,
+    operator: OperatorSignal,
+    period: Duration,
+    judged: u32,
+    statistics: LoopStatistics,
+}
+
+impl<'a> ControlLoop<'a> {
+    /// A loop around an armed robot. `judged` is the set of joints whose age is reported.
+    pub fn new(
+        robot: &'a mut dyn Robot,
+        cycle: Cycle,
+        link: PolicyLink,
+        sink: SampleSink,
+        operator: OperatorSignal,
+        period: Duration,
+        judged: u32,
+    ) -> Self {
+        Self {
+            robot,
+            cycle,
+            link,
+            sink,
+            operator,
+            period,
+            judged,
+            statistics: LoopStatistics::new(),
+        }
+    }
+
+    /// Cycles until the arm is disarmed or faulted. After the first tick it neither allocates,
+    /// locks, logs nor waits for anything but the next tick.
+    ///
+    /// `alive` is called once per cycle with the tick's index, for whoever wants to watch.
+    pub fn run(&mut self, pacer: &mut dyn Pacer, mut alive: impl FnMut(u64)) -> Option<StopCause> {
+        let mut state = State::default();
+        let mut previous_wake = None;
+        let mut record_time = 0;
+        let mut first = true;
+        loop {
+            let tick = pacer.wait();
+            alive(tick.index);
+            self.robot.read(tick.woke, &mut state);
+            let read = pacer.now();
+            if first {
+                self.cycle.arm(&state, tick.scheduled);
+                first = false;
+            }
+            let chunk = self.exchange(&state, tick.scheduled);
+            let outcome = self.cycle.step(&state, self.operator.request(), tick.scheduled);
+            self.ask(tick.scheduled);
+            let decided = pacer.now();
+            if let Some(request) = outcome.request {
+                self.robot.stop(decided, request);
+            }
+            if let Some(command) = &outcome.command {
+                self.robot.write(decided, command);
+            }
+            let written = pacer.now();
+
+            let phases = Phases {
+                read: nanos(tick.woke, read),
+                decide: nanos(read, decided),
+                write: nanos(decided, written),
+                record: record_time,
+            };
+            let sample = CycleSample {
+                tick,
+                phases,
+                state,
+                outcome,
+                hold: self.cycle.hold(),
+                cause: self.cycle.cause(),
+                chunk,
+            };
+            self.sink.push(sample);
+            self.count(&sample, previous_wake);
+            previous_wake = Some(tick.woke);
+            let recorded = pacer.now();
+            record_time = nanos(written, recorded);
+            let spent = recorded.since(tick.woke);
+            self.statistics.record.record(recorded.since(written));
+            self.statistics.cycle.record(spent);
+            if recorded > tick.scheduled.after(self.period) {
+                self.statistics.overruns += 1;
+            }
+            if matches!(outcome.state, ArmState::Disarmed | ArmState::Faulted) {
+                self.statistics.dropped_samples = self.sink.dropped();
+                return self.cycle.cause();
+            }
+        }
+    }
+
+    /// What the cycles added up to.
+    pub fn statistics(&self) -> &LoopStatistics {
+        &self.statistics
+    }
+
+    /// Publishes the state, takes over new chunks and returns old ones. Returns the sequence
+    /// number of the last chunk taken over, 0 for none.
+    fn exchange(&mut self, state: &State, now: Timestamp) -> u64 {
+        *self.link.state.input_buffer_mut() = *state;
+        self.link.state.publish();
+        let mut sequence = 0;
+        while self.link.spent.slots() > 0 {
+            let Ok(chunk) = self.link.chunks.pop() else { break };
+            sequence = chunk.sequence;
+            self.statistics.chunks += 1;
+            self.statistics.expired_actions += chunk.expired() as u64;
+            if let Some(refused) = self.cycle.insert(chunk, now) {
+                // The slot was just checked and this is the only producer.
+                let _ = self.link.spent.push(refused);
+            }
+        }
+        while self.link.spent.slots() > 0 {
+            let Some(chunk) = self.cycle.retire(now) else { break };
+            // The slot was just checked and this is the only producer.
+            let _ = self.link.spent.push(chunk);
+        }
+        sequence
+    }
+
+    /// Tells a queue-driven inference thread that the next chunk is wanted.
+    fn ask(&mut self, now: Timestamp) {
+        if self.cycle.wants_chunk(now) {
+            self.link.demand.store(self.statistics.chunks + 1, Ordering::Relaxed);
+        }
+    }
+
+    fn count(&mut self, sample: &CycleSample, previous_wake: Option<Timestamp>) {
+        let statistics = &mut self.statistics;
+        let tick = sample.tick;
+        if let Some(previous) = previous_wake {
+            statistics.period.record(tick.woke.since(previous));
+        }
+        statistics.lateness.record(tick.woke.since(tick.scheduled));
+        statistics.read.record(Duration::from_nanos(sample.phases.read.into()));
+        statistics.decide.record(Duration::from_nanos(sample.phases.decide.into()));
+        statistics.write.record(Duration::from_nanos(sample.phases.write.into()));
+        statistics.missed += tick.missed;
+        statistics.cycles_in[sample.outcome.state as usize] += 1;
+        statistics.substituted += u64::from(sample.state.substituted != 0);
+        let mut oldest = Duration::ZERO;
+        for joint in 0..self.cycle.joints() {
+            if self.judged & (1 << joint) != 0 {
+                oldest = oldest.max(tick.woke.since(sample.state.captured[joint]));
+            }
+            for (index, cause) in ClampCause::ALL.iter().enumerate() {
+                if sample.outcome.clamps[joint] & cause.bit() != 0 {
+                    statistics.clamps[joint][index] += 1;
+                }
+            }
+        }
+        statistics.state_age.record(oldest);
+        if let Some(observed) = sample.outcome.observed {
+            statistics.observation_age.record(tick.woke.since(observed));
+        }
+    }
+}
+
+fn nanos(from: Timestamp, to: Timestamp) -> u32 {
+    to.since(from).as_nanos().min(u32::MAX as u128) as u32
+}

@@ -1,0 +1,271 @@
+use super::*;
+
+const PERIOD: Duration = Duration::from_millis(20);
+const STEP: Duration = Duration::from_millis(100);
+
+/// A robot that stands exactly where it was told, one cycle later.
+struct Bench {
+    cycle: Cycle,
+    state: State,
+    tick: u64,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut CycleSettings)) -> Self {
+        let limits = JointLimits {
+            position: [-2.0, 2.0],
+            max_velocity: 1.0,
+            max_acceleration: 4.0,
+            max_step: 0.05,
+        };
+        let mut settings = CycleSettings {
+            period: PERIOD,
+            duration: Duration::from_secs(100),
+            limits: vec![limits; 3],
+            driven: 0b011,
+            judged: 0b111,
+            blend: Blend::Newest,
+            crossfade: Duration::from_millis(100),
+            start_ramp: Duration::from_millis(400),
+            rest: [0.5; MAX_JOINTS],
+            rest_fraction: 0.5,
+            thresholds: Thresholds {
+                policy_hold: Duration::from_millis(200),
+                policy_ramp: Duration::from_millis(1000),
+                state_hold: Duration::from_millis(100),
+                state_ramp: Duration::from_millis(500),
+                tracking: [0.3; MAX_JOINTS],
+                tracking_time: Duration::from_millis(200),
+                ramp_timeout: Duration::from_secs(10),
+            },
+        };
+        change(&mut settings);
+        let mut state = State { link: LinkStatus::Up, sequence: 1, ..State::default() };
+        state.position[..3].copy_from_slice(&[0.1, -0.2, 0.3]);
+        let mut bench = Self { cycle: Cycle::new(settings), state, tick: 0 };
+        bench.measure();
+        bench.cycle.arm(&bench.state, bench.now());
+        bench
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_nanos(self.tick * PERIOD.as_nanos() as u64)
+    }
+
+    fn measure(&mut self) {
+        self.state.captured = [self.now(); MAX_JOINTS];
+    }
+
+    fn step(&mut self) -> Outcome {
+        self.tick += 1;
+        let outcome = self.cycle.step(&self.state, OperatorRequest::None, self.now());
+        if let Some(command) = &outcome.command {
+            self.state.position = command.position;
+            self.measure();
+        }
+        outcome
+    }
+
+    fn steps(&mut self, count: usize) -> Outcome {
+        (1..count).for_each(|_| {
+            self.step();
+        });
+        self.step()
+    }
+
+    fn chunk(&mut self, value: f64, length: usize) {
+        let mut chunk = Chunk::with_capacity(length, STEP);
+        chunk.sequence = 1;
+        chunk.observed = self.now();
+        chunk.actions.extend(std::iter::repeat_n([value; MAX_JOINTS], length));
+        assert!(self.cycle.insert(Box::new(chunk), self.now()).is_none());
+    }
+}
+
+#[test]
+fn it_holds_at_the_measured_position_until_a_chunk_speaks() {
+    let mut bench = Bench::new();
+    let outcome = bench.steps(20);
+    assert_eq!(outcome.state, ArmState::Holding);
+    assert_eq!(outcome.limited[..3], [0.1, -0.2, 0.3]);
+    bench.chunk(1.0, 50);
+    let first = bench.step();
+    assert_eq!(first.state, ArmState::Running);
+    assert!((first.limited[0] - 0.1).abs() < 0.01, "no jump at the start");
+    let outcome = bench.steps(150);
+    assert!((outcome.limited[0] - 1.0).abs() < 1e-6);
+    assert_eq!(outcome.limited[2], 0.3, "a joint without an action holds");
+}
+
+#[test]
+fn a_stale_policy_brakes_holds_and_then_ramps_to_rest() {
+    let mut bench = Bench::new();
+    bench.chunk(1.0, 5);
+    let mut states = Vec::new();
+    let mut last = None;
+    for _ in 0..400 {
+        let outcome = bench.step();
+        if outcome.changed.is_some() {
+            states.push(outcome.state);
+        }
+        last = Some(outcome);
+    }
+    use ArmState::{Disarmed, Holding, Running, Stopping};
+    assert_eq!(states, [Running, Holding, Stopping, Disarmed]);
+    assert_eq!(bench.cycle.cause(), Some(StopCause::PolicyStale));
+    assert!(last.unwrap().command.is_none(), "nothing is sent once disarmed");
+    assert!(bench.state.position[..3].iter().all(|position| (position - 0.5).abs() < 0.02));
+}
+
+#[test]
+fn a_policy_that_never_speaks_ends_in_a_ramp() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.steps(49).state, ArmState::Holding);
+    bench.steps(3);
+    assert_eq!(bench.cycle.cause(), Some(StopCause::PolicyStale));
+}
+
+#[test]
+fn a_failed_policy_ends_in_a_stand_where_the_arm_is() {
+    let mut bench = Bench::new();
+    bench.chunk(1.0, 50);
+    bench.steps(50);
+    let empty = Box::new(Chunk::with_capacity(1, STEP));
+    assert!(bench.cycle.insert(empty, bench.now()).is_some());
+    let outcome = bench.steps(60);
+    assert_eq!(
+        (outcome.state, bench.cycle.cause()),
+        (ArmState::Disarmed, Some(StopCause::NonFinite))
+    );
+    assert!(bench.state.position[0] > 0.6, "it did not go to rest");
+}
+
+#[test]
+fn a_chunk_that_holds_a_number_that_is_not_finite_stops_the_run_by_joint() {
+    let mut bench = Bench::new();
+    bench.chunk(1.0, 50);
+    bench.steps(30);
+    bench.chunk(f64::NAN, 50);
+    let outcome = bench.step();
+    assert_eq!((outcome.offender, outcome.state), (Some(0), ArmState::Stopping));
+    assert!(outcome.limited.iter().all(|position| position.is_finite()));
+    assert_eq!(bench.cycle.cause(), Some(StopCause::NonFinite));
+}
+
+#[test]
+fn a_measurement_that_is_not_finite_never_reaches_a_command() {
+    let mut bench = Bench::new();
+    bench.chunk(1.0, 50);
+    bench.steps(30);
+    bench.state.position[1] = f64::INFINITY;
+    let outcome = bench.step();
+    assert_eq!((outcome.offender, bench.cycle.cause()), (Some(1), Some(StopCause::NonFinite)));
+    assert!(outcome.limited.iter().all(|position| position.is_finite()));
+}
+
+#[test]
+fn old_measurements_hold_and_older_ones_stop() {
+    let mut bench = Bench::new();
+    bench.chunk(0.5, 80);
+    bench.steps(20);
+    let frozen = bench.state;
+    let mut states = Vec::new();
+    for _ in 0..40 {
+        bench.tick += 1;
+        let outcome = bench.cycle.step(&frozen, OperatorRequest::None, bench.now());
+        if outcome.changed.is_some() {
+            states.push((outcome.state, bench.cycle.hold()));
+        }
+    }
+    assert_eq!(states[0], (ArmState::Holding, Some(HoldCause::StateStale)));
+    assert_eq!(states[1].0, ArmState::Stopping);
+    assert_eq!(bench.cycle.cause(), Some(StopCause::StateStale));
+}
+
+#[test]
+fn an_arm_that_does_not_follow_is_stopped_by_joint() {
+    let mut bench = Bench::new();
+    bench.chunk(1.5, 200);
+    let stuck = bench.state.position;
+    let mut offender = None;
+    for _ in 0..200 {
+        let outcome = bench.step();
+        bench.state.position = stuck;
+        offender = offender.or(outcome.offender);
+    }
+    assert_eq!(offender, Some(0));
+    assert_eq!(bench.cycle.cause(), Some(StopCause::TrackingError));
+}
+
+#[test]
+fn a_link_that_comes_back_begins_at_the_measured_position() {
+    let mut bench = Bench::new();
+    bench.chunk(1.0, 400);
+    bench.steps(60);
+    bench.state.link = LinkStatus::Down;
+    let down = bench.step();
+    assert_eq!((down.state, down.command), (ArmState::Holding, None));
+    bench.steps(10);
+    // Somebody has moved the arm meanwhile.
+    bench.state.position[0] = -1.0;
+    bench.state.link = LinkStatus::Up;
+    bench.state.epoch += 1;
+    bench.measure();
+    let back = bench.step();
+    assert!(back.restarted);
+    assert!((back.limited[0] + 1.0).abs() < 0.01, "{}", back.limited[0]);
+    assert!((bench.steps(200).limited[0] - 1.0).abs() < 1e-3);
+}
+
+#[test]
+fn a_link_that_is_lost_latches_and_sends_torque_off_once() {
+    let mut bench = Bench::new();
+    bench.state.link = LinkStatus::Lost;
+    let outcome = bench.step();
+    assert_eq!((outcome.state, outcome.request), (ArmState::Faulted, Some(StopRequest::TorqueOff)));
+    bench.state.link = LinkStatus::Up;
+    let later = bench.steps(10);
+    assert_eq!((later.state, later.request, later.command), (ArmState::Faulted, None, None));
+}
+
+#[test]
+fn the_duration_ends_in_rest_and_a_second_request_takes_torque_off() {
+    let mut bench = Bench::with(|settings| settings.duration = Duration::from_secs(1));
+    bench.chunk(1.0, 400);
+    bench.steps(53);
+    assert_eq!(bench.cycle.cause(), Some(StopCause::Completed));
+    bench.tick += 1;
+    let outcome = bench.cycle.step(&bench.state, OperatorRequest::TorqueOff, bench.now());
+    assert_eq!(outcome.request, Some(StopRequest::TorqueOff));
+    assert_eq!(bench.cycle.cause(), Some(StopCause::OperatorTorqueOff));
+}
+
+#[test]
+fn a_ramp_that_does_not_arrive_takes_torque_off() {
+    let mut bench =
+        Bench::with(|settings| settings.thresholds.ramp_timeout = Duration::from_millis(100));
+    let now = bench.now();
+    bench.cycle.step(&bench.state, OperatorRequest::Stop, now);
+    assert_eq!(bench.steps(7).state, ArmState::Faulted);
+    assert_eq!(bench.cycle.cause(), Some(StopCause::RampTimeout));
+}
+
+#[test]
+fn the_same_inputs_give_the_same_commands() {
+    let path = || {
+        let mut bench = Bench::new();
+        let mut bits = Vec::new();
+        for k in 0..300 {
+            if k % 40 == 10 {
+                bench.chunk((k as f64).sin(), 8);
+            }
+            bits.extend(bench.step().limited.map(f64::to_bits));
+        }
+        bits
+    };
+    assert_eq!(path(), path());
+}

@@ -1,0 +1,7 @@
+//! The inference side: observation mailboxes in, chunks out, on a thread of its own.
+
+mod mapping;
+mod worker;
+
+pub use mapping::{Mapping, MappingError};
+pub use worker::{PolicyMailboxes, PolicySettings, PolicyStatistics, PolicyWorker, WarmUpError};

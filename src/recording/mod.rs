@@ -1,0 +1,8 @@
+//! From the control thread to the journal: samples over a ring that never blocks, and the
+//! recorder that empties it.
+
+mod recorder;
+mod sample;
+
+pub use recorder::{Recorder, RecorderError, RecorderInbox, RecorderMessage, RecorderReport};
+pub use sample::{CycleSample, SampleSink};

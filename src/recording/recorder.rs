@@ -1,0 +1,311 @@
+//! The recorder: empties the ring and the inbox into the journal. It may be slow, its disk may be
+//! full: the loop does not notice.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use sinew_episodes::journal::{
+    ChunkRecord, EventRecord, FILE_NAME, FrameRecord, Header, WriteError, Writer,
+};
+use sinew_firmware_interfaces::{LinkStatus, Timestamp};
+
+use super::sample::CycleSample;
+use crate::supervision::{HoldCause, StopCause};
+
+/// Messages the inbox holds before it drops.
+const INBOX: usize = 256;
+/// What a killed process may lose: records not yet handed to the operating system.
+const FLUSH: Duration = Duration::from_millis(200);
+/// What a power cut may lose.
+const SYNC: Duration = Duration::from_secs(1);
+/// How often the recorder looks for work.
+const POLL: Duration = Duration::from_millis(10);
+
+/// Why a journal could not be begun.
+#[derive(Debug, thiserror::Error)]
+pub enum RecorderError {
+    /// The run's folder cannot be made.
+    #[error("cannot make the run's folder {path}: {source}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The journal cannot be begun.
+    #[error(transparent)]
+    Journal(#[from] WriteError),
+}
+
+/// What other threads send to the recorder.
+#[derive(Debug)]
+pub enum RecorderMessage {
+    /// An image.
+    Frame(FrameRecord),
+    /// A chunk that inference has finished.
+    Chunk(ChunkRecord),
+    /// Something worth a line.
+    Event(EventRecord),
+}
+
+/// The sending end of the recorder's inbox, for every thread but the control thread. It never
+/// blocks: what finds no room is counted.
+#[derive(Clone, Debug)]
+pub struct RecorderInbox {
+    sender: SyncSender<RecorderMessage>,
+    dropped_frames: Arc<AtomicU64>,
+    dropped_records: Arc<AtomicU64>,
+}
+
+impl RecorderInbox {
+    /// An inbox and its receiving end.
+    pub fn new() -> (Self, Receiver<RecorderMessage>) {
+        let (sender, receiver) = sync_channel(INBOX);
+        let inbox =
+            Self { sender, dropped_frames: Arc::default(), dropped_records: Arc::default() };
+        (inbox, receiver)
+    }
+
+    /// Leaves an image.
+    pub fn frame(&self, frame: FrameRecord) {
+        if self.sender.try_send(RecorderMessage::Frame(frame)).is_err() {
+            self.dropped_frames.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Leaves a chunk.
+    pub fn chunk(&self, chunk: ChunkRecord) {
+        self.leave(RecorderMessage::Chunk(chunk));
+    }
+
+    /// Leaves an event.
+    pub fn event(&self, at: Timestamp, kind: &str, message: String) {
+        let kind = kind.to_owned();
+        self.leave(RecorderMessage::Event(EventRecord { at_ns: at.as_nanos(), kind, message }));
+    }
+
+    fn leave(&self, message: RecorderMessage) {
+        if self.sender.try_send(message).is_err() {
+            self.dropped_records.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Frames and other records dropped so far.
+    pub fn dropped(&self) -> (u64, u64) {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (count(&self.dropped_frames), count(&self.dropped_records))
+    }
+}
+
+/// How a recording went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecorderReport {
+    /// Records the disk did not take.
+    pub unwritten: u64,
+    /// The last write error, if records are missing or were late.
+    pub fault: Option<String>,
+}
+
+/// The recorder with its journal.
+pub struct Recorder {
+    writer: Writer,
+    joints: Vec<String>,
+    ring: rtrb::Consumer<CycleSample>,
+    inbox: Receiver<RecorderMessage>,
+    /// Chunks that the control thread has not taken over yet.
+    chunks: Vec<ChunkRecord>,
+    previous: Option<CycleSample>,
+    flushed: Timestamp,
+    synced: Timestamp,
+    unsynced: bool,
+    fault: Option<String>,
+}
+
+impl Recorder {
+    /// Makes the folder, if need be, and begins the journal in it.
+    ///
+    /// # Errors
+    /// [`RecorderError`] when folder or file cannot be made.
+    pub fn create(
+        folder: &std::path::Path,
+        header: &Header,
+        ring: rtrb::Consumer<CycleSample>,
+        inbox: Receiver<RecorderMessage>,
+    ) -> Result<Self, RecorderError> {
+        std::fs::create_dir_all(folder)
+            .map_err(|source| RecorderError::Folder { path: folder.to_owned(), source })?;
+        let writer = Writer::create(&folder.join(FILE_NAME), header)?;
+        let joints = header.joints.iter().map(|joint| joint.name.clone()).collect();
+        Ok(Self {
+            writer,
+            joints,
+            ring,
+            inbox,
+            chunks: Vec::new(),
+            previous: None,
+            flushed: Timestamp::ZERO,
+            synced: Timestamp::ZERO,
+            unsynced: false,
+            fault: None,
+        })
+    }
+
+    /// Empties ring and inbox, flushes when due, and returns when to be called again.
+    pub fn step(&mut self, now: Timestamp) -> Timestamp {
+        self.drain();
+        if now.since(self.flushed) >= FLUSH {
+            self.flushed = now;
+            let result = self.writer.flush();
+            self.check(result);
+        }
+        if self.unsynced && now.since(self.synced) >= SYNC {
+            self.synced = now;
+            self.unsynced = false;
+            let result = self.writer.sync();
+            self.check(result);
+        }
+        now.after(POLL)
+    }
+
+    /// The latest cycle, for a status line.
+    pub fn latest(&self) -> Option<&CycleSample> {
+        self.previous.as_ref()
+    }
+
+    /// Empties everything once more, appends the run's summary and makes it durable.
+    pub fn finish(mut self, summary: &str) -> RecorderReport {
+        self.drain();
+        let result = self.writer.append_summary(summary);
+        self.check(result);
+        let result = self.writer.sync();
+        self.check(result);
+        RecorderReport { unwritten: self.writer.dropped(), fault: self.fault }
+    }
+
+    /// Why records may be missing, so far.
+    pub fn fault(&self) -> Option<&str> {
+        self.fault.as_deref()
+    }
+
+    /// Records the disk did not take, so far.
+    pub fn unwritten(&self) -> u64 {
+        self.writer.dropped()
+    }
+
+    fn drain(&mut self) {
+        while let Ok(message) = self.inbox.try_recv() {
+            self.unsynced = true;
+            match message {
+                RecorderMessage::Frame(frame) => {
+                    let result = self.writer.append_frame(&frame);
+                    self.check(result);
+                }
+                RecorderMessage::Chunk(chunk) => self.chunks.push(chunk),
+                RecorderMessage::Event(event) => self.event(event),
+            }
+        }
+        while let Ok(sample) = self.ring.pop() {
+            self.unsynced = true;
+            self.sample(&sample);
+        }
+    }
+
+    fn sample(&mut self, sample: &CycleSample) {
+        if let Some(index) = self.chunks.iter().position(|chunk| chunk.sequence == sample.chunk) {
+            // Earlier ones were dropped on the way and never took effect.
+            let mut chunk = self.chunks.swap_remove(index);
+            self.chunks.retain(|other| other.sequence > sample.chunk);
+            chunk.cycle = sample.tick.index;
+            let result = self.writer.append_chunk(&chunk);
+            self.check(result);
+        }
+        let result = self.writer.append_cycle(&sample.record(self.joints.len()));
+        self.check(result);
+        for (kind, message) in events(self.previous.as_ref(), sample, &self.joints) {
+            let at_ns = sample.tick.scheduled.as_nanos();
+            self.event(EventRecord { at_ns, kind: kind.to_owned(), message });
+        }
+        self.previous = Some(*sample);
+    }
+
+    fn event(&mut self, event: EventRecord) {
+        let result = self.writer.append_event(&event);
+        self.check(result);
+    }
+
+    fn check(&mut self, result: Result<(), WriteError>) {
+        if let Err(error) = result {
+            self.fault = Some(error.to_string());
+        }
+    }
+}
+
+/// What changed between two cycles, in words.
+fn events(
+    previous: Option<&CycleSample>,
+    sample: &CycleSample,
+    joints: &[String],
+) -> Vec<(&'static str, String)> {
+    let mut events = Vec::new();
+    let joint = |index: u8| joints.get(index as usize).map_or("?", String::as_str);
+    if let Some((from, to)) = sample.outcome.changed {
+        let why = match (sample.cause, sample.hold) {
+            (Some(cause), _) => cause.message(),
+            (None, Some(hold)) => hold.message(),
+            (None, None) => "a target speaks for the present",
+        };
+        events.push(("state", format!("{} → {}: {why}", from.name(), to.name())));
+    }
+    let before = previous.and_then(|previous| previous.hold);
+    if sample.outcome.changed.is_none()
+        && let (Some(hold), true) = (sample.hold, before != sample.hold && previous.is_some())
+    {
+        events.push(("hold", hold.message().to_owned()));
+    }
+    if let (Some(offender), Some(cause)) = (sample.outcome.offender, sample.cause) {
+        let index = offender as usize;
+        let (measured, commanded) = (sample.state.position[index], sample.outcome.limited[index]);
+        let name = joint(offender);
+        events.push(match cause {
+            StopCause::TrackingError => {
+                ("tracking", format!("{name}: measured {measured:.4}, commanded {commanded:.4}"))
+            }
+            _ => ("fault", format!("{name}: {}", cause.message())),
+        });
+    }
+    if sample.outcome.restarted {
+        let message = format!(
+            "connection {}: commands begin again at the measured position",
+            sample.state.epoch
+        );
+        events.push(("reconnect", message));
+    }
+    let link = previous.map(|previous| previous.state.link);
+    if link.is_some_and(|link| link != sample.state.link) {
+        events.push((
+            "link",
+            match sample.state.link {
+                LinkStatus::Up => "the robot answers again".to_owned(),
+                LinkStatus::Down => HoldCause::LinkDown.message().to_owned(),
+                LinkStatus::Lost => "the driver has given up on the link".to_owned(),
+            },
+        ));
+    }
+    if sample.tick.missed > 0 {
+        let message = format!("{} periods before cycle {}", sample.tick.missed, sample.tick.index);
+        events.push(("missed", message));
+    }
+    let news =
+        sample.state.substituted & !previous.map_or(0, |previous| previous.state.substituted);
+    for index in 0..joints.len() as u8 {
+        if news & (1 << index) != 0 {
+            let message =
+                format!("{}: measured value replaced by the last commanded", joint(index));
+            events.push(("substituted", message));
+        }
+    }
+    events
+}

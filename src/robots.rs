@@ -1,0 +1,153 @@
+//! From configuration to a robot: the one place that knows every driver.
+
+use std::time::Duration;
+
+use sinew_firmware_interfaces::mycobot320::emulator::{
+    Emulator, EmulatorConfig, Faults, FirmwareConfig, Transport,
+};
+use sinew_firmware_interfaces::mycobot320::wire::ARM_JOINTS;
+use sinew_firmware_interfaces::mycobot320::{
+    Config as DriverConfig, MyCobot320, SteppedMyCobot320,
+};
+use sinew_firmware_interfaces::{
+    BusStatistics, Command, MonotonicClock, Robot, RobotDescription, RobotError, SimulatedClock,
+    State, StopRequest, Timestamp,
+};
+
+use crate::config::{Config, RobotConfig, RobotModel};
+use crate::run::RunError;
+
+/// The port name that asks for an emulated device.
+pub const EMULATOR_PORT: &str = "emulator";
+
+/// What a configured robot is, without opening it.
+pub fn description(config: &RobotConfig) -> RobotDescription {
+    match config.model {
+        RobotModel::Mycobot320 => driver_config(config).description(),
+    }
+}
+
+/// What a robot model is with everything mounted.
+pub fn describe(model: RobotModel) -> RobotDescription {
+    match model {
+        RobotModel::Mycobot320 => DriverConfig::default().description(),
+    }
+}
+
+/// Opens the configured robot in real time; starts its emulator first when it has none. Returns
+/// the robot and the port it is on.
+///
+/// # Errors
+/// [`RunError::Emulator`] or [`RunError::Robot`].
+pub fn open(config: &Config, clock: &MonotonicClock) -> Result<(Box<dyn Robot>, String), RunError> {
+    match config.robot.model {
+        RobotModel::Mycobot320 => {
+            let mut driver = driver_config(&config.robot);
+            if config.robot.port != EMULATOR_PORT {
+                let port = driver.port.clone();
+                return Ok((Box::new(MyCobot320::open(driver, clock.clone())?), port));
+            }
+            let transport = Transport::Pty { link: None };
+            let emulator = EmulatorConfig { firmware: firmware_config(config)?, transport };
+            let emulator =
+                Emulator::spawn(emulator).map_err(|error| RunError::Emulator(error.to_string()))?;
+            driver.port = emulator.port();
+            let port = driver.port.clone();
+            let robot = MyCobot320::open(driver, clock.clone())?;
+            Ok((Box::new(Emulated { robot, _emulator: emulator }), port))
+        }
+    }
+}
+
+/// Opens the configured robot in virtual time: the driver's protocol engine and the emulated
+/// firmware, joined without a port.
+///
+/// # Errors
+/// [`RunError::Emulator`] when a fault or a setting cannot be understood.
+pub fn stepped(config: &Config, clock: &SimulatedClock) -> Result<Box<dyn Robot>, RunError> {
+    match config.robot.model {
+        RobotModel::Mycobot320 => {
+            let driver = driver_config(&config.robot);
+            let firmware = firmware_config(config)?;
+            let robot = SteppedMyCobot320::new(driver, firmware, clock.clone())
+                .map_err(|error| RunError::Emulator(error.to_string()))?;
+            Ok(Box::new(robot))
+        }
+    }
+}
+
+fn driver_config(config: &RobotConfig) -> DriverConfig {
+    let millis = |value: u32| Duration::from_millis(value.into());
+    DriverConfig {
+        port: config.port.clone(),
+        speed: config.speed_percent,
+        expect_ack: config.expect_ack,
+        gripper: config.gripper,
+        reply_timeout: millis(config.reply_timeout_ms),
+        retries: config.retries,
+        reconnect_window: millis(config.reconnect_window_ms),
+        gripper_gap: millis(config.gripper_gap_ms),
+        gripper_read_period: millis(config.gripper_read_period_ms),
+        ..DriverConfig::default()
+    }
+}
+
+fn firmware_config(config: &Config) -> Result<FirmwareConfig, RunError> {
+    let mut faults = Faults::default();
+    for fault in &config.emulator.faults {
+        faults.add(fault).map_err(|error| RunError::Emulator(error.to_string()))?;
+    }
+    let start = &config.emulator.start;
+    let mut angles = [0.0; ARM_JOINTS];
+    let arm = description(&RobotConfig { gripper: false, ..config.robot.clone() });
+    for (angle, joint) in angles.iter_mut().zip(&arm.joints) {
+        *angle = start.get(&joint.name).copied().unwrap_or_default();
+    }
+    Ok(FirmwareConfig {
+        angles,
+        opening: start.get("gripper").copied().unwrap_or_default(),
+        seed: config.emulator.seed,
+        faults,
+        ..FirmwareConfig::default()
+    })
+}
+
+/// A robot that takes its emulator along, so that both end together.
+struct Emulated {
+    robot: MyCobot320,
+    _emulator: Emulator,
+}
+
+impl Robot for Emulated {
+    fn description(&self) -> &RobotDescription {
+        self.robot.description()
+    }
+
+    fn arm(&mut self, timeout: Duration) -> Result<(), RobotError> {
+        self.robot.arm(timeout)
+    }
+
+    fn read(&mut self, now: Timestamp, state: &mut State) {
+        self.robot.read(now, state);
+    }
+
+    fn write(&mut self, now: Timestamp, command: &Command) {
+        self.robot.write(now, command);
+    }
+
+    fn stop(&mut self, now: Timestamp, request: StopRequest) {
+        self.robot.stop(now, request);
+    }
+
+    fn disarm(&mut self, timeout: Duration) -> Result<(), RobotError> {
+        self.robot.disarm(timeout)
+    }
+
+    fn statistics(&self) -> BusStatistics {
+        self.robot.statistics()
+    }
+
+    fn last_failure(&self) -> Option<String> {
+        self.robot.last_failure()
+    }
+}

@@ -1,0 +1,156 @@
+//! What follows the last cycle: the journal's end, the dataset's new episode, the report, and the
+//! summary.
+
+use std::path::{Path, PathBuf};
+
+use sinew_episodes::journal::{FILE_NAME, Header};
+use sinew_episodes::lerobot::Dataset;
+use sinew_firmware_interfaces::{BusStatistics, MAX_JOINTS, RobotDescription};
+
+use super::{Console, RunError};
+use crate::config::Loaded;
+use crate::control::LoopStatistics;
+use crate::policy::PolicyStatistics;
+use crate::recording::{CycleSample, Recorder, RecorderInbox};
+use crate::report;
+use crate::summary::{Exit, RunSummary};
+use crate::supervision::StopCause;
+
+/// Exit code of a run that ended well but whose recording did not.
+const RECORDING_INCOMPLETE: u8 = 40;
+
+/// What the threads leave behind.
+pub(super) struct Ending {
+    pub folder: PathBuf,
+    pub dataset: Dataset,
+    pub robot: RobotDescription,
+    pub bus: BusStatistics,
+    pub cause: StopCause,
+    pub seconds: f64,
+    pub statistics: LoopStatistics,
+    pub policy: PolicyStatistics,
+    pub recorder: Recorder,
+}
+
+/// Opens the recording directory, repairs what a killed run left in it, and makes the folder of
+/// this run.
+///
+/// # Errors
+/// [`RunError`] when the directory is something else, in use, cannot be repaired, or holds
+/// episodes of another shape.
+pub(super) fn open_dataset(
+    directory: &Path,
+    header: &mut Header,
+    console: &mut dyn Console,
+) -> Result<(Dataset, PathBuf), RunError> {
+    let mut dataset = Dataset::open(directory)?;
+    let repaired = dataset.repair()?;
+    if !repaired.is_nothing() {
+        console.line(&format!("repaired {}: {repaired}", directory.display()));
+    }
+    dataset.check(header)?;
+    let folder = dataset.create_run(&header.run)?;
+    if let Some(name) = folder.file_name() {
+        header.run = name.to_string_lossy().into_owned();
+    }
+    console.line(&format!("record  {}", folder.display()));
+    Ok((dataset, folder))
+}
+
+/// Keeps the effective configuration beside the journal.
+pub(super) fn keep_configuration(folder: &Path, config: &str, inbox: &RecorderInbox) {
+    if let Err(error) = std::fs::write(folder.join("config.toml"), config) {
+        let message = format!("cannot write config.toml: {error}; the journal holds it too");
+        inbox.event(Default::default(), "recording", message);
+    }
+}
+
+/// Ends the recording and adds everything up.
+pub(super) fn finish(
+    loaded: &Loaded,
+    inbox: &RecorderInbox,
+    ending: Ending,
+    console: &mut dyn Console,
+) -> RunSummary {
+    let config = &loaded.config;
+    let Ending { folder, mut dataset, cause, .. } = ending;
+    let run = folder.file_name().map_or_else(String::new, |it| it.to_string_lossy().into_owned());
+    let mut summary = RunSummary {
+        run,
+        exit: Exit {
+            cause: cause.name().to_owned(),
+            message: cause.message().to_owned(),
+            code: cause.exit_code(),
+        },
+        seconds: ending.seconds,
+        episode: folder.display().to_string(),
+        report: folder.join("report.html").display().to_string(),
+        ..RunSummary::default()
+    };
+    summary.set_loop(&ending.statistics, &ending.robot, config.run.rate_hz);
+    summary.set_bus(&ending.bus);
+    summary.set_policy(&ending.policy);
+    (summary.drops.frames, summary.drops.records) = inbox.dropped();
+    summary.drops.unwritten = ending.recorder.unwritten();
+
+    let recording = ending.recorder.finish(&to_json(&summary));
+    summary.drops.unwritten = recording.unwritten;
+    if let Some(fault) = recording.fault {
+        summary.recording_fault = fault;
+    }
+    match dataset.convert(&folder.join(FILE_NAME)) {
+        Ok(episode) => {
+            summary.dataset = config.recording.directory.display().to_string();
+            summary.episode_index = Some(episode.episode);
+            summary.episode_frames = episode.frames;
+        }
+        Err(error) => {
+            let text = format!("the journal is kept, the dataset has no episode of it: {error}");
+            console.line(&text);
+            if summary.recording_fault.is_empty() {
+                summary.recording_fault = text;
+            }
+        }
+    }
+    if !summary.recording_fault.is_empty() && summary.exit.code == 0 {
+        summary.exit.code = RECORDING_INCOMPLETE;
+    }
+    let written = serde_json::to_value(&summary)
+        .map_err(|error| error.to_string())
+        .and_then(|value| {
+            report::write(&folder.join(FILE_NAME), &value, &folder.join("report.html"))
+                .map_err(|error| error.to_string())
+        })
+        .and_then(|()| {
+            std::fs::write(folder.join("summary.json"), to_json(&summary))
+                .map_err(|error| error.to_string())
+        });
+    if let Err(error) = written {
+        console.line(&format!("report: {error}"));
+        summary.report.clear();
+    }
+    summary
+}
+
+fn to_json(summary: &RunSummary) -> String {
+    // The summary is plain numbers and strings: serialising it cannot fail.
+    serde_json::to_string(summary).unwrap_or_default()
+}
+
+/// One line about the present, for people.
+pub(super) fn status_line(sample: &CycleSample, robot: &RobotDescription) -> String {
+    let joints = robot.joints.len().min(MAX_JOINTS);
+    let worst = (0..joints)
+        .map(|joint| (sample.state.position[joint] - sample.outcome.limited[joint]).abs())
+        .fold(0.0, f64::max);
+    let age = sample.outcome.observed.map_or("-".to_owned(), |observed| {
+        format!("{:.0} ms", sample.tick.woke.since(observed).as_secs_f64() * 1e3)
+    });
+    let why = sample.hold.map_or(String::new(), |hold| format!(" ({})", hold.message()));
+    format!(
+        "{:7.2} s  {}{why}  cycle {}  observation {age} old  largest error {worst:.3}",
+        sample.tick.scheduled.as_seconds(),
+        sample.outcome.state.name(),
+        sample.tick.index,
+    )
+}

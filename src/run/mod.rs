@@ -1,0 +1,115 @@
+//! A run from configuration to summary: prepare everything that can fail, then arm, cycle, record
+//! and clean up.
+
+mod ending;
+mod parts;
+mod real;
+mod simulated;
+
+pub use parts::{Parts, prepare};
+
+use sinew_episodes::lerobot;
+use sinew_firmware_interfaces::{CameraError, RobotError};
+use sinew_models::LoadError;
+
+use crate::config::{ClockKind, ConfigError, Loaded};
+use crate::control::OperatorSignal;
+use crate::policy::WarmUpError;
+use crate::recording::RecorderError;
+use crate::summary::RunSummary;
+
+/// Why a run did not start. Nothing has moved when one of these is returned.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The configuration, or what it names, does not fit together.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The robot cannot be opened or armed.
+    #[error(transparent)]
+    Robot(#[from] RobotError),
+    /// The emulator cannot be started.
+    #[error("cannot start the emulator: {0}")]
+    Emulator(String),
+    /// The checkpoint cannot be read.
+    #[error(transparent)]
+    Checkpoint(#[from] LoadError),
+    /// The checkpoint cannot infer.
+    #[error(transparent)]
+    WarmUp(#[from] WarmUpError),
+    /// A camera cannot be opened.
+    #[error("cameras.{name}: {source}")]
+    Camera {
+        /// Its name in the configuration.
+        name: String,
+        /// What is wrong.
+        source: CameraError,
+    },
+    /// The recording directory cannot be opened, or another run records into it.
+    #[error(transparent)]
+    Dataset(#[from] lerobot::OpenError),
+    /// What an earlier run left in it cannot be repaired.
+    #[error(transparent)]
+    Repair(#[from] lerobot::RepairError),
+    /// The dataset in it has another shape than this run's episode would have.
+    #[error("recording.directory: {0}")]
+    Mismatch(#[from] lerobot::ConvertError),
+    /// The run's folder cannot be made.
+    #[error(transparent)]
+    Folder(#[from] lerobot::FileError),
+    /// The journal cannot be begun.
+    #[error(transparent)]
+    Recorder(#[from] RecorderError),
+    /// A thread cannot be started.
+    #[error("cannot start the {name} thread: {source}")]
+    Thread {
+        /// Its name.
+        name: String,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A thread ended abnormally: a defect in sinew. The robot was told to stop.
+    #[error("the {name} thread panicked; this is a defect in sinew, please report it")]
+    Panicked {
+        /// Its name.
+        name: &'static str,
+    },
+}
+
+impl RunError {
+    /// The process's exit code (`docs/exit-codes.md`).
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) => 2,
+            Self::Robot(_) | Self::Emulator(_) => 10,
+            Self::Checkpoint(_) | Self::WarmUp(_) => 11,
+            Self::Camera { .. } => 12,
+            Self::Dataset(_)
+            | Self::Repair(_)
+            | Self::Mismatch(_)
+            | Self::Folder(_)
+            | Self::Recorder(_) => 13,
+            Self::Thread { .. } | Self::Panicked { .. } => 14,
+        }
+    }
+}
+
+/// Where a run says what it does. Progress is for people; it never decides anything.
+pub trait Console {
+    /// One line.
+    fn line(&mut self, text: &str);
+}
+
+/// Runs `loaded` to its end and returns what it added up to.
+///
+/// # Errors
+/// [`RunError`] when it could not start.
+pub fn run(
+    loaded: &Loaded,
+    operator: OperatorSignal,
+    console: &mut dyn Console,
+) -> Result<RunSummary, RunError> {
+    match loaded.config.run.clock {
+        ClockKind::Real => real::run(loaded, operator, console),
+        ClockKind::Simulated => simulated::run(loaded, operator, console),
+    }
+}

@@ -1,0 +1,242 @@
+//! Everything a run needs, read and checked before anything is powered.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use sinew_episodes::journal::{CameraMeta, Header, JointMeta, PolicyMeta};
+use sinew_firmware_interfaces::{Camera, Clock, JointKind, MAX_JOINTS, RobotDescription, State};
+use sinew_models::Policy;
+
+use super::RunError;
+use crate::cameras::{self, CameraWorker};
+use crate::config::{ClockKind, Config, Execution, Loaded};
+use crate::control::PolicyLink;
+use crate::cycle::{CycleSettings, Thresholds};
+use crate::limits::JointLimits;
+use crate::policy::{Mapping, PolicyMailboxes, PolicySettings, PolicyWorker};
+use crate::recording::RecorderInbox;
+use crate::robots;
+use crate::targets::{Blend, Chunk};
+
+/// Boxes for chunks that travel between inference and control thread.
+const CHUNK_BOXES: usize = 8;
+/// How long an inference takes in virtual time.
+const SIMULATED_LATENCY: Duration = Duration::from_millis(40);
+
+/// A run's parts, checked against each other.
+pub struct Parts {
+    /// The robot's description.
+    pub robot: RobotDescription,
+    /// The policy.
+    pub policy: Box<dyn Policy>,
+    /// How it maps to the robot.
+    pub mapping: Mapping,
+    /// Cameras by name.
+    pub cameras: Vec<(String, Box<dyn Camera>)>,
+    /// Constants of the cycle.
+    pub settings: CycleSettings,
+}
+
+/// Reads the checkpoint, opens the cameras and checks that everything fits together. Nothing is
+/// powered and no port is opened: `sinew check` does this too.
+///
+/// # Errors
+/// [`RunError`] naming everything that does not fit.
+pub fn prepare(loaded: &Loaded) -> Result<Parts, RunError> {
+    let config = &loaded.config;
+    let robot = robots::description(&config.robot);
+    let limits = loaded.validate(&robot)?;
+    loaded.validate_paths()?;
+    let policy = sinew_models::load(&config.policy.path)?;
+    let mut cameras = Vec::new();
+    let mut sizes = BTreeMap::new();
+    for (name, camera) in &config.cameras {
+        let camera = cameras::open(camera)
+            .map_err(|source| RunError::Camera { name: name.clone(), source })?;
+        let description = camera.description();
+        sizes.insert(name.as_str(), (description.width, description.height));
+        cameras.push((name.clone(), camera));
+    }
+    let description = policy.description();
+    let mapping = Mapping::new(config, &robot, description, |name| sizes.get(name).copied())
+        .map_err(|errors| {
+            loaded.problems(errors.iter().map(|error| (error.key(), error.to_string())))
+        })?;
+    let settings = settings(config, &robot, limits, policy.as_ref(), &mapping);
+    Ok(Parts { robot, policy, mapping, cameras, settings })
+}
+
+fn settings(
+    config: &Config,
+    robot: &RobotDescription,
+    limits: Vec<JointLimits>,
+    policy: &dyn Policy,
+    mapping: &Mapping,
+) -> CycleSettings {
+    let millis = |value: f64| Duration::from_secs_f64(value / 1e3);
+    let supervision = &config.supervision;
+    let mut rest = [0.0; MAX_JOINTS];
+    let mut tracking = [f64::INFINITY; MAX_JOINTS];
+    let mut judged = 0;
+    for (index, joint) in robot.joints.iter().enumerate().take(MAX_JOINTS) {
+        rest[index] = config.rest.pose.get(&joint.name).copied().unwrap_or_default();
+        if joint.kind == JointKind::Gripper {
+            tracking[index] = supervision.tracking_error_opening;
+        } else {
+            tracking[index] = supervision.tracking_error_rad;
+            judged |= 1 << index;
+        }
+    }
+    let blend = match config.policy.execution {
+        Execution::Timeline => Blend::Newest,
+        Execution::Ensemble => {
+            Blend::Ensemble { coefficient: config.policy.ensemble_coefficient.unwrap_or(0.01) }
+        }
+        Execution::Queue => Blend::Queue { steps: policy.description().action_steps },
+    };
+    CycleSettings {
+        period: Duration::from_secs_f64(1.0 / config.run.rate_hz),
+        duration: Duration::from_secs_f64(config.run.duration_s),
+        limits,
+        driven: mapping.driven(),
+        judged,
+        blend,
+        crossfade: millis(config.policy.crossfade_ms),
+        start_ramp: millis(config.rest.start_ramp_ms),
+        rest,
+        rest_fraction: config.rest.speed_fraction,
+        thresholds: Thresholds {
+            policy_hold: millis(supervision.policy_hold_after_ms),
+            policy_ramp: millis(supervision.policy_ramp_after_ms),
+            state_hold: millis(supervision.state_hold_after_ms),
+            state_ramp: millis(supervision.state_ramp_after_ms),
+            tracking,
+            tracking_time: millis(supervision.tracking_error_ms),
+            ramp_timeout: Duration::from_secs_f64(supervision.ramp_timeout_s),
+        },
+    }
+}
+
+impl Parts {
+    /// The journal's header; its run name may yet get a number. In virtual time the wall clock reads zero, so that the same run
+    /// gives the same bytes.
+    pub fn header(&self, loaded: &Loaded) -> Header {
+        let config = &loaded.config;
+        let unix_ns = match config.run.clock {
+            ClockKind::Real => SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |elapsed| elapsed.as_nanos() as u64),
+            ClockKind::Simulated => 0,
+        };
+        let description = self.policy.description();
+        Header {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            run: run_name(unix_ns, &config.run.name),
+            unix_ns,
+            robot: self.robot.model.clone(),
+            joints: self
+                .robot
+                .joints
+                .iter()
+                .map(|joint| JointMeta {
+                    name: joint.name.clone(),
+                    unit: joint.kind.unit().to_owned(),
+                })
+                .collect(),
+            cameras: self
+                .cameras
+                .iter()
+                .map(|(name, camera)| {
+                    let camera = camera.description();
+                    CameraMeta {
+                        name: name.clone(),
+                        width: camera.width as u32,
+                        height: camera.height as u32,
+                        rate_hz: 1.0 / camera.period.as_secs_f64(),
+                    }
+                })
+                .collect(),
+            rate_hz: config.run.rate_hz,
+            dataset_rate_hz: config.recording.rate_hz.unwrap_or(config.policy.rate_hz),
+            task: config.run.task.clone(),
+            policy: Some(PolicyMeta {
+                kind: description.kind.to_owned(),
+                path: description.path.display().to_string(),
+                sha256: description.sha256.clone(),
+            }),
+            config: loaded.effective_toml(),
+        }
+    }
+
+    /// Splits into the workers of the camera and inference threads and the control thread's ends
+    /// of their mailboxes.
+    pub fn into_workers(
+        self,
+        config: &Config,
+        clock: &Arc<dyn Clock>,
+        inbox: &RecorderInbox,
+    ) -> (Vec<CameraWorker>, PolicyWorker, PolicyLink) {
+        let mut workers = Vec::new();
+        let mut frames = BTreeMap::new();
+        for (index, (name, camera)) in self.cameras.into_iter().enumerate() {
+            let (worker, mailbox) = CameraWorker::new(
+                name.clone(),
+                index as u32,
+                camera,
+                inbox.clone(),
+                Arc::clone(clock),
+            );
+            workers.push(worker);
+            frames.insert(name, mailbox);
+        }
+        let (state_in, state_out) = triple_buffer::triple_buffer(&State::default());
+        let (chunks_in, chunks_out) = rtrb::RingBuffer::new(CHUNK_BOXES);
+        let (spent_in, spent_out) = rtrb::RingBuffer::new(CHUNK_BOXES + Chunk::IN_FLIGHT);
+        let demand = Arc::new(AtomicU64::new(1));
+        let policy = &config.policy;
+        let settings = PolicySettings {
+            execution: policy.execution,
+            step: Duration::from_secs_f64(1.0 / policy.rate_hz),
+            period: policy.inference_period_ms.map(|period| Duration::from_secs_f64(period / 1e3)),
+            frame_max_age: Duration::from_secs_f64(config.supervision.frame_max_age_ms / 1e3),
+            simulated_latency: (config.run.clock == ClockKind::Simulated)
+                .then_some(SIMULATED_LATENCY),
+        };
+        let ordered =
+            self.mapping.cameras().iter().filter_map(|name| frames.remove(name)).collect();
+        let mailboxes = PolicyMailboxes {
+            state: state_out,
+            frames: ordered,
+            chunks: chunks_in,
+            spent: spent_out,
+            demand: Arc::clone(&demand),
+        };
+        let worker = PolicyWorker::new(
+            self.policy,
+            self.mapping,
+            settings,
+            mailboxes,
+            Arc::clone(clock),
+            inbox.clone(),
+        );
+        let link = PolicyLink { chunks: chunks_out, spent: spent_in, state: state_in, demand };
+        (workers, worker, link)
+    }
+}
+
+/// Date, time and name. Two runs of one second get different folders all the same.
+fn run_name(unix_ns: u64, name: &str) -> String {
+    let at = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ns))
+        .unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+    format!(
+        "{:04}{:02}{:02}-{:02}{:02}{:02}-{name}",
+        at.year(),
+        u8::from(at.month()),
+        at.day(),
+        at.hour(),
+        at.minute(),
+        at.second()
+    )
+}

@@ -1,0 +1,219 @@
+//! A run in real time: one thread per camera, one for inference, one for the recorder, one for
+//! control. The calling thread prints a line a second and waits.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, Builder, ScopedJoinHandle};
+use std::time::Duration;
+
+use sinew_firmware_interfaces::{Clock, MonotonicClock, Robot, StopRequest, Timestamp};
+
+use super::ending::{self, Ending};
+use super::parts::prepare;
+use super::{Console, RunError};
+use crate::config::{AtRest, Loaded};
+use crate::control::{ControlLoop, LoopStatistics, OperatorSignal};
+use crate::cycle::Cycle;
+use crate::pacing::TimerPacer;
+use crate::policy::PolicyStatistics;
+use crate::recording::{CycleSample, Recorder, RecorderInbox, SampleSink};
+use crate::robots;
+use crate::summary::RunSummary;
+use crate::supervision::StopCause;
+
+/// How long an orderly end of the connection may take.
+const DISARM: Duration = Duration::from_secs(2);
+/// Longest sleep of a worker, so that it sees the end of the run in time.
+const NAP: Duration = Duration::from_millis(20);
+
+pub(super) fn run(
+    loaded: &Loaded,
+    operator: OperatorSignal,
+    console: &mut dyn Console,
+) -> Result<RunSummary, RunError> {
+    let config = &loaded.config;
+    let monotonic = MonotonicClock::new();
+    let clock: Arc<dyn Clock> = Arc::new(monotonic.clone());
+    console
+        .line(&format!("{}: {} for {} s", config.run.name, config.run.task, config.run.duration_s));
+
+    let parts = prepare(loaded)?;
+    let policy = parts.policy.description().clone();
+    console.line(&format!(
+        "policy  {} {} ({} weights, chunk {} at {} Hz)",
+        policy.kind,
+        policy.path.display(),
+        policy.parameters,
+        policy.chunk_size,
+        config.policy.rate_hz
+    ));
+    let (mut robot, port) = robots::open(config, &monotonic)?;
+    console.line(&format!(
+        "robot   {} on {port}: {} joints, loop at {} Hz, at most {} commands a second",
+        robot.description().model,
+        robot.description().joints.len(),
+        config.run.rate_hz,
+        robot.description().max_command_rate_hz
+    ));
+
+    let mut header = parts.header(loaded);
+    let (dataset, folder) =
+        ending::open_dataset(&config.recording.directory, &mut header, console)?;
+    let (inbox, messages) = RecorderInbox::new();
+    let (sink, ring) =
+        SampleSink::new((config.recording.ring_s * config.run.rate_hz).ceil() as usize);
+    let recorder = Recorder::create(&folder, &header, ring, messages)?;
+    ending::keep_configuration(&folder, &header.config, &inbox);
+
+    let settings = parts.settings.clone();
+    let (period, judged) = (settings.period, settings.judged);
+    let description = parts.robot.clone();
+    let (mut cameras, mut policy, link) = parts.into_workers(config, &clock, &inbox);
+    let warm = policy.warm_up()?;
+    console.line(&format!("warm-up inference took {:.1} ms", warm.as_secs_f64() * 1e3));
+
+    let armed = robot.arm(Duration::from_millis(config.robot.arm_timeout_ms.into()));
+    if let Err(error) = armed {
+        // Nothing moved and nothing was recorded: leave no trace of this run in the dataset.
+        let _ = std::fs::remove_dir_all(&folder);
+        return Err(error.into());
+    }
+    console.line("armed; Ctrl-C: ramp to rest, twice: torque off");
+
+    let stop = AtomicBool::new(false);
+    let latest: Mutex<Option<CycleSample>> = Mutex::new(None);
+    let began = clock.now();
+    let control_robot = robot.as_mut();
+    let ended = thread::scope(|scope| -> Result<Ended, RunError> {
+        // Whatever goes wrong in here, the workers are told to stop, or the scope never ends.
+        let _guard = StopOnDrop(&stop);
+        let mut camera_threads = Vec::new();
+        for (index, mut camera) in cameras.drain(..).enumerate() {
+            let (clock, stop) = (&clock, &stop);
+            camera_threads.push(spawn(scope, &format!("camera {index}"), move || {
+                work(clock, stop, |now| camera.step(now));
+            })?);
+        }
+        let (worker_clock, worker_stop) = (&clock, &stop);
+        let inference = spawn(scope, "inference", move || {
+            work(worker_clock, worker_stop, |now| policy.step(now));
+            policy
+        })?;
+        let shared = &latest;
+        let mut recorder = recorder;
+        let recording = spawn(scope, "recorder", move || {
+            work(worker_clock, worker_stop, |now| {
+                let next = recorder.step(now);
+                let mut latest = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                *latest = recorder.latest().copied();
+                next
+            });
+            recorder
+        })?;
+        let (finished, done) = channel();
+        let pacer_clock = monotonic.clone();
+        let spin = Duration::from_micros(config.run.spin_us.into());
+        let rate_hz = config.run.rate_hz;
+        let control = spawn(scope, "control", move || {
+            let cycle = Cycle::new(settings);
+            let mut control =
+                ControlLoop::new(control_robot, cycle, link, sink, operator, period, judged);
+            let mut pacer = TimerPacer::new(pacer_clock, rate_hz, spin);
+            let cause = control.run(&mut pacer, |_| {});
+            let statistics = control.statistics().clone();
+            // The main thread may already be gone; then nobody waits for this.
+            let _ = finished.send(());
+            (cause, statistics)
+        })?;
+
+        while done.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
+            let latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(sample) = &*latest {
+                console.line(&ending::status_line(sample, &description));
+            }
+        }
+        let control = control.join();
+        let seconds = clock.now().since(began).as_secs_f64();
+        stop.store(true, Ordering::Relaxed);
+        for camera in camera_threads {
+            camera.join().map_err(|_| RunError::Panicked { name: "camera" })?;
+        }
+        let policy = inference.join().map_err(|_| RunError::Panicked { name: "inference" })?;
+        let recorder = recording.join().map_err(|_| RunError::Panicked { name: "recorder" })?;
+        let (cause, statistics) = control.map_err(|_| RunError::Panicked { name: "control" })?;
+        Ok(Ended { cause, seconds, statistics, policy: policy.statistics().clone(), recorder })
+    });
+    let ended = match ended {
+        Ok(ended) => ended,
+        Err(error) => {
+            // The control thread is gone: nothing else will stop the arm.
+            robot.stop(clock.now(), StopRequest::Hold);
+            let _ = robot.disarm(DISARM);
+            return Err(error);
+        }
+    };
+    let Ended { cause, seconds, statistics, policy, recorder } = ended;
+    let cause = cause.unwrap_or(StopCause::Operator);
+    release(robot.as_mut(), config.rest.then, cause, clock.now(), console);
+    let bus = robot.statistics();
+    let robot = description;
+    let ending =
+        Ending { folder, dataset, robot, bus, cause, seconds, statistics, policy, recorder };
+    Ok(ending::finish(loaded, &inbox, ending, console))
+}
+
+/// What the threads return.
+struct Ended {
+    cause: Option<StopCause>,
+    seconds: f64,
+    statistics: LoopStatistics,
+    policy: PolicyStatistics,
+    recorder: Recorder,
+}
+
+/// Ends the connection. At rest, torque goes off only where the configuration says so.
+pub(super) fn release(
+    robot: &mut dyn Robot,
+    then: AtRest,
+    cause: StopCause,
+    now: Timestamp,
+    console: &mut dyn Console,
+) {
+    if then == AtRest::TorqueOff && matches!(cause, StopCause::Completed | StopCause::Operator) {
+        robot.stop(now, StopRequest::TorqueOff);
+    }
+    if let Err(error) = robot.disarm(DISARM) {
+        console.line(&format!("disarm: {error}"));
+    }
+    if let Some(failure) = robot.last_failure() {
+        console.line(&format!("last failure of the link: {failure}"));
+    }
+}
+
+/// Steps a worker until the run ends.
+fn work(clock: &Arc<dyn Clock>, stop: &AtomicBool, mut step: impl FnMut(Timestamp) -> Timestamp) {
+    while !stop.load(Ordering::Relaxed) {
+        let next = step(clock.now());
+        thread::sleep(next.since(clock.now()).min(NAP));
+    }
+}
+
+fn spawn<'scope, 'env, T: Send + 'scope>(
+    scope: &'scope thread::Scope<'scope, 'env>,
+    name: &str,
+    body: impl FnOnce() -> T + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, T>, RunError> {
+    Builder::new()
+        .name(name.to_owned())
+        .spawn_scoped(scope, body)
+        .map_err(|source| RunError::Thread { name: name.to_owned(), source })
+}
+
+struct StopOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

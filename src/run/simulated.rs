@@ -1,0 +1,127 @@
+//! A run in virtual time: the same cycle, workers, driver protocol and emulated firmware, on one
+//! thread and a clock that moves only between ticks. The same configuration gives the same bytes.
+
+use std::sync::Arc;
+
+use sinew_firmware_interfaces::{Clock, SimulatedClock, Timestamp};
+
+use super::ending::{self, Ending};
+use super::parts::prepare;
+use super::real::release;
+use super::{Console, RunError};
+use crate::cameras::CameraWorker;
+use crate::config::Loaded;
+use crate::control::{ControlLoop, OperatorSignal};
+use crate::cycle::Cycle;
+use crate::pacing::{Grid, Pacer, Tick};
+use crate::policy::PolicyWorker;
+use crate::recording::{Recorder, RecorderInbox, SampleSink};
+use crate::robots;
+use crate::summary::RunSummary;
+use crate::supervision::StopCause;
+
+pub(super) fn run(
+    loaded: &Loaded,
+    operator: OperatorSignal,
+    console: &mut dyn Console,
+) -> Result<RunSummary, RunError> {
+    let config = &loaded.config;
+    let simulated = SimulatedClock::new();
+    let clock: Arc<dyn Clock> = Arc::new(simulated.clone());
+    console.line(&format!("{}: {} in virtual time", config.run.name, config.run.task));
+    let parts = prepare(loaded)?;
+    let mut robot = robots::stepped(config, &simulated)?;
+
+    let mut header = parts.header(loaded);
+    let (dataset, folder) =
+        ending::open_dataset(&config.recording.directory, &mut header, console)?;
+    let (inbox, messages) = RecorderInbox::new();
+    let (sink, ring) =
+        SampleSink::new((config.recording.ring_s * config.run.rate_hz).ceil() as usize);
+    let mut recorder = Recorder::create(&folder, &header, ring, messages)?;
+    ending::keep_configuration(&folder, &header.config, &inbox);
+    let settings = parts.settings.clone();
+    let (period, judged) = (settings.period, settings.judged);
+    let description = parts.robot.clone();
+    let (mut cameras, mut policy, link) = parts.into_workers(config, &clock, &inbox);
+    policy.warm_up()?;
+    robot.arm(std::time::Duration::from_millis(config.robot.arm_timeout_ms.into()))?;
+
+    let began = clock.now();
+    let mut control = ControlLoop::new(
+        robot.as_mut(),
+        Cycle::new(settings),
+        link,
+        sink,
+        operator,
+        period,
+        judged,
+    );
+    let mut world = World {
+        grid: Grid::new(began.after(period), config.run.rate_hz),
+        next: vec![began; cameras.len() + 2],
+        clock: simulated,
+        cameras: &mut cameras,
+        policy: &mut policy,
+        recorder: &mut recorder,
+    };
+    let cause = control.run(&mut world, |_| {});
+    let statistics = control.statistics().clone();
+    let cause = cause.unwrap_or(StopCause::Operator);
+    let seconds = clock.now().since(began).as_secs_f64();
+    let policy = policy.statistics().clone();
+    release(robot.as_mut(), config.rest.then, cause, clock.now(), console);
+    let bus = robot.statistics();
+    let robot = description;
+    let ending =
+        Ending { folder, dataset, robot, bus, cause, seconds, statistics, policy, recorder };
+    Ok(ending::finish(loaded, &inbox, ending, console))
+}
+
+/// Everything that lives between two ticks.
+struct World<'a> {
+    clock: SimulatedClock,
+    grid: Grid,
+    cameras: &'a mut [CameraWorker],
+    policy: &'a mut PolicyWorker,
+    recorder: &'a mut Recorder,
+    /// When each worker wants to be called: cameras, inference, recorder.
+    next: Vec<Timestamp>,
+}
+
+impl World<'_> {
+    fn step(&mut self, worker: usize, now: Timestamp) -> Timestamp {
+        let cameras = self.cameras.len();
+        match worker {
+            camera if camera < cameras => self.cameras[camera].step(now),
+            worker if worker == cameras => self.policy.step(now),
+            _ => self.recorder.step(now),
+        }
+    }
+}
+
+impl Pacer for World<'_> {
+    fn wait(&mut self) -> Tick {
+        let (index, scheduled) = self.grid.advance();
+        // In order of time, and in a fixed order among those of the same time.
+        while let Some((worker, at)) = self
+            .next
+            .iter()
+            .copied()
+            .enumerate()
+            .min_by_key(|(_, at)| *at)
+            .filter(|(_, at)| *at <= scheduled)
+        {
+            self.clock.advance_to(at);
+            let next = self.step(worker, at);
+            // A worker that asks for the past would stop time.
+            self.next[worker] = next.max(Timestamp::from_nanos(at.as_nanos() + 1));
+        }
+        self.clock.advance_to(scheduled);
+        Tick { index, scheduled, woke: scheduled, missed: 0 }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}

@@ -1,0 +1,226 @@
+//! What a run adds up to: the last line of `sinew run --format json`, the journal's last record,
+//! and the source of the tables on screen and in the report.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use sinew_episodes::journal::ClampCause;
+use sinew_firmware_interfaces::{BusStatistics, RobotDescription};
+
+use crate::control::LoopStatistics;
+use crate::pacing::DistributionSummary;
+use crate::policy::PolicyStatistics;
+use crate::supervision::ArmState;
+
+/// A finished run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct RunSummary {
+    /// Name of the run: its folder's name.
+    pub run: String,
+    /// Why it ended.
+    pub exit: Exit,
+    /// Length of the control loop's life, in s.
+    pub seconds: f64,
+    /// Timing of the loop.
+    pub timing: Timing,
+    /// Counters of the bus.
+    pub bus: Bus,
+    /// Clamped cycles by joint and cause; joints and causes without clamps are left out.
+    pub clamps: BTreeMap<String, BTreeMap<&'static str, u64>>,
+    /// What was dropped, and where.
+    pub drops: Drops,
+    /// Ages.
+    pub staleness: Staleness,
+    /// The inference side.
+    pub policy: Inference,
+    /// Cycles in each arm state.
+    pub cycles: BTreeMap<&'static str, u64>,
+    /// The run's folder: journal, report, configuration.
+    pub episode: String,
+    /// The LeRobot dataset that the episode was added to; empty if it could not be.
+    pub dataset: String,
+    /// The episode's index in the dataset.
+    pub episode_index: Option<u64>,
+    /// Frames of the episode in the dataset.
+    pub episode_frames: u64,
+    /// The report.
+    pub report: String,
+    /// Why the recording is not complete; empty if it is.
+    pub recording_fault: String,
+}
+
+/// Why a run ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Exit {
+    /// Name of the cause.
+    pub cause: String,
+    /// A sentence.
+    pub message: String,
+    /// The process's exit code.
+    pub code: u8,
+}
+
+/// Timing of the loop, in µs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Timing {
+    /// The configured rate.
+    pub rate_hz: f64,
+    /// Wake to wake.
+    pub period: DistributionSummary,
+    /// Wake after the tick was due.
+    pub lateness: DistributionSummary,
+    /// Reading the latest state.
+    pub read: DistributionSummary,
+    /// Mailboxes, target, limits, supervision.
+    pub decide: DistributionSummary,
+    /// Handing over the command.
+    pub write: DistributionSummary,
+    /// Handing over the previous record.
+    pub record: DistributionSummary,
+    /// Wake to the end of the cycle.
+    pub cycle: DistributionSummary,
+    /// Periods without a cycle.
+    pub missed: u64,
+    /// Cycles that ended after the next tick was due.
+    pub overruns: u64,
+}
+
+/// Counters of the bus.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Bus {
+    /// Requests sent.
+    pub requests: u64,
+    /// Replies accepted.
+    pub replies: u64,
+    /// Requests without a reply in time.
+    pub timeouts: u64,
+    /// Requests sent again.
+    pub retries: u64,
+    /// Bytes skipped while looking for a frame.
+    pub garbage_bytes: u64,
+    /// Replies refused for their content.
+    pub rejected: u64,
+    /// Values replaced by the last commanded one.
+    pub substituted: u64,
+    /// Commands sent.
+    pub commands: u64,
+    /// Commands replaced by a newer one before they were sent.
+    pub superseded: u64,
+    /// Times the connection was opened again.
+    pub reconnects: u64,
+    /// Mean round trip of a state read, in ms.
+    pub read_mean_ms: f64,
+    /// Longest round trip of a state read, in ms.
+    pub read_max_ms: f64,
+}
+
+/// What was dropped, and where.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Drops {
+    /// Cycle samples the ring had no room for.
+    pub samples: u64,
+    /// Frames the recorder had no room for.
+    pub frames: u64,
+    /// Other records the recorder had no room for.
+    pub records: u64,
+    /// Records the disk did not take.
+    pub unwritten: u64,
+    /// Actions that were in the past when their chunk was finished.
+    pub expired_actions: u64,
+    /// Chunks for which the control thread had no room.
+    pub chunks: u64,
+}
+
+/// Ages, in µs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Staleness {
+    /// Oldest judged measurement, at each cycle.
+    pub state: DistributionSummary,
+    /// Observation behind the target, at each running cycle.
+    pub observation: DistributionSummary,
+    /// Times an inference was due and a frame was missing or too old.
+    pub stale_frames: u64,
+    /// Cycles with a substituted measurement.
+    pub substituted: u64,
+}
+
+/// The inference side.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Inference {
+    /// Inferences finished.
+    pub inferences: u64,
+    /// Chunks taken over.
+    pub chunks: u64,
+    /// Inferences refused.
+    pub refused: u64,
+    /// Time of one inference, in µs.
+    pub latency: DistributionSummary,
+}
+
+impl RunSummary {
+    /// Takes over the loop's statistics.
+    pub fn set_loop(
+        &mut self,
+        statistics: &LoopStatistics,
+        robot: &RobotDescription,
+        rate_hz: f64,
+    ) {
+        self.timing = Timing {
+            rate_hz,
+            period: statistics.period.summary(),
+            lateness: statistics.lateness.summary(),
+            read: statistics.read.summary(),
+            decide: statistics.decide.summary(),
+            write: statistics.write.summary(),
+            record: statistics.record.summary(),
+            cycle: statistics.cycle.summary(),
+            missed: statistics.missed,
+            overruns: statistics.overruns,
+        };
+        for (joint, counts) in robot.joints.iter().zip(&statistics.clamps) {
+            for (cause, count) in ClampCause::ALL.iter().zip(counts) {
+                if *count > 0 {
+                    let causes = self.clamps.entry(joint.name.clone()).or_default();
+                    causes.insert(cause.name(), *count);
+                }
+            }
+        }
+        for state in ArmState::ALL {
+            self.cycles.insert(state.name(), statistics.cycles_in[state as usize]);
+        }
+        self.drops.samples = statistics.dropped_samples;
+        self.drops.expired_actions = statistics.expired_actions;
+        self.staleness.state = statistics.state_age.summary();
+        self.staleness.observation = statistics.observation_age.summary();
+        self.staleness.substituted = statistics.substituted;
+        self.policy.chunks = statistics.chunks;
+    }
+
+    /// Takes over the bus's counters.
+    pub fn set_bus(&mut self, bus: &BusStatistics) {
+        let millis = |nanos: u64| nanos as f64 * 1e-6;
+        self.bus = Bus {
+            requests: bus.requests,
+            replies: bus.replies,
+            timeouts: bus.timeouts,
+            retries: bus.retries,
+            garbage_bytes: bus.garbage_bytes,
+            rejected: bus.rejected,
+            substituted: bus.substituted,
+            commands: bus.commands,
+            superseded: bus.superseded,
+            reconnects: bus.reconnects,
+            read_mean_ms: millis(bus.read_ns_sum) / bus.reads.max(1) as f64,
+            read_max_ms: millis(bus.read_ns_max),
+        };
+    }
+
+    /// Takes over the inference side's counters.
+    pub fn set_policy(&mut self, statistics: &PolicyStatistics) {
+        self.policy.inferences = statistics.inferences;
+        self.policy.refused = statistics.refused;
+        self.policy.latency = statistics.latency.summary();
+        self.drops.chunks = statistics.dropped_chunks;
+        self.staleness.stale_frames = statistics.stale_frames;
+    }
+}

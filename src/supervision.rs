@@ -1,0 +1,330 @@
+//! The arm's state machine and the stop ladder.
+//!
+//! ```text
+//! Disarmed ─Armed→ Holding ⇄ Running ─→ Stopping ─AtRest→ Disarmed
+//!                     └──────────┴──────────┴─ LinkLost, TorqueOff → Faulted (latched)
+//! ```
+//!
+//! The ladder: clamp and count (in [`crate::limits`]) → hold → ramp to rest → torque off. Each
+//! rung has a cause, and each cause that ends a run has an exit code of its own.
+
+use serde::Serialize;
+use sinew_firmware_interfaces::StopRequest;
+
+/// State of the arm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum ArmState {
+    /// No commands are sent.
+    #[default]
+    Disarmed = 0,
+    /// Commands hold the arm where it is.
+    Holding = 1,
+    /// Commands follow the target source.
+    Running = 2,
+    /// Commands ramp the arm to its rest pose, or to a stand.
+    Stopping = 3,
+    /// Latched: no commands are sent until a person arms again.
+    Faulted = 4,
+}
+
+impl ArmState {
+    /// Every state, in the order of their numbers in the journal.
+    pub const ALL: [Self; 5] =
+        [Self::Disarmed, Self::Holding, Self::Running, Self::Stopping, Self::Faulted];
+
+    /// Name in tables and files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Disarmed => "disarmed",
+            Self::Holding => "holding",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Faulted => "faulted",
+        }
+    }
+}
+
+/// Why the arm holds although it was to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldCause {
+    /// The policy has not spoken yet.
+    WaitingForPolicy,
+    /// No chunk speaks for the present.
+    PolicyStale,
+    /// A driven joint's measurement is too old.
+    StateStale,
+    /// The link is down and being opened again.
+    LinkDown,
+}
+
+impl HoldCause {
+    /// A sentence for people.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::WaitingForPolicy => "waiting for the first action chunk",
+            Self::PolicyStale => "no action chunk speaks for the present",
+            Self::StateStale => "a joint's measurement is too old",
+            Self::LinkDown => "the link to the robot is down and being opened again",
+        }
+    }
+}
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopCause {
+    /// The configured duration is over.
+    Completed,
+    /// The operator asked for a stop (first Ctrl-C).
+    Operator,
+    /// The operator asked for torque off (second Ctrl-C).
+    OperatorTorqueOff,
+    /// The policy stayed stale.
+    PolicyStale,
+    /// Measurements stayed stale.
+    StateStale,
+    /// The arm did not follow its commands.
+    TrackingError,
+    /// A number was not finite.
+    NonFinite,
+    /// The driver gave up on the link.
+    LinkLost,
+    /// The ramp to rest did not arrive in time.
+    RampTimeout,
+}
+
+impl StopCause {
+    /// Every cause.
+    pub const ALL: [Self; 9] = [
+        Self::Completed,
+        Self::Operator,
+        Self::OperatorTorqueOff,
+        Self::PolicyStale,
+        Self::StateStale,
+        Self::TrackingError,
+        Self::NonFinite,
+        Self::LinkLost,
+        Self::RampTimeout,
+    ];
+
+    /// Name in tables and files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Operator => "operator",
+            Self::OperatorTorqueOff => "operator_torque_off",
+            Self::PolicyStale => "policy_stale",
+            Self::StateStale => "state_stale",
+            Self::TrackingError => "tracking_error",
+            Self::NonFinite => "non_finite",
+            Self::LinkLost => "link_lost",
+            Self::RampTimeout => "ramp_timeout",
+        }
+    }
+
+    /// A sentence for people.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::Completed => "the configured duration is over",
+            Self::Operator => "the operator asked for a stop",
+            Self::OperatorTorqueOff => "the operator asked for torque off",
+            Self::PolicyStale => "the policy delivered no usable actions for too long",
+            Self::StateStale => "the robot delivered no measurements for too long",
+            Self::TrackingError => "the arm did not follow its commands",
+            Self::NonFinite => "a number on the way to the robot was not finite",
+            Self::LinkLost => "the driver lost the robot for good",
+            Self::RampTimeout => "the ramp to rest did not arrive in time",
+        }
+    }
+
+    /// The process's exit code (`docs/exit-codes.md`).
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Completed => 0,
+            Self::Operator => 20,
+            Self::OperatorTorqueOff => 21,
+            Self::PolicyStale => 30,
+            Self::StateStale => 31,
+            Self::TrackingError => 32,
+            Self::NonFinite => 33,
+            Self::LinkLost => 34,
+            Self::RampTimeout => 35,
+        }
+    }
+
+    /// True where the ramp ends at a stand where the arm is, instead of at the rest pose: what
+    /// is in the arm's way, or what its numbers mean, is then unknown.
+    pub const fn stands_still(self) -> bool {
+        matches!(self, Self::TrackingError | Self::NonFinite | Self::StateStale)
+    }
+}
+
+/// What happened in a cycle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The robot is powered and measured.
+    Armed,
+    /// A target speaks for the present, measurements are fresh, the link is up.
+    Ready,
+    /// Something is late: hold.
+    Hold(HoldCause),
+    /// Stop with a ramp.
+    Ramp(StopCause),
+    /// Remove torque.
+    TorqueOff(StopCause),
+    /// The ramp has arrived and the arm stands.
+    AtRest,
+}
+
+/// What the caller must do about an event, beside following the state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reaction {
+    /// The state changed: from, to.
+    pub changed: Option<(ArmState, ArmState)>,
+    /// Send this to the robot now.
+    pub request: Option<StopRequest>,
+}
+
+/// The state machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Supervisor {
+    state: ArmState,
+    hold: Option<HoldCause>,
+    cause: Option<StopCause>,
+}
+
+impl Supervisor {
+    /// The arm's state.
+    pub const fn state(&self) -> ArmState {
+        self.state
+    }
+
+    /// Why the arm holds, while it does.
+    pub const fn hold(&self) -> Option<HoldCause> {
+        self.hold
+    }
+
+    /// Why the run ends, once it does. The first cause stays, unless a later one is worse
+    /// (torque off, link lost, a ramp that failed).
+    pub const fn cause(&self) -> Option<StopCause> {
+        self.cause
+    }
+
+    /// Takes in one event.
+    pub fn handle(&mut self, event: Event) -> Reaction {
+        use ArmState::{Disarmed, Faulted, Holding, Running, Stopping};
+        let (to, request) = match (self.state, event) {
+            (Disarmed, Event::Armed) => {
+                self.hold = Some(HoldCause::WaitingForPolicy);
+                (Holding, None)
+            }
+            (Holding, Event::Ready) => {
+                self.hold = None;
+                (Running, None)
+            }
+            (Holding | Running, Event::Hold(cause)) => {
+                self.hold = Some(cause);
+                (Holding, None)
+            }
+            (Holding | Running, Event::Ramp(cause)) => {
+                self.hold = None;
+                self.cause = Some(cause);
+                (Stopping, None)
+            }
+            (Holding | Running | Stopping, Event::TorqueOff(cause)) => {
+                self.hold = None;
+                self.cause = Some(cause);
+                (Faulted, Some(StopRequest::TorqueOff))
+            }
+            (Stopping, Event::AtRest) => (Disarmed, Some(StopRequest::Hold)),
+            // Everything else changes nothing: a fault latches, a stop under way goes on.
+            (state, _) => (state, None),
+        };
+        let changed = (to != self.state).then_some((self.state, to));
+        self.state = to;
+        Reaction { changed, request }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events() -> Vec<Event> {
+        let mut events = vec![Event::Armed, Event::Ready, Event::AtRest];
+        for cause in [
+            HoldCause::WaitingForPolicy,
+            HoldCause::PolicyStale,
+            HoldCause::StateStale,
+            HoldCause::LinkDown,
+        ] {
+            events.push(Event::Hold(cause));
+        }
+        for cause in StopCause::ALL {
+            events.push(Event::Ramp(cause));
+            events.push(Event::TorqueOff(cause));
+        }
+        events
+    }
+
+    fn in_state(state: ArmState) -> Supervisor {
+        let mut supervisor = Supervisor::default();
+        let path: &[Event] = match state {
+            ArmState::Disarmed => &[],
+            ArmState::Holding => &[Event::Armed],
+            ArmState::Running => &[Event::Armed, Event::Ready],
+            ArmState::Stopping => &[Event::Armed, Event::Ramp(StopCause::Operator)],
+            ArmState::Faulted => &[Event::Armed, Event::TorqueOff(StopCause::LinkLost)],
+        };
+        for event in path {
+            supervisor.handle(*event);
+        }
+        assert_eq!(supervisor.state(), state);
+        supervisor
+    }
+
+    #[test]
+    fn every_state_meets_every_event_as_the_diagram_says() {
+        for state in ArmState::ALL {
+            for event in events() {
+                let mut supervisor = in_state(state);
+                let reaction = supervisor.handle(event);
+                let expected = match (state, event) {
+                    (ArmState::Disarmed, Event::Armed) => ArmState::Holding,
+                    (ArmState::Holding, Event::Ready) => ArmState::Running,
+                    (ArmState::Running, Event::Hold(_)) => ArmState::Holding,
+                    (ArmState::Holding | ArmState::Running, Event::Ramp(_)) => ArmState::Stopping,
+                    (ArmState::Stopping, Event::AtRest) => ArmState::Disarmed,
+                    (ArmState::Disarmed | ArmState::Faulted, _) => state,
+                    (_, Event::TorqueOff(_)) => ArmState::Faulted,
+                    _ => state,
+                };
+                assert_eq!(supervisor.state(), expected, "{state:?} {event:?}");
+                assert_eq!(reaction.changed.is_some(), expected != state);
+                let off = expected == ArmState::Faulted && state != ArmState::Faulted;
+                assert_eq!(reaction.request == Some(StopRequest::TorqueOff), off);
+            }
+        }
+    }
+
+    #[test]
+    fn a_fault_latches_and_keeps_its_cause() {
+        let mut supervisor = in_state(ArmState::Faulted);
+        for event in events() {
+            supervisor.handle(event);
+            assert_eq!(supervisor.state(), ArmState::Faulted);
+            assert_eq!(supervisor.cause(), Some(StopCause::LinkLost));
+        }
+    }
+
+    #[test]
+    fn exit_codes_are_distinct() {
+        let mut codes: Vec<u8> = StopCause::ALL.iter().map(|cause| cause.exit_code()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), StopCause::ALL.len());
+    }
+}

@@ -1,0 +1,77 @@
+//! One chunk of actions on the run's time axis.
+
+use std::time::Duration;
+
+use sinew_firmware_interfaces::{MAX_JOINTS, Timestamp};
+
+/// What a policy wants from the capture of its observation onwards: action `i` belongs to
+/// `observed + i * step`. Values are joint positions in joint units, in the robot's joint order;
+/// joints that the policy does not drive are not finite here and never read. A chunk without
+/// actions says that the policy has failed: its output was refused as not finite.
+#[derive(Clone, Debug)]
+pub struct Chunk {
+    /// Counts inferences, from 1.
+    pub sequence: u64,
+    /// Capture time of the observation: the oldest of its parts.
+    pub observed: Timestamp,
+    /// When inference began.
+    pub started: Timestamp,
+    /// When inference ended.
+    pub finished: Timestamp,
+    /// Time between two actions.
+    pub step: Duration,
+    /// The actions; at most the capacity it was made with.
+    pub actions: Vec<[f64; MAX_JOINTS]>,
+}
+
+impl Chunk {
+    /// Most chunks that a timeline keeps: room for every vote of an ensemble.
+    pub const IN_FLIGHT: usize = 128;
+
+    /// An empty chunk with room for `capacity` actions.
+    pub fn with_capacity(capacity: usize, step: Duration) -> Self {
+        Self {
+            sequence: 0,
+            observed: Timestamp::ZERO,
+            started: Timestamp::ZERO,
+            finished: Timestamp::ZERO,
+            step,
+            actions: Vec::with_capacity(capacity),
+        }
+    }
+
+    /// The end of the time it speaks for: one step after its last action.
+    pub fn end(&self) -> Timestamp {
+        self.observed.after(self.step.saturating_mul(self.actions.len() as u32))
+    }
+
+    /// True where it says something about `time`.
+    pub fn covers(&self, time: Timestamp) -> bool {
+        time >= self.observed && time < self.end()
+    }
+
+    /// Whole steps and the fraction of the next one from the observation to `time`.
+    fn phase(&self, time: Timestamp) -> (usize, f64) {
+        let elapsed = time.since(self.observed).as_nanos() as u64;
+        let step = (self.step.as_nanos() as u64).max(1);
+        ((elapsed / step) as usize, (elapsed % step) as f64 / step as f64)
+    }
+
+    /// Joint `joint` at `time`, on a straight line between its actions; the last action is held
+    /// for one step. `None` outside the time it covers.
+    pub fn sample(&self, joint: usize, time: Timestamp) -> Option<f64> {
+        if !self.covers(time) {
+            return None;
+        }
+        let (index, fraction) = self.phase(time);
+        let here = self.actions.get(index)?[joint];
+        let next = self.actions.get(index + 1).map_or(here, |action| action[joint]);
+        Some(here + (next - here) * fraction)
+    }
+
+    /// How many of its actions lay in the past when it was finished.
+    pub fn expired(&self) -> usize {
+        let (index, fraction) = self.phase(self.finished);
+        (index + usize::from(fraction > 0.0)).min(self.actions.len())
+    }
+}

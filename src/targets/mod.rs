@@ -1,0 +1,8 @@
+//! The sources of targets. A source says where each joint should be at a time; what comes of it
+//! is the limits' business.
+
+mod chunk;
+mod timeline;
+
+pub use chunk::Chunk;
+pub use timeline::{Blend, Timeline};

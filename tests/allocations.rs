@@ -1,0 +1,76 @@
+//! After arming, the control thread does not allocate.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sinew::config;
+use sinew::control::{ControlLoop, OperatorSignal};
+use sinew::cycle::Cycle;
+use sinew::pacing::TimerPacer;
+use sinew::recording::{Recorder, RecorderInbox, SampleSink};
+use sinew::run::prepare;
+use sinew::supervision::StopCause;
+use sinew_firmware_interfaces::{Clock, MonotonicClock, Robot};
+
+#[test]
+fn ten_thousand_armed_cycles_with_policy_cameras_and_recorder_allocate_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/demo.toml");
+    let sets = ["run.rate_hz=1000".to_owned(), "run.duration_s=10.0".to_owned()];
+    let loaded = config::load(&path, &sets).unwrap();
+    let parts = prepare(&loaded).unwrap();
+    let clock = MonotonicClock::new();
+    let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+    let (inbox, messages) = RecorderInbox::new();
+    let (sink, ring) = SampleSink::new(4000);
+    let mut recorder =
+        Recorder::create(folder.path(), &parts.header(&loaded), ring, messages).unwrap();
+    let (mut robot, _) = sinew::robots::open(&loaded.config, &clock).unwrap();
+    let settings = parts.settings.clone();
+    let (period, judged) = (settings.period, settings.judged);
+    let (cameras, mut policy, link) = parts.into_workers(&loaded.config, &shared, &inbox);
+    policy.warm_up().unwrap();
+    robot.arm(Duration::from_secs(5)).unwrap();
+
+    let stop = AtomicBool::new(false);
+    let (allocated, cause, cycles, chunks) = std::thread::scope(|scope| {
+        for mut camera in cameras {
+            let (clock, stop) = (&clock, &stop);
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    camera.step(clock.now());
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+            });
+        }
+        let (clock, stop) = (&clock, &stop);
+        scope.spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                policy.step(clock.now());
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        });
+        scope.spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                recorder.step(clock.now());
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let operator = OperatorSignal::default();
+        let cycle = Cycle::new(settings);
+        let mut control =
+            ControlLoop::new(robot.as_mut(), cycle, link, sink, operator, period, judged);
+        let mut pacer = TimerPacer::new(clock.clone(), 1000.0, Duration::from_micros(50));
+        let mut cause = None;
+        let allocated = allocation_counter::measure(|| cause = control.run(&mut pacer, |_| {}));
+        stop.store(true, Ordering::Relaxed);
+        let statistics = control.statistics();
+        let cycles: u64 = statistics.cycles_in.iter().sum::<u64>() + statistics.missed;
+        (allocated, cause, cycles, statistics.chunks)
+    });
+    assert_eq!(cause, Some(StopCause::Completed));
+    assert!(cycles >= 10_000, "{cycles} cycles");
+    assert!(chunks > 10, "{chunks} chunks");
+    assert_eq!(allocated.count_total, 0, "{} bytes", allocated.bytes_total);
+}
