@@ -173,9 +173,10 @@ impl Cycle {
         self.supervisor.cause()
     }
 
-    /// True when a queue has played its actions: the time to infer again.
+    /// True when a queue has played its actions and the arm is to go on: the time to infer again.
     pub fn wants_chunk(&self, now: Timestamp) -> bool {
-        self.timeline.is_used_up(now)
+        matches!(self.state(), ArmState::Holding | ArmState::Running)
+            && self.timeline.is_used_up(now)
     }
 
     /// Takes over a chunk. A chunk without actions is the policy's admission of failure: it is

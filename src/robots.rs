@@ -47,7 +47,9 @@ pub fn open(config: &Config, clock: &MonotonicClock) -> Result<(Box<dyn Robot>, 
                 let port = driver.port.clone();
                 return Ok((Box::new(MyCobot320::open(driver, clock.clone())?), port));
             }
-            let transport = Transport::Pty { link: None };
+            // A pseudo-terminal that was closed and made again has another name: the link stays.
+            let link = std::env::temp_dir().join(format!("sinew-emulator-{}", std::process::id()));
+            let transport = Transport::Pty { link: Some(link) };
             let emulator = EmulatorConfig { firmware: firmware_config(config)?, transport };
             let emulator =
                 Emulator::spawn(emulator).map_err(|error| RunError::Emulator(error.to_string()))?;

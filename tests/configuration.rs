@@ -71,7 +71,7 @@ fn explain_shows_where_every_value_was_said() {
         ("run.rate_hz = 50.0 ", "# configs/demo.toml:10"),
         ("run.duration_s = 3.0 ", "# --set"),
         ("run.clock = \"real\" ", "# default"),
-        ("limits.joint1.position_rad = ", "# configs/robots/mycobot320.toml:13"),
+        ("limits.joint1.position_rad = ", "# configs/robots/mycobot320.toml:15"),
         ("limits.joint1.max_step_rad = ", "# default: 1.5 * max_velocity_rad_s / run.rate_hz"),
     ] {
         let line = text.lines().find(|line| line.starts_with(value));

@@ -305,3 +305,80 @@ fn a_queue_without_its_length_is_refused() {
     let error = golden::check(policy.as_mut(), &file).unwrap_err();
     assert!(error.to_string().contains("metadata n_action_steps is missing"), "{error}");
 }
+
+/// A third block that adds nothing: deeper stages than ResNet-18 has are read and run, and the
+/// recorded outputs stay as they are.
+#[test]
+fn any_number_of_blocks_is_run() {
+    let copy = Checkpoint::copy("act_tiny");
+    copy.edit_weights(|tensors| {
+        for part in [
+            "conv1.weight",
+            "bn1.weight",
+            "bn1.bias",
+            "bn1.running_mean",
+            "bn1.running_var",
+            "conv2.weight",
+            "bn2.weight",
+            "bn2.bias",
+            "bn2.running_mean",
+            "bn2.running_var",
+        ] {
+            let mut tensor = tensors[&format!("model.backbone.layer3.1.{part}")].clone();
+            if part.starts_with("bn2") {
+                tensor = floats(&[16], [if part.ends_with("var") { 1.0 } else { 0.0 }; 16]);
+            }
+            tensors.insert(format!("model.backbone.layer3.2.{part}"), tensor);
+        }
+    });
+    let mut policy = ActPolicy::load(copy.path()).unwrap();
+    let stages = &policy.info().network.backbone.as_ref().unwrap().stages;
+    assert_eq!(stages[2].blocks, 3);
+    let golden = copy.path().join("inference.safetensors");
+    let report = golden::check(&mut policy, &golden).unwrap();
+    assert!(report.comparisons.iter().all(|comparison| comparison.passed));
+}
+
+/// Cameras need not agree on a size; each contributes the tokens of its own map.
+#[test]
+fn cameras_of_different_sizes_work_together() {
+    let copy = Checkpoint::copy("act_tiny");
+    let shape = json!([3, 33, 97]);
+    copy.edit_json("config.json", |v| {
+        v["input_features"]["observation.images.wrist"]["shape"] = shape.clone();
+    });
+    copy.edit_json("policy_preprocessor.json", |v| {
+        v["steps"][3]["config"]["features"]["observation.images.wrist"]["shape"] = shape;
+    });
+    let mut policy = ActPolicy::load(copy.path()).unwrap();
+    assert_eq!(policy.info().network.tokens, 2 + 2 * 2 + 2 * 4);
+    let (top, wrist) = (vec![100; PIXELS], vec![200; 33 * 97 * 3]);
+    let observation = Observation { vectors: &[&[0.0; 6]], images: &[&top, &wrist] };
+    let mut trace = Trace::new();
+    policy.predict_traced(&observation, &mut [0.0; 48], &mut trace).unwrap();
+    assert_eq!(trace.get("mid.backbone.cam1").unwrap().shape, [1, 16, 2, 4]);
+}
+
+/// LeRobot's own layers do not fit `glu`; ones whose second half is the gate's do.
+#[test]
+fn gated_feed_forward_layers_are_run() {
+    let copy = Checkpoint::copy("act_tiny");
+    copy.set("feedforward_activation", json!("glu"));
+    copy.edit_weights(|tensors| {
+        let names: Vec<String> = tensors
+            .keys()
+            .filter(|name| name.ends_with("linear2.weight") && !name.contains("vae"))
+            .cloned()
+            .collect();
+        for name in names {
+            let rows = values(&tensors[&name]);
+            let halves = rows.chunks_exact(48).flat_map(|row| row[..24].to_vec());
+            tensors.insert(name, floats(&[32, 24], halves));
+        }
+    });
+    let mut policy = ActPolicy::load(copy.path()).unwrap();
+    assert_eq!(policy.info().network.activation, "glu");
+    let image = vec![100; PIXELS];
+    let observation = Observation { vectors: &[&[0.0; 6]], images: &[&image, &image] };
+    policy.predict(&observation, &mut [0.0; 48]).unwrap();
+}

@@ -5,7 +5,7 @@ mod support;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use sinew_models::{FeatureKind, Observation, Policy, golden};
+use sinew_models::{FeatureKind, Observation, golden};
 use std::path::Path;
 use support::Checkpoint;
 

@@ -1,5 +1,7 @@
 //! Every recorded run of LeRobot is reproduced.
 
+#![allow(clippy::unwrap_used)]
+
 use sinew_models::golden::{GoldenReport, Layout, check};
 use std::path::PathBuf;
 

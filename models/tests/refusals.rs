@@ -106,7 +106,7 @@ fn unsupported_values_of_the_configuration_are_named() {
         ),
     ];
     for (key, value, parts) in cases {
-        refused("act_tiny", |copy| drop(copy.set(key, value)), parts);
+        refused("act_tiny", |copy| copy.set(key, value), parts);
     }
 }
 
@@ -155,7 +155,7 @@ fn unreadable_files_are_named() {
 #[test]
 fn processors_that_cannot_be_honoured_are_named() {
     let edit = |file: &'static str, edit: fn(&mut Value)| {
-        move |copy: &Checkpoint| drop(copy.edit_json(file, edit))
+        move |copy: &Checkpoint| copy.edit_json(file, edit)
     };
     let pre = |change| edit("policy_preprocessor.json", change);
     let post = |change| edit("policy_postprocessor.json", change);
@@ -311,7 +311,7 @@ fn unusable_statistics_are_named() {
 #[test]
 fn unusable_weights_are_named() {
     let remove = |name: &'static str| {
-        move |copy: &Checkpoint| drop(copy.edit_weights(|tensors| drop(tensors.remove(name))))
+        move |copy: &Checkpoint| copy.edit_weights(|tensors| drop(tensors.remove(name)))
     };
     refused(
         "act_tiny",
@@ -379,18 +379,18 @@ fn unusable_weights_are_named() {
     );
     refused(
         "act_tiny",
-        |copy| drop(copy.set("use_vae", json!(false))),
+        |copy| copy.set("use_vae", json!(false)),
         &["unknown tensor(s): model.vae_encoder"],
     );
     refused(
         "act_tiny",
-        |copy| drop(copy.set("pre_norm", json!(true))),
+        |copy| copy.set("pre_norm", json!(true)),
         &["model.encoder.norm.weight is missing"],
     );
     // LeRobot declares glu, but its second layer has the wrong width for it.
     refused(
         "act_tiny",
-        |copy| drop(copy.set("feedforward_activation", json!("glu"))),
+        |copy| copy.set("feedforward_activation", json!("glu")),
         &["linear2.weight has shape [32, 48], needed [32, 24]"],
     );
 }
@@ -469,9 +469,9 @@ fn statistics_among_the_weights_are_checked_too() {
     refused(
         "act_legacy_v033",
         |copy| {
-            drop(copy.edit_json("config.json", |v| {
-                v["normalization_mapping"]["STATE"] = json!("QUANTILES")
-            }))
+            copy.edit_json("config.json", |v| {
+                v["normalization_mapping"]["STATE"] = json!("QUANTILES");
+            })
         },
         &["observation.state is normalised by QUANTILES, which LeRobot up to 0.3 does not have"],
     );
@@ -492,7 +492,7 @@ fn statistics_among_the_weights_are_checked_too() {
     );
 }
 
-/// The helper reads back what it writes; otherwise the tests above would prove little.
+/// A copy that is written back unchanged loads; otherwise the tests above would prove little.
 #[test]
 fn an_unchanged_copy_is_accepted() {
     let copy = Checkpoint::copy("act_tiny");

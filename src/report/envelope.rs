@@ -1,12 +1,22 @@
 //! Series of any length in bounded memory, without losing a spike.
 
-/// Buckets at which neighbours are merged. A series then has at most twice as many points.
-pub const CAPACITY: usize = 8192;
+/// Buckets for `columns` series, so that a page stays below 5 MB: two points of at most 2.7 bytes
+/// for each bucket and series.
+pub const fn capacity(columns: usize) -> usize {
+    let share = 600_000 / if columns == 0 { 1 } else { columns };
+    if share < 2048 {
+        2048
+    } else if share > 16_384 {
+        16_384
+    } else {
+        share
+    }
+}
 
 /// Several series over the same samples, kept as the least and the greatest value of buckets of
 /// equally many samples.
 ///
-/// Each sample is its own bucket at first. When [`Envelope::starts`] is full, neighbours are
+/// Each sample is its own bucket at first. At `capacity` buckets neighbours are
 /// merged, and buckets take twice as many samples from then on.
 #[derive(Clone, Debug)]
 pub struct Envelope {

@@ -117,6 +117,7 @@ const defs = document.createElementNS("http://www.w3.org/2000/svg", "svg");
 defs.setAttribute("class", "defs");
 document.body.append(defs);
 const path = (cls, d) => d ? `<path class="${cls}" clip-path="url(#area)" d="${d}"/>` : "";
+const symbols = (cls, d) => d ? `<path class="${cls}" d="${d}"/>` : "";
 const stretches = draw => data.states.map(([t, name], i) => {
   const end = data.states[i + 1]?.[0] ?? LAST;
   if (end <= view.from || t >= view.to) return "";
@@ -150,7 +151,7 @@ const svg = (figure, height, content, label) => {
 const drawTimeline = figure => {
   const names = stretches((a, b, name) => `<rect class="t-${name}" x="${f(a)}" y="12" width="${f(Math.max(b - a, .8))}" height="16"/>` +
     (b - a > 8 * name.length ? `<text class="statename mid" x="${f((a + b) / 2)}" y="24">${name}</text>` : ""));
-  const events = path("eventmark", data.events.filter(([t]) => t >= view.from && t <= view.to)
+  const events = symbols("eventmark", data.events.filter(([t]) => t >= view.from && t <= view.to)
     .map(([t]) => `M${f(X(t) - 4)} 2h8l-4 8z`).join(""));
   // While zoomed, the bar at the bottom shows which part of the run is seen.
   const whole = width - LEFT - RIGHT, part = t => LEFT + (t - FIRST) / (LAST - FIRST) * whole;
@@ -184,11 +185,12 @@ const drawJoint = (figure, joint) => {
   // Both kinds of stretches reach to the point where they meet.
   const real = i => !sub(i), substitute = i => sub(i) || (i > 0 && sub(i - 1));
   let content = bands(top, bottom - top) + marks + timeGrid(top, bottom, false) + chunkMarks(bottom) + eventLines(top, bottom) +
-    path("cut", cut) + path("l l-requested", line(cycles.xs, joint.requested, y, GAP)) +
+    // Where many cycles share a pixel, the lines are let through.
+    `<g class="${range[1] - range[0] > 4 * width ? "dense" : ""}">` + path("cut", cut) + path("l l-requested", line(cycles.xs, joint.requested, y, GAP)) +
     path("l l-limited", line(cycles.xs, joint.limited, y, GAP)) + path("l l-measured", line(cycles.xs, joint.measured, y, GAP, real)) +
-    (joint.flags ? path("l l-substituted", line(cycles.xs, joint.measured, y, GAP, substitute)) : "");
+    (joint.flags ? path("l l-substituted", line(cycles.xs, joint.measured, y, GAP, substitute)) : "") + "</g>";
   content += `<rect class="frame" x="${LEFT}" y="${top}" width="${width - LEFT - RIGHT}" height="${bottom - top}"/>`;
-  let at = bottom + 4;
+  let at = bottom + (joint.lanes.length ? 8 : 4);
   for (const [bit, name] of joint.lanes) {
     content += `<text class="end" style="font-size:9px" x="${LEFT - 6}" y="${at + 6.5}">${name}</text>` + lane(joint, bit, at);
     at += 10;
@@ -221,7 +223,9 @@ const lane = (joint, bit, at) => {
 const chunkMarks = bottom => {
   const [a, b] = [below(chunks.starts, view.from), below(chunks.starts, view.to)];
   // Ticks that touch each other say nothing.
-  if (b - a > (width - LEFT) / 3) return "";
+  const crowded = b - a > (width - LEFT) / 3;
+  document.querySelector(".key.chunk")?.classList.toggle("off", crowded);
+  if (crowded) return "";
   let d = "";
   for (let i = a; i < b; i++) d += `M${f(X(chunks.starts[i]))} ${bottom}v-7`;
   return path("chunkmark", d);
@@ -241,7 +245,7 @@ const small = (figure, xs, values, label, decorate) => {
     path("l l-plain", line(xs, values, y, gap)) + (decorate.extra ? decorate.extra(y, top, range) : "") +
     `<rect class="frame" x="${LEFT}" y="${top}" width="${width - LEFT - RIGHT}" height="${bottom - top}"/>`, label);
 };
-const missedMarks = (_, top) => path("missed", data.gaps.filter(([t]) => t >= view.from && t <= view.to)
+const missedMarks = (_, top) => symbols("missed", data.gaps.filter(([t]) => t >= view.from && t <= view.to)
   .map(([t]) => `M${f(X(t) - 3.5)} ${top}h7l-3.5 7z`).join(""));
 const dots = (y, _, [a, b]) => {
   if (b - a > 400) return "";

@@ -9,7 +9,7 @@ use sinew_episodes::journal::{
     state_name,
 };
 
-use super::envelope::{CAPACITY, Envelope};
+use super::envelope::{Envelope, capacity};
 use super::filmstrip::{self, Strip};
 use super::spread::Spread;
 
@@ -143,7 +143,8 @@ pub fn survey(journal: &Path) -> Result<Survey, ReadError> {
     }
     survey.tail = reader.tail();
     survey.skipped = reader.skipped();
-    survey.strips = filmstrip::strips(&mut reader, &frames)?;
+    // A reader of its own: iteration may have ended in the middle of a record.
+    survey.strips = filmstrip::strips(&mut Reader::open(journal)?, &frames)?;
     Ok(survey)
 }
 
@@ -156,6 +157,7 @@ impl Survey {
     fn new(mut header: Header, bytes: u64) -> Self {
         header.joints.truncate(MAX_JOINTS);
         let joints = header.joints.len();
+        let columns = joints * JOINT_SERIES + CYCLE_SERIES;
         Self {
             header,
             bytes,
@@ -174,12 +176,12 @@ impl Survey {
             substituted: vec![0; joints],
             substituted_cycles: 0,
             errors: vec![0.0; joints],
-            series: Envelope::new(joints * JOINT_SERIES + CYCLE_SERIES, joints, CAPACITY),
+            series: Envelope::new(columns, joints, capacity(columns)),
             timing: LoopSpreads::default(),
             state_age: Spread::default(),
             observation_age: Spread::default(),
             chunks: 0,
-            inference: Envelope::new(1, 0, CAPACITY),
+            inference: Envelope::new(1, 0, capacity(columns)),
             latency: Spread::default(),
             events: Vec::new(),
             events_left_out: 0,

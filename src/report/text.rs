@@ -73,7 +73,7 @@ pub fn fixed(value: f64, decimals: usize) -> String {
 fn group(digits: &str) -> String {
     let mut text = String::with_capacity(digits.len() * 2);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 && digits.len() > 4 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) && digits.len() > 4 {
             text.push(NARROW_SPACE);
         }
         text.push(digit);
@@ -134,7 +134,9 @@ pub fn bytes(value: u64) -> String {
 pub fn utc(unix_ns: u64) -> String {
     let seconds = unix_ns / 1_000_000_000;
     let (mut days, time) = (seconds / 86_400, seconds % 86_400);
-    let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     // At most some 600 steps for any u64 of nanoseconds.
     let mut year = 1970;
     while days >= 365 + u64::from(leap(year)) {

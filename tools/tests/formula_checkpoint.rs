@@ -1,5 +1,7 @@
 //! The checkpoint of default size that the formula gives is the one that LeRobot ran.
 
+#![allow(clippy::unwrap_used)]
+
 use safetensors::SafeTensors;
 use sinew_models::golden;
 use std::path::{Path, PathBuf};

@@ -135,3 +135,23 @@ pub fn write_run(folder: &Path, run: &str, task: &str, running: u64) -> PathBuf 
     writer.flush().unwrap();
     path
 }
+
+/// The same run with its first joint only and no camera.
+pub fn write_small_run(folder: &Path, run: &str, running: u64) -> PathBuf {
+    let path = folder.join(FILE_NAME);
+    let mut small = header(run, "move");
+    small.joints.truncate(1);
+    small.cameras.clear();
+    let mut writer = Writer::create(&path, &small).unwrap();
+    for index in 0..cycles_of(running) {
+        let mut cycle = cycle(index, running);
+        for list in [&mut cycle.measured, &mut cycle.requested, &mut cycle.limited] {
+            list.truncate(1);
+        }
+        cycle.measured_ns.truncate(1);
+        cycle.clamps.truncate(1);
+        writer.append_cycle(&cycle).unwrap();
+    }
+    writer.append_summary("{}").unwrap();
+    path
+}

@@ -63,18 +63,16 @@ pub enum ProcessorError {
         feature: String,
     },
     /// Two files declare a feature differently.
-    #[error("{}: steps.{step}.config.features.{feature} is {found}, but {} declares {needed}; the files come from different trainings", file.display(), other_file.display())]
+    #[error("{}: {key} is {found}, but {} declares {needed}; the files come from different trainings", file.display(), other_file.display())]
     Disagreement {
         /// Path of the file.
         file: PathBuf,
-        /// Index of the step.
-        step: usize,
-        /// Name of the feature.
-        feature: String,
-        /// Type, shape and normalisation here.
-        found: String,
-        /// Type, shape and normalisation there.
-        needed: String,
+        /// Path of the key.
+        key: String,
+        /// Type and shape, or normalisation, here.
+        found: Box<str>,
+        /// Type and shape, or normalisation, there.
+        needed: Box<str>,
         /// Path of the other file.
         other_file: PathBuf,
     },
@@ -232,10 +230,9 @@ impl Normalizer {
     ) -> ProcessorError {
         ProcessorError::Disagreement {
             file: self.file.clone(),
-            step: self.step,
-            feature: feature.name.clone(),
-            found: found.to_owned(),
-            needed: needed.to_owned(),
+            key: format!("steps.{}.config.features.{}", self.step, feature.name),
+            found: found.into(),
+            needed: needed.into(),
             other_file: other_file.to_path_buf(),
         }
     }

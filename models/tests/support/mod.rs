@@ -1,5 +1,5 @@
 //! Copies of recorded checkpoints that a test may change.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -47,25 +47,20 @@ impl Checkpoint {
     }
 
     /// Changes a JSON file.
-    pub fn edit_json(&self, file: &str, edit: impl FnOnce(&mut Value)) -> &Self {
+    pub fn edit_json(&self, file: &str, edit: impl FnOnce(&mut Value)) {
         let file = self.path().join(file);
         let mut value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
         edit(&mut value);
         std::fs::write(file, value.to_string()).unwrap();
-        self
     }
 
     /// Changes one key of `config.json`.
-    pub fn set(&self, key: &str, new: Value) -> &Self {
-        self.edit_json("config.json", |config| config[key] = new)
+    pub fn set(&self, key: &str, new: Value) {
+        self.edit_json("config.json", |config| config[key] = new);
     }
 
     /// Changes the tensors of a file; metadata is kept.
-    pub fn edit_tensors(
-        &self,
-        file: &str,
-        edit: impl FnOnce(&mut BTreeMap<String, Tensor>),
-    ) -> &Self {
+    pub fn edit_tensors(&self, file: &str, edit: impl FnOnce(&mut BTreeMap<String, Tensor>)) {
         let file = self.path().join(file);
         let bytes = std::fs::read(&file).unwrap();
         let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
@@ -80,12 +75,11 @@ impl Checkpoint {
             (name, TensorView::new(*dtype, shape.clone(), data).unwrap())
         });
         std::fs::write(&file, safetensors::serialize(views, metadata).unwrap()).unwrap();
-        self
     }
 
     /// Changes the tensors of `model.safetensors`.
-    pub fn edit_weights(&self, edit: impl FnOnce(&mut BTreeMap<String, Tensor>)) -> &Self {
-        self.edit_tensors("model.safetensors", edit)
+    pub fn edit_weights(&self, edit: impl FnOnce(&mut BTreeMap<String, Tensor>)) {
+        self.edit_tensors("model.safetensors", edit);
     }
 
     /// The message with which loading fails.

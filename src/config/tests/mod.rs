@@ -361,9 +361,9 @@ fn the_shipped_demo_is_in_order() {
         .collect();
     joints.extend(robot().joints.pop());
     loaded.validate(&RobotDescription { joints, ..robot() }).unwrap();
-    assert_eq!(loaded.files.len(), 2);
+    assert_eq!(loaded.files.len(), 3);
     let origin = loaded.origins.of("limits.joint1.position_rad").to_string();
-    assert!(origin.ends_with("configs/robots/mycobot320.toml:13"), "{origin}");
+    assert!(origin.ends_with("configs/robots/mycobot320.toml:15"), "{origin}");
 }
 
 #[test]
