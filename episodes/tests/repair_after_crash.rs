@@ -93,7 +93,8 @@ fn a_crash_after_any_step_is_repaired_to_the_same_bytes() {
             let root = folder.path().join(format!("{done}-{torn}"));
             restore(&root, &files);
             let report = repair(&root).unwrap();
-            assert_eq!(report.is_nothing(), done == STEPS.len() || (done == 5 && !torn), "{name}");
+            // A missing marker alone is written without a word.
+            assert_eq!(report.is_nothing(), done >= 5, "{name}");
             check_content(&root, &after, &name);
             assert!(repair(&root).unwrap().is_nothing(), "{name}");
         }

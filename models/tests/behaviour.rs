@@ -1,5 +1,7 @@
 //! What a loaded policy accepts, computes and tells.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use serde_json::json;
