@@ -150,6 +150,8 @@ fn what_cannot_work_is_refused_before_anything_is_powered() {
         }
     };
     refused(&["--set", "robot.port=/dev/nowhere"], 10, &["/dev/nowhere"]);
+    let outside = ["--set", "emulator.start.joint2=2.34"];
+    refused(&outside, 10, &["joint2", "2.34", "-2.3 to 2.3", "by hand"]);
     refused(&["--set", "cameras.top.width=128"], 2, &["top", "128x48", "64x48"]);
     let five = "policy.state=[{ joint = \"joint1\", unit = \"deg\" }]";
     refused(&["--set", five], 2, &["policy.state", "1 elements", "6"]);

@@ -150,6 +150,10 @@ fn frames_take_the_last_cycle_due_at_their_time() {
     let cycles: Vec<(u64, u8)> = (0..901_u64).map(|i| (i * 1_000_000_000 / 90, 2)).collect();
     let expected: Vec<f64> = (0..301).map(|frame| f64::from(frame * 3)).collect();
     assert_eq!(sampled(30.0, &cycles).unwrap(), expected);
+    // More frames than one row group holds.
+    let cycles: Vec<(u64, u8)> = (0..5_000_u64).map(|i| (i * 1_000_000, 2)).collect();
+    let expected: Vec<f64> = (0..5_000).map(f64::from).collect();
+    assert_eq!(sampled(1000.0, &cycles).unwrap(), expected);
     // A gap repeats the cycle before it; the grid begins and ends with the running cycles.
     let ms = |time: u64, state: u8| (time * 1_000_000, state);
     let cycles = [ms(0, 1), ms(50, 2), ms(150, 2), ms(460, 2), ms(470, 1), ms(480, 2), ms(900, 3)];

@@ -11,7 +11,7 @@ use sinew_firmware_interfaces::{Clock, MonotonicClock, Robot, StopRequest, Times
 
 use super::ending::{self, Ending};
 use super::parts::prepare;
-use super::{Console, RunError};
+use super::{Console, RunError, Start, arm};
 use crate::config::{AtRest, Loaded};
 use crate::control::{ControlLoop, LoopStatistics, OperatorSignal};
 use crate::cycle::Cycle;
@@ -73,11 +73,15 @@ pub(super) fn run(
     let warm = policy.warm_up()?;
     console.line(&format!("warm-up inference took {:.1} ms", warm.as_secs_f64() * 1e3));
 
-    let armed = robot.arm(Duration::from_millis(config.robot.arm_timeout_ms.into()));
-    if let Err(error) = armed {
+    let start = Start {
+        robot: &description,
+        limits: &settings.limits,
+        timeout: Duration::from_millis(config.robot.arm_timeout_ms.into()),
+    };
+    if let Err(error) = arm(robot.as_mut(), &start, clock.as_ref()) {
         // Nothing moved and nothing was recorded: leave no trace of this run in the dataset.
         let _ = std::fs::remove_dir_all(&folder);
-        return Err(error.into());
+        return Err(error);
     }
     console.line("armed; Ctrl-C: ramp to rest, twice: torque off");
 

@@ -2,13 +2,14 @@
 //! thread and a clock that moves only between ticks. The same configuration gives the same bytes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sinew_firmware_interfaces::{Clock, SimulatedClock, Timestamp};
 
 use super::ending::{self, Ending};
 use super::parts::prepare;
 use super::real::release;
-use super::{Console, RunError};
+use super::{Console, RunError, Start, arm};
 use crate::cameras::CameraWorker;
 use crate::config::Loaded;
 use crate::control::{ControlLoop, OperatorSignal};
@@ -45,7 +46,15 @@ pub(super) fn run(
     let description = parts.robot.clone();
     let (mut cameras, mut policy, link) = parts.into_workers(config, &clock, &inbox);
     policy.warm_up()?;
-    robot.arm(std::time::Duration::from_millis(config.robot.arm_timeout_ms.into()))?;
+    let start = Start {
+        robot: &description,
+        limits: &settings.limits,
+        timeout: Duration::from_millis(config.robot.arm_timeout_ms.into()),
+    };
+    if let Err(error) = arm(robot.as_mut(), &start, clock.as_ref()) {
+        let _ = std::fs::remove_dir_all(&folder);
+        return Err(error);
+    }
 
     let began = clock.now();
     let mut control = ControlLoop::new(
