@@ -8,7 +8,7 @@ use std::time::Duration;
 use sinew_episodes::journal::{ClampCause, Phases};
 use sinew_firmware_interfaces::{MAX_JOINTS, Robot, State, Timestamp};
 
-use crate::cycle::{Cycle, OperatorRequest};
+use crate::cycle::{Cycle, CycleSettings, OperatorRequest};
 use crate::pacing::{Distribution, Pacer};
 use crate::recording::{CycleSample, SampleSink};
 use crate::supervision::{ArmState, StopCause};
@@ -129,24 +129,22 @@ pub struct ControlLoop<'a> {
 }
 
 impl<'a> ControlLoop<'a> {
-    /// A loop around an armed robot. `judged` is the set of joints whose age is reported.
+    /// A loop around an armed robot.
     pub fn new(
         robot: &'a mut dyn Robot,
-        cycle: Cycle,
+        settings: CycleSettings,
         link: PolicyLink,
         sink: SampleSink,
         operator: OperatorSignal,
-        period: Duration,
-        judged: u32,
     ) -> Self {
         Self {
             robot,
-            cycle,
             link,
             sink,
             operator,
-            period,
-            judged,
+            period: settings.period,
+            judged: settings.judged,
+            cycle: Cycle::new(settings),
             statistics: LoopStatistics::new(),
         }
     }

@@ -257,7 +257,7 @@ impl Cycle {
             && state.link == LinkStatus::Up;
         Outcome {
             state: after,
-            command: commands.then(|| Command {
+            command: commands.then_some(Command {
                 mode: ControlMode::Position,
                 position: limited,
                 issued: now,

@@ -1,7 +1,7 @@
 //! sinew: a real-time robot controller runtime. It runs learned policies on physical arms at a
 //! fixed rate, inside limits, and records everything that happened.
 //!
-//! A run goes through the same [cycle](cycle) on hardware, on an emulator and in virtual time:
+//! A run goes through the same [cycle] on hardware, on an emulator and in virtual time:
 //! read the state, take the target, pass it through the [limits], write the command, leave a
 //! record. `ARCHITECTURE.md` has the map.
 

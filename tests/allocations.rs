@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use sinew::config;
 use sinew::control::{ControlLoop, OperatorSignal};
-use sinew::cycle::Cycle;
 use sinew::pacing::TimerPacer;
 use sinew::recording::{Recorder, RecorderInbox, SampleSink};
 use sinew::run::prepare;
 use sinew::supervision::StopCause;
-use sinew_firmware_interfaces::{Clock, MonotonicClock, Robot};
+use sinew_firmware_interfaces::{Clock, MonotonicClock};
 
 #[test]
 fn ten_thousand_armed_cycles_with_policy_cameras_and_recorder_allocate_nothing() {
@@ -28,9 +27,7 @@ fn ten_thousand_armed_cycles_with_policy_cameras_and_recorder_allocate_nothing()
         Recorder::create(folder.path(), &parts.header(&loaded), ring, messages).unwrap();
     let (mut robot, _) = sinew::robots::open(&loaded.config, &clock).unwrap();
     let settings = parts.settings.clone();
-    let (period, judged) = (settings.period, settings.judged);
     let (cameras, mut policy, link) = parts.into_workers(&loaded.config, &shared, &inbox);
-    policy.warm_up().unwrap();
     robot.arm(Duration::from_secs(5)).unwrap();
 
     let stop = AtomicBool::new(false);
@@ -58,9 +55,7 @@ fn ten_thousand_armed_cycles_with_policy_cameras_and_recorder_allocate_nothing()
             }
         });
         let operator = OperatorSignal::default();
-        let cycle = Cycle::new(settings);
-        let mut control =
-            ControlLoop::new(robot.as_mut(), cycle, link, sink, operator, period, judged);
+        let mut control = ControlLoop::new(robot.as_mut(), settings, link, sink, operator);
         let mut pacer = TimerPacer::new(clock.clone(), 1000.0, Duration::from_micros(50));
         let mut cause = None;
         let allocated = allocation_counter::measure(|| cause = control.run(&mut pacer, |_| {}));

@@ -1,5 +1,6 @@
 //! The chunk timeline against LeRobot's own rollouts: the same chunks, at the same times, give the
 //! same actions in queue mode and with temporal ensembling.
+#![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -23,7 +23,7 @@ fn record(
     for run in 0..runs {
         let folder = dataset.create_run("example")?;
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let task = if run % 2 == 0 { "pick the cube" } else { "place the cube" };
+        let task = if run.is_multiple_of(2) { "pick the cube" } else { "place the cube" };
         let journal = if small {
             common::write_small_run(&folder, &name, seconds * common::RATE_HZ)
         } else {

@@ -1,4 +1,5 @@
 //! Journals become episodes, and the dataset says what the journals said.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

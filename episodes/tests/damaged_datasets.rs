@@ -1,4 +1,5 @@
 //! Whatever is in the files, reading gives a value or a named error.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! SIGKILL at any moment loses at most the last half second of the open episode.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

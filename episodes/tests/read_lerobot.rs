@@ -1,4 +1,5 @@
 //! Datasets written by LeRobot 0.6.1, compared with what its own reader returns.
+#![allow(clippy::unwrap_used)]
 
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
 //! A crash between any two steps of a conversion leaves a dataset that repair completes.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -4,4 +4,6 @@ mod mapping;
 mod worker;
 
 pub use mapping::{Mapping, MappingError};
-pub use worker::{PolicyMailboxes, PolicySettings, PolicyStatistics, PolicyWorker, WarmUpError};
+pub use worker::{
+    PolicyMailboxes, PolicySettings, PolicyStatistics, PolicyWorker, WarmUpError, warm_up,
+};

@@ -55,6 +55,28 @@ pub struct PolicyStatistics {
 #[error("the checkpoint's first inference failed: {0}")]
 pub struct WarmUpError(#[from] PredictError);
 
+/// One inference on a neutral observation, so that the first real one is not the slow one (cold
+/// caches and page faults), and a broken checkpoint shows before the arm is powered.
+///
+/// # Errors
+/// [`WarmUpError`] when the checkpoint cannot infer.
+pub fn warm_up(policy: &mut dyn Policy, mapping: &Mapping) -> Result<(), WarmUpError> {
+    let description = policy.description();
+    let mut actions = vec![0.0; description.chunk_size * description.action_size];
+    let images: Vec<Vec<u8>> = description
+        .inputs
+        .iter()
+        .filter(|feature| feature.kind == FeatureKind::Visual)
+        .map(|feature| vec![128; feature.shape.iter().product()])
+        .collect();
+    let images: Vec<&[u8]> = images.iter().map(Vec::as_slice).collect();
+    let mut vector = Vec::new();
+    mapping.observe(&State::default(), &mut vector);
+    let vectors: &[&[f32]] = if vector.is_empty() { &[] } else { &[&vector] };
+    policy.predict(&Observation { vectors, images: &images }, &mut actions)?;
+    Ok(())
+}
+
 /// The inference thread's ends of its mailboxes.
 pub struct PolicyMailboxes {
     /// Latest measured state.
@@ -121,30 +143,6 @@ impl PolicyWorker {
     /// Counters so far.
     pub fn statistics(&self) -> &PolicyStatistics {
         &self.statistics
-    }
-
-    /// One inference on a neutral observation, so that the first real one is not the slow one
-    /// (cold caches and page faults), and a broken checkpoint shows before the arm is powered.
-    /// Returns its duration.
-    ///
-    /// # Errors
-    /// [`WarmUpError`] when the checkpoint cannot infer.
-    pub fn warm_up(&mut self) -> Result<Duration, WarmUpError> {
-        let began = self.clock.now();
-        let images: Vec<Vec<u8>> = self
-            .policy
-            .description()
-            .inputs
-            .iter()
-            .filter(|feature| feature.kind == FeatureKind::Visual)
-            .map(|feature| vec![128; feature.shape.iter().product()])
-            .collect();
-        let images: Vec<&[u8]> = images.iter().map(Vec::as_slice).collect();
-        self.mapping.observe(&State::default(), &mut self.vector);
-        let vectors: &[&[f32]] = if self.vector.is_empty() { &[] } else { &[&self.vector] };
-        let observation = Observation { vectors, images: &images };
-        self.policy.predict(&observation, &mut self.actions)?;
-        Ok(self.clock.now().since(began))
     }
 
     /// Does what is due at `now` and returns when to be called again.

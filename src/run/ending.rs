@@ -1,13 +1,13 @@
 //! What follows the last cycle: the journal's end, the dataset's new episode, the report, and the
 //! summary.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use sinew_episodes::journal::{FILE_NAME, Header};
+use sinew_episodes::journal::FILE_NAME;
 use sinew_episodes::lerobot::Dataset;
 use sinew_firmware_interfaces::{BusStatistics, MAX_JOINTS, RobotDescription};
 
-use super::{Console, RunError};
+use super::Console;
 use crate::config::Loaded;
 use crate::control::LoopStatistics;
 use crate::policy::PolicyStatistics;
@@ -30,39 +30,6 @@ pub(super) struct Ending {
     pub statistics: LoopStatistics,
     pub policy: PolicyStatistics,
     pub recorder: Recorder,
-}
-
-/// Opens the recording directory, repairs what a killed run left in it, and makes the folder of
-/// this run.
-///
-/// # Errors
-/// [`RunError`] when the directory is something else, in use, cannot be repaired, or holds
-/// episodes of another shape.
-pub(super) fn open_dataset(
-    directory: &Path,
-    header: &mut Header,
-    console: &mut dyn Console,
-) -> Result<(Dataset, PathBuf), RunError> {
-    let mut dataset = Dataset::open(directory)?;
-    let repaired = dataset.repair()?;
-    if !repaired.is_nothing() {
-        console.line(&format!("repaired {}: {repaired}", directory.display()));
-    }
-    dataset.check(header)?;
-    let folder = dataset.create_run(&header.run)?;
-    if let Some(name) = folder.file_name() {
-        header.run = name.to_string_lossy().into_owned();
-    }
-    console.line(&format!("record  {}", folder.display()));
-    Ok((dataset, folder))
-}
-
-/// Keeps the effective configuration beside the journal.
-pub(super) fn keep_configuration(folder: &Path, config: &str, inbox: &RecorderInbox) {
-    if let Err(error) = std::fs::write(folder.join("config.toml"), config) {
-        let message = format!("cannot write config.toml: {error}; the journal holds it too");
-        inbox.event(Default::default(), "recording", message);
-    }
 }
 
 /// Ends the recording and adds everything up.

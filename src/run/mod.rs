@@ -2,23 +2,19 @@
 //! and clean up.
 
 mod ending;
+mod opening;
 mod parts;
 mod real;
 mod simulated;
 
 pub use parts::{Parts, prepare};
 
-use std::time::Duration;
-
 use sinew_episodes::lerobot;
-use sinew_firmware_interfaces::{
-    CameraError, Clock, Robot, RobotDescription, RobotError, State,
-};
+use sinew_firmware_interfaces::{CameraError, RobotError};
 use sinew_models::LoadError;
 
 use crate::config::{ClockKind, ConfigError, Loaded};
 use crate::control::OperatorSignal;
-use crate::limits::JointLimits;
 use crate::policy::WarmUpError;
 use crate::recording::RecorderError;
 use crate::summary::RunSummary;
@@ -134,32 +130,4 @@ pub fn run(
         ClockKind::Real => real::run(loaded, operator, console),
         ClockKind::Simulated => simulated::run(loaded, operator, console),
     }
-}
-
-/// How far outside its limits a joint may be measured when a run begins, in the joint's unit: a
-/// servo at rest on its limit reads a little to either side.
-const START_TOLERANCE: f64 = 0.02;
-
-/// Arms the robot and checks that every joint stands inside its limits.
-fn arm(robot: &mut dyn Robot, parts: &Start<'_>, clock: &dyn Clock) -> Result<(), RunError> {
-    robot.arm(parts.timeout)?;
-    let mut state = State::default();
-    robot.read(clock.now(), &mut state);
-    for (index, (joint, limits)) in parts.robot.joints.iter().zip(parts.limits).enumerate() {
-        let [lower, upper] = limits.position;
-        let measured = state.position[index];
-        let range = lower - START_TOLERANCE..=upper + START_TOLERANCE;
-        if !range.contains(&measured) && !state.is_substituted(index) {
-            let (joint, unit) = (joint.name.clone(), joint.kind.unit());
-            return Err(RunError::OutsideLimits { joint, measured, unit, lower, upper });
-        }
-    }
-    Ok(())
-}
-
-/// What [`arm`] needs to know.
-struct Start<'a> {
-    robot: &'a RobotDescription,
-    limits: &'a [JointLimits],
-    timeout: Duration,
 }

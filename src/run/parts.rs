@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sinew_episodes::journal::{CameraMeta, Header, JointMeta, PolicyMeta};
 use sinew_firmware_interfaces::{Camera, Clock, JointKind, MAX_JOINTS, RobotDescription, State};
@@ -15,7 +15,7 @@ use crate::config::{ClockKind, Config, Execution, Loaded};
 use crate::control::PolicyLink;
 use crate::cycle::{CycleSettings, Thresholds};
 use crate::limits::JointLimits;
-use crate::policy::{Mapping, PolicyMailboxes, PolicySettings, PolicyWorker};
+use crate::policy::{self, Mapping, PolicyMailboxes, PolicySettings, PolicyWorker};
 use crate::recording::RecorderInbox;
 use crate::robots;
 use crate::targets::{Blend, Chunk};
@@ -37,6 +37,8 @@ pub struct Parts {
     pub cameras: Vec<(String, Box<dyn Camera>)>,
     /// Constants of the cycle.
     pub settings: CycleSettings,
+    /// How long the first inference took.
+    pub warm_up: Duration,
 }
 
 /// Reads the checkpoint, opens the cameras and checks that everything fits together. Nothing is
@@ -49,7 +51,7 @@ pub fn prepare(loaded: &Loaded) -> Result<Parts, RunError> {
     let robot = robots::description(&config.robot);
     let limits = loaded.validate(&robot)?;
     loaded.validate_paths()?;
-    let policy = sinew_models::load(&config.policy.path)?;
+    let mut policy = sinew_models::load(&config.policy.path)?;
     let mut cameras = Vec::new();
     let mut sizes = BTreeMap::new();
     for (name, camera) in &config.cameras {
@@ -64,8 +66,11 @@ pub fn prepare(loaded: &Loaded) -> Result<Parts, RunError> {
         .map_err(|errors| {
             loaded.problems(errors.iter().map(|error| (error.key(), error.to_string())))
         })?;
+    let began = Instant::now();
+    policy::warm_up(policy.as_mut(), &mapping)?;
+    let warm_up = began.elapsed();
     let settings = settings(config, &robot, limits, policy.as_ref(), &mapping);
-    Ok(Parts { robot, policy, mapping, cameras, settings })
+    Ok(Parts { robot, policy, mapping, cameras, settings, warm_up })
 }
 
 fn settings(

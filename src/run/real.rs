@@ -10,14 +10,14 @@ use std::time::Duration;
 use sinew_firmware_interfaces::{Clock, MonotonicClock, Robot, StopRequest, Timestamp};
 
 use super::ending::{self, Ending};
+use super::opening::{self, Opening};
 use super::parts::prepare;
-use super::{Console, RunError, Start, arm};
+use super::{Console, RunError};
 use crate::config::{AtRest, Loaded};
 use crate::control::{ControlLoop, LoopStatistics, OperatorSignal};
-use crate::cycle::Cycle;
 use crate::pacing::TimerPacer;
 use crate::policy::PolicyStatistics;
-use crate::recording::{CycleSample, Recorder, RecorderInbox, SampleSink};
+use crate::recording::{CycleSample, Recorder};
 use crate::robots;
 use crate::summary::RunSummary;
 use crate::supervision::StopCause;
@@ -39,14 +39,15 @@ pub(super) fn run(
         .line(&format!("{}: {} for {} s", config.run.name, config.run.task, config.run.duration_s));
 
     let parts = prepare(loaded)?;
-    let policy = parts.policy.description().clone();
+    let policy = parts.policy.description();
     console.line(&format!(
-        "policy  {} {} ({} weights, chunk {} at {} Hz)",
+        "policy  {} {} ({} weights, chunk {} at {} Hz, first inference {:.1} ms)",
         policy.kind,
         policy.path.display(),
         policy.parameters,
         policy.chunk_size,
-        config.policy.rate_hz
+        config.policy.rate_hz,
+        parts.warm_up.as_secs_f64() * 1e3
     ));
     let (mut robot, port) = robots::open(config, &monotonic)?;
     console.line(&format!(
@@ -57,33 +58,18 @@ pub(super) fn run(
         robot.description().max_command_rate_hz
     ));
 
-    let mut header = parts.header(loaded);
-    let (dataset, folder) =
-        ending::open_dataset(&config.recording.directory, &mut header, console)?;
-    let (inbox, messages) = RecorderInbox::new();
-    let (sink, ring) =
-        SampleSink::new((config.recording.ring_s * config.run.rate_hz).ceil() as usize);
-    let recorder = Recorder::create(&folder, &header, ring, messages)?;
-    ending::keep_configuration(&folder, &header.config, &inbox);
-
+    let Opening { dataset, folder, inbox, sink, recorder } =
+        opening::open(loaded, &parts, console)?;
     let settings = parts.settings.clone();
-    let (period, judged) = (settings.period, settings.judged);
-    let description = parts.robot.clone();
-    let (mut cameras, mut policy, link) = parts.into_workers(config, &clock, &inbox);
-    let warm = policy.warm_up()?;
-    console.line(&format!("warm-up inference took {:.1} ms", warm.as_secs_f64() * 1e3));
-
-    let start = Start {
-        robot: &description,
-        limits: &settings.limits,
-        timeout: Duration::from_millis(config.robot.arm_timeout_ms.into()),
-    };
-    if let Err(error) = arm(robot.as_mut(), &start, clock.as_ref()) {
-        // Nothing moved and nothing was recorded: leave no trace of this run in the dataset.
+    let timeout = Duration::from_millis(config.robot.arm_timeout_ms.into());
+    if let Err(error) = opening::arm(robot.as_mut(), &settings.limits, timeout, clock.as_ref()) {
+        // Nothing was recorded. If this fails, the next start finds an empty journal and says so.
         let _ = std::fs::remove_dir_all(&folder);
         return Err(error);
     }
     console.line("armed; Ctrl-C: ramp to rest, twice: torque off");
+    let description = parts.robot.clone();
+    let (mut cameras, mut policy, link) = parts.into_workers(config, &clock, &inbox);
 
     let stop = AtomicBool::new(false);
     let latest: Mutex<Option<CycleSample>> = Mutex::new(None);
@@ -120,9 +106,7 @@ pub(super) fn run(
         let spin = Duration::from_micros(config.run.spin_us.into());
         let rate_hz = config.run.rate_hz;
         let control = spawn(scope, "control", move || {
-            let cycle = Cycle::new(settings);
-            let mut control =
-                ControlLoop::new(control_robot, cycle, link, sink, operator, period, judged);
+            let mut control = ControlLoop::new(control_robot, settings, link, sink, operator);
             let mut pacer = TimerPacer::new(pacer_clock, rate_hz, spin);
             let cause = control.run(&mut pacer, |_| {});
             let statistics = control.statistics().clone();

@@ -7,16 +7,16 @@ use std::time::Duration;
 use sinew_firmware_interfaces::{Clock, SimulatedClock, Timestamp};
 
 use super::ending::{self, Ending};
+use super::opening::{self, Opening};
 use super::parts::prepare;
 use super::real::release;
-use super::{Console, RunError, Start, arm};
+use super::{Console, RunError};
 use crate::cameras::CameraWorker;
 use crate::config::Loaded;
 use crate::control::{ControlLoop, OperatorSignal};
-use crate::cycle::Cycle;
 use crate::pacing::{Grid, Pacer, Tick};
 use crate::policy::PolicyWorker;
-use crate::recording::{Recorder, RecorderInbox, SampleSink};
+use crate::recording::Recorder;
 use crate::robots;
 use crate::summary::RunSummary;
 use crate::supervision::StopCause;
@@ -33,39 +33,21 @@ pub(super) fn run(
     let parts = prepare(loaded)?;
     let mut robot = robots::stepped(config, &simulated)?;
 
-    let mut header = parts.header(loaded);
-    let (dataset, folder) =
-        ending::open_dataset(&config.recording.directory, &mut header, console)?;
-    let (inbox, messages) = RecorderInbox::new();
-    let (sink, ring) =
-        SampleSink::new((config.recording.ring_s * config.run.rate_hz).ceil() as usize);
-    let mut recorder = Recorder::create(&folder, &header, ring, messages)?;
-    ending::keep_configuration(&folder, &header.config, &inbox);
+    let Opening { dataset, folder, inbox, sink, mut recorder } =
+        opening::open(loaded, &parts, console)?;
     let settings = parts.settings.clone();
-    let (period, judged) = (settings.period, settings.judged);
-    let description = parts.robot.clone();
-    let (mut cameras, mut policy, link) = parts.into_workers(config, &clock, &inbox);
-    policy.warm_up()?;
-    let start = Start {
-        robot: &description,
-        limits: &settings.limits,
-        timeout: Duration::from_millis(config.robot.arm_timeout_ms.into()),
-    };
-    if let Err(error) = arm(robot.as_mut(), &start, clock.as_ref()) {
+    let timeout = Duration::from_millis(config.robot.arm_timeout_ms.into());
+    if let Err(error) = opening::arm(robot.as_mut(), &settings.limits, timeout, clock.as_ref()) {
+        // Nothing was recorded. If this fails, the next start finds an empty journal and says so.
         let _ = std::fs::remove_dir_all(&folder);
         return Err(error);
     }
+    let description = parts.robot.clone();
+    let (mut cameras, mut policy, link) = parts.into_workers(config, &clock, &inbox);
 
     let began = clock.now();
-    let mut control = ControlLoop::new(
-        robot.as_mut(),
-        Cycle::new(settings),
-        link,
-        sink,
-        operator,
-        period,
-        judged,
-    );
+    let period = settings.period;
+    let mut control = ControlLoop::new(robot.as_mut(), settings, link, sink, operator);
     let mut world = World {
         grid: Grid::new(began.after(period), config.run.rate_hz),
         next: vec![began; cameras.len() + 2],

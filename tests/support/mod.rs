@@ -1,5 +1,6 @@
 //! What the whole-program tests share.
-#![allow(dead_code)]
+// Each test file uses its own part of this; only functions marked as tests may unwrap without saying so.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

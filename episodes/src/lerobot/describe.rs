@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::catalog::Episode;
 use super::dataset::{self, Marker};
 use super::info::Feature;
-use super::reader::{Episode, Reader, ReaderError};
+use super::reader::{Reader, ReaderError};
 
 /// Description of a dataset.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -1,5 +1,6 @@
 //! LeRobotDataset v3.0: episodes from run journals, repair after crashes, and reading.
 
+mod catalog;
 mod convert;
 mod dataset;
 mod describe;
@@ -13,13 +14,14 @@ mod table;
 mod timeline;
 mod video;
 
+pub use catalog::Episode;
 pub use convert::{ConvertError, EpisodeSummary};
 pub use dataset::{Dataset, OpenError};
 pub use describe::{DatasetInfo, OtherRun, describe};
 pub use features::HeaderError;
 pub use files::FileError;
 pub use info::{Feature, Info, InfoError};
-pub use reader::{Episode, Frame, Reader, ReaderError, Value};
+pub use reader::{Frame, Reader, ReaderError, Value};
 pub use repair::{RepairError, RepairReport, RunOutcome, RunRepair, convert, repair};
 pub use table::TableError;
 pub use timeline::CameraFrames;

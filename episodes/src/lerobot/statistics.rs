@@ -261,8 +261,9 @@ mod tests {
         let mut merged = Statistics::of_rows(&rows[..20], 1);
         merged.merge(&Statistics::of_rows(&rows[20..], 1));
         let whole = Statistics::of_rows(&rows, 1);
-        for index in 0..4 {
-            assert!(close(&merged.values[index], &whole.values[index]), "{}", NAMES[index]);
+        let pairs = merged.values.iter().zip(&whole.values).zip(NAMES).take(4);
+        for ((merged, whole), name) in pairs {
+            assert!(close(merged, whole), "{name}");
         }
         assert_eq!(merged.count, 50);
     }

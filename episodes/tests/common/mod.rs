@@ -1,5 +1,5 @@
 //! A made-up run: three joints that follow sines, two cameras of different rates.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 
@@ -106,7 +106,7 @@ pub fn write_cycle(writer: &mut Writer, index: u64, running: u64) -> Result<(), 
             writer.append_frame(&frame(camera, sequence))?;
         }
     }
-    if index % 20 == 0 {
+    if index.is_multiple_of(20) {
         writer.append_chunk(&ChunkRecord {
             cycle: index,
             sequence: index / 20,

@@ -52,9 +52,9 @@ impl Planes<'_> {
                 let y = ((i32::from(y) - offset) * y_rgb) >> 13;
                 let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
                 let values = [
-                    y + (v * v_red >> 13),
-                    y + (u * u_green >> 13) + (v * v_green >> 13),
-                    y + (u * u_blue >> 13),
+                    y + ((v * v_red) >> 13),
+                    y + ((u * u_green) >> 13) + ((v * v_green) >> 13),
+                    y + ((u * u_blue) >> 13),
                 ];
                 rgb.extend(values.map(|value| value.clamp(0, 255) as u8));
             }

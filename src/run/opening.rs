@@ -1,0 +1,86 @@
+//! What precedes the first cycle: the dataset, the run's folder, its journal, and the armed robot.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sinew_episodes::lerobot::Dataset;
+use sinew_firmware_interfaces::{Clock, Robot, State};
+
+use super::{Console, Parts, RunError};
+use crate::config::Loaded;
+use crate::limits::JointLimits;
+use crate::recording::{Recorder, RecorderInbox, SampleSink};
+
+/// How far outside its limits a joint may be measured when a run begins, in the joint's unit: a
+/// servo at rest on its limit reads a little to either side.
+const START_TOLERANCE: f64 = 0.02;
+
+/// A recording that has begun.
+pub(super) struct Opening {
+    pub dataset: Dataset,
+    pub folder: PathBuf,
+    pub inbox: RecorderInbox,
+    pub sink: SampleSink,
+    pub recorder: Recorder,
+}
+
+/// Opens the recording directory, repairs what a killed run left in it, makes the folder of this
+/// run and begins its journal.
+///
+/// # Errors
+/// [`RunError`] when the directory is something else, in use, cannot be repaired or written, or
+/// holds episodes of another shape.
+pub(super) fn open(
+    loaded: &Loaded,
+    parts: &Parts,
+    console: &mut dyn Console,
+) -> Result<Opening, RunError> {
+    let config = &loaded.config;
+    let directory = &config.recording.directory;
+    let mut header = parts.header(loaded);
+    let mut dataset = Dataset::open(directory)?;
+    let repaired = dataset.repair()?;
+    if !repaired.is_nothing() {
+        console.line(&format!("repaired {}: {repaired}", directory.display()));
+    }
+    dataset.check(&header)?;
+    let folder = dataset.create_run(&header.run)?;
+    if let Some(name) = folder.file_name() {
+        header.run = name.to_string_lossy().into_owned();
+    }
+    let (inbox, messages) = RecorderInbox::new();
+    let samples = (config.recording.ring_s * config.run.rate_hz).ceil() as usize;
+    let (sink, ring) = SampleSink::new(samples);
+    let recorder = Recorder::create(&folder, &header, ring, messages)?;
+    if let Err(error) = std::fs::write(folder.join("config.toml"), &header.config) {
+        let message = format!("cannot write config.toml: {error}; the journal holds it too");
+        inbox.event(Default::default(), "recording", message);
+    }
+    console.line(&format!("record  {}", folder.display()));
+    Ok(Opening { dataset, folder, inbox, sink, recorder })
+}
+
+/// Arms the robot and checks that every joint stands inside its limits.
+///
+/// # Errors
+/// [`RunError::Robot`] or [`RunError::OutsideLimits`]. Nothing has moved then.
+pub(super) fn arm(
+    robot: &mut dyn Robot,
+    limits: &[JointLimits],
+    timeout: Duration,
+    clock: &dyn Clock,
+) -> Result<(), RunError> {
+    robot.arm(timeout)?;
+    let mut state = State::default();
+    robot.read(clock.now(), &mut state);
+    for (index, (joint, limits)) in robot.description().joints.iter().zip(limits).enumerate() {
+        let [lower, upper] = limits.position;
+        let measured = state.position[index];
+        let range = lower - START_TOLERANCE..=upper + START_TOLERANCE;
+        if !range.contains(&measured) && !state.is_substituted(index) {
+            let (joint, unit) = (joint.name.clone(), joint.kind.unit());
+            return Err(RunError::OutsideLimits { joint, measured, unit, lower, upper });
+        }
+    }
+    Ok(())
+}
