@@ -10,7 +10,7 @@ use crate::time::Timestamp;
 const COUNTER_BITS: usize = 32;
 
 /// A coloured gradient with a bright block that circles once every eight seconds. The first
-/// [`COUNTER_BITS`] pixels of the top row hold the frame number, most significant bit first: white
+/// 32 pixels of the top row hold the frame number, most significant bit first: white
 /// for 1, black for 0.
 #[derive(Debug)]
 pub struct SyntheticCamera {

@@ -1,8 +1,11 @@
 //! What the emulated arm does on each request, and what it answers.
 
-use sinew_simulation::kinematics::Transform;
-
-use super::plant::{self, Coords, Plant};
+use super::conversions::{
+    coord_from_wire, coords_from_wire, counts_per_second, index, limit_to_wire, part,
+    transform_from_wire, wire_angles, wire_coords,
+};
+use super::force_gripper::ForceGripper;
+use super::plant::{self, Plant};
 use crate::mycobot320::wire::{ARM_JOINTS, Answer, NO_SOLUTION, Reply, Request, scaling};
 
 /// Versions times 10, as the recorded firmware reports them.
@@ -23,24 +26,6 @@ const WIFI: &[u8] = b"ssid: MyCobotWiFi2.4G password: mycobot123";
 /// Encoder count of the closed gripper, and counts to fully open.
 const GRIPPER_ENCODER_CLOSED: f64 = 1024.0;
 const GRIPPER_ENCODER_SPAN: f64 = 1024.0;
-
-/// Registers of the force-controlled gripper.
-mod register {
-    pub(super) const SET_ANGLE: i16 = 11;
-    pub(super) const ANGLE: i16 = 12;
-    pub(super) const CALIBRATE: i16 = 13;
-    pub(super) const STATUS: i16 = 14;
-    pub(super) const SET_TORQUE: i16 = 27;
-    pub(super) const TORQUE: i16 = 28;
-    pub(super) const SET_SPEED: i16 = 32;
-    pub(super) const SPEED: i16 = 33;
-    pub(super) const SET_ABSOLUTE_ANGLE: i16 = 36;
-    pub(super) const PAUSE: i16 = 37;
-    pub(super) const RESUME: i16 = 38;
-    pub(super) const STOP: i16 = 39;
-    pub(super) const CURRENT: i16 = 44;
-    pub(super) const COUNT: usize = 64;
-}
 
 /// How one request is answered.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,8 +53,7 @@ pub(super) struct Controller {
     base_pins: [u8; 256],
     servo_memory: [[u8; 256]; ARM_JOINTS + 1],
     last_gains: [[u8; 3]; ARM_JOINTS + 1],
-    force_gripper: [i16; register::COUNT],
-    force_gripper_target: f64,
+    force_gripper: ForceGripper,
 }
 
 impl Controller {
@@ -77,9 +61,6 @@ impl Controller {
         let mut memory = [0; 256];
         // LED, P, I, D, starting force, at the addresses the client documents.
         memory[20..=24].copy_from_slice(&[0, 32, 0, 8, 0]);
-        let mut force_gripper = [0; register::COUNT];
-        force_gripper[register::TORQUE as usize] = 100;
-        force_gripper[register::SPEED as usize] = 100;
         Self {
             plant,
             gripper_255: false,
@@ -94,8 +75,7 @@ impl Controller {
             base_pins: [0; 256],
             servo_memory: [memory; ARM_JOINTS + 1],
             last_gains: [[32, 0, 8]; ARM_JOINTS + 1],
-            force_gripper,
-            force_gripper_target: 1.0,
+            force_gripper: ForceGripper::default(),
         }
     }
 
@@ -220,9 +200,11 @@ impl Controller {
             Request::GetServoLastPdi { servo } => {
                 Answer::ServoLastPdi { gains: *self.last_gains.get(index(servo)?)? }
             }
-            Request::GetProGripper { id, address } => {
-                Answer::ProGripper { id, address, value: self.read_force_gripper(address) }
-            }
+            Request::GetProGripper { id, address } => Answer::ProGripper {
+                id,
+                address,
+                value: self.force_gripper.read(&self.plant.force_gripper, address),
+            },
             Request::GetAnglesPlan {} => {
                 Answer::AnglesPlan { angles: wire_angles(&plant.planned_angles()) }
             }
@@ -393,7 +375,7 @@ impl Controller {
             Request::SetMovementType { kind } => self.movement_type = kind,
             Request::SetEndType { end } => plant.end_is_tool = end == 1,
             Request::SetProGripper { address, value, .. } => {
-                self.write_force_gripper(address, value)?;
+                self.force_gripper.write(&mut self.plant.force_gripper, address, value)?;
             }
             // Accepted without an effect that a client could read back.
             Request::SetVisionMode { .. }
@@ -453,208 +435,7 @@ impl Controller {
         memory[usize::from(address)] = value;
         Some(())
     }
-
-    fn read_force_gripper(&self, address: i16) -> i16 {
-        let gripper = &self.plant.force_gripper;
-        match address {
-            register::ANGLE => i16::from(scaling::gripper_from_opening(gripper.position())),
-            // 0 moving, 1 stopped with nothing held.
-            register::STATUS => i16::from(!gripper.is_moving()),
-            register::CURRENT => 0,
-            _ => {
-                let stored =
-                    usize::try_from(address).ok().and_then(|at| self.force_gripper.get(at));
-                stored.copied().unwrap_or(-1)
-            }
-        }
-    }
-
-    fn write_force_gripper(&mut self, address: i16, value: i16) -> Option<()> {
-        let gripper = &mut self.plant.force_gripper;
-        match address {
-            register::SET_ANGLE | register::SET_ABSOLUTE_ANGLE => {
-                let opening = u8::try_from(value).ok().and_then(scaling::opening_from_gripper)?;
-                self.force_gripper_target = opening;
-                let speed = self.force_gripper[register::SPEED as usize];
-                gripper.move_to(opening, part(u8::try_from(speed).unwrap_or(100)));
-            }
-            register::CALIBRATE => {
-                gripper.place(0.0);
-                self.force_gripper_target = 0.0;
-            }
-            register::SET_TORQUE => self.force_gripper[register::TORQUE as usize] = value,
-            register::SET_SPEED => self.force_gripper[register::SPEED as usize] = value,
-            register::PAUSE | register::STOP => gripper.halt(),
-            register::RESUME => {
-                let speed = self.force_gripper[register::SPEED as usize];
-                let part = part(u8::try_from(speed).unwrap_or(100));
-                gripper.move_to(self.force_gripper_target, part);
-            }
-            _ => *self.force_gripper.get_mut(usize::try_from(address).ok()?)? = value,
-        }
-        Some(())
-    }
-}
-
-/// A joint, servo or axis number as an index.
-fn index(number: u8) -> Option<usize> {
-    usize::from(number).checked_sub(1)
-}
-
-/// A speed byte as a fraction of full speed.
-fn part(speed: u8) -> f64 {
-    f64::from(speed.clamp(1, 100)) / 100.0
-}
-
-/// Angles in rad as the firmware reports them: to the nearest 0.01°.
-fn wire_angles(angles: &[f64; ARM_JOINTS]) -> [i16; ARM_JOINTS] {
-    angles.map(|angle| (angle.to_degrees() * scaling::ANGLE_PER_DEGREE).round() as i16)
-}
-
-fn wire_coords(coords: &Coords) -> [i16; 6] {
-    std::array::from_fn(|axis| {
-        let scale =
-            if axis < 3 { scaling::LENGTH_PER_MILLIMETRE } else { scaling::ANGLE_PER_DEGREE };
-        (coords[axis] * scale).round() as i16
-    })
-}
-
-fn coord_from_wire(axis: usize, value: i16) -> f64 {
-    if axis < 3 {
-        scaling::millimetres_from_length(value)
-    } else {
-        scaling::degrees_from_angle(value)
-    }
-}
-
-fn coords_from_wire(coords: &[i16; 6]) -> Coords {
-    std::array::from_fn(|axis| coord_from_wire(axis, coords[axis]))
-}
-
-fn transform_from_wire(coords: &[i16; 6]) -> Transform {
-    plant::transform_from(&coords_from_wire(coords))
-}
-
-fn limit_to_wire(radians: f64) -> i16 {
-    (radians.to_degrees() * scaling::LIMIT_PER_DEGREE).round() as i16
-}
-
-fn counts_per_second(velocity: f64) -> f64 {
-    velocity / std::f64::consts::TAU * scaling::ENCODER_PER_TURN
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::mycobot320::wire::{Frame, MAX_PAYLOAD};
-
-    fn controller() -> Controller {
-        Controller::new(Plant::new([0.0; ARM_JOINTS], 1.0, true))
-    }
-
-    fn answer(controller: &mut Controller, request: Request) -> Answer {
-        match controller.respond(&request) {
-            Response::Reply(Reply::Answer(answer)) => answer,
-            other => panic!("{request:?}: {other:?}"),
-        }
-    }
-
-    #[test]
-    fn every_request_with_valid_arguments_is_answered() {
-        let mut controller = controller();
-        for command in 0..=u8::MAX {
-            for length in 0..=MAX_PAYLOAD {
-                let frame = Frame::new(command, &vec![1; length]).unwrap();
-                let Ok(request) = Request::parse(&frame) else { continue };
-                let response = controller.respond(&request);
-                let framed = match response {
-                    Response::Reply(reply) => {
-                        assert_eq!(reply.command(), command, "{request:?}");
-                        assert_eq!(Reply::parse(&reply.encode()), Ok(reply));
-                        true
-                    }
-                    Response::Text(_) | Response::Nothing => false,
-                };
-                assert_eq!(framed, !matches!(command, 0xB0 | 0xB1), "{request:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_does_not_exist_is_refused() {
-        let mut controller = controller();
-        for request in [
-            Request::SendAngle { joint: 7, angle: 0, speed: 50 },
-            Request::SendAngle { joint: 0, angle: 0, speed: 50 },
-            Request::SetServoData { servo: 8, address: 0, value: 0 },
-            Request::SetGripperValue { value: 101, speed: 50, kind: None },
-            Request::JogCoord { axis: 0, direction: 1, speed: 50 },
-        ] {
-            let refused = Reply::Acknowledged { command: request.command(), result: 0 };
-            assert_eq!(controller.respond(&request), Response::Reply(refused), "{request:?}");
-        }
-        assert_eq!(controller.respond(&Request::GetEncoder { joint: 0 }), Response::Nothing);
-    }
-
-    #[test]
-    fn what_was_set_is_read_back() {
-        let mut controller = controller();
-        let coords = [0, 0, 505, 0, 0, 9000];
-        for (set, get, expected) in [
-            (
-                Request::SetToolReference { coords },
-                Request::GetToolReference {},
-                Answer::ToolReference { coords },
-            ),
-            (
-                Request::SetJointMinimum { joint: 1, limit: -1600 },
-                Request::GetJointMinimum { joint: 1 },
-                Answer::JointMinimum { limit: -1600 },
-            ),
-            (
-                Request::SetServoDataWide { servo: 2, address: 30, value: 1234, mode: 1 },
-                Request::GetServoData { servo: 2, address: 30, mode: Some(1) },
-                Answer::ServoDataWide { value: 1234 },
-            ),
-            (
-                Request::SetBasicOutput { pin: 5, level: 1 },
-                Request::GetBasicInput { pin: 5 },
-                Answer::BasicInput { pin: 5, level: 1 },
-            ),
-            (
-                Request::SetProGripper { id: 14, address: 27, value: 200 },
-                Request::GetProGripper { id: 14, address: 28 },
-                Answer::ProGripper { id: 14, address: 28, value: 200 },
-            ),
-        ] {
-            controller.respond(&set);
-            assert_eq!(answer(&mut controller, get), expected);
-        }
-    }
-
-    #[test]
-    fn solved_angles_give_the_pose_they_were_solved_for() {
-        let mut controller = controller();
-        let angles = [1000, 2000, -3000, 4050, -5025, 6000];
-        let Answer::Coords { coords } =
-            answer(&mut controller, Request::GetCoords { angles: Some(angles) })
-        else {
-            panic!("not coordinates")
-        };
-        let near = angles.map(|angle| angle + 300);
-        let solve = Request::SolveInverseKinematics { coords, angles: near };
-        let Answer::InverseKinematics { angles: found } = answer(&mut controller, solve) else {
-            panic!("not angles")
-        };
-        let again = answer(&mut controller, Request::GetCoords { angles: Some(found) });
-        let Answer::Coords { coords: reached } = again else { panic!("not coordinates") };
-        assert!(
-            coords.iter().zip(&reached).all(|(a, b)| (a - b).abs() <= 3),
-            "{coords:?} {reached:?}"
-        );
-
-        let far = Request::SolveInverseKinematics { coords: [9000, 0, 0, 0, 0, 0], angles };
-        let none = Answer::InverseKinematics { angles: [NO_SOLUTION; ARM_JOINTS] };
-        assert_eq!(answer(&mut controller, far), none);
-    }
-}
+mod tests;

@@ -8,10 +8,12 @@
 //! been compared with a real arm.
 
 mod commands;
+mod conversions;
 #[cfg(unix)]
 mod endpoint;
 mod faults;
 mod firmware;
+mod force_gripper;
 mod plant;
 mod random;
 #[cfg(unix)]
