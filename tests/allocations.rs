@@ -24,7 +24,7 @@ fn ten_thousand_armed_cycles_with_policy_cameras_and_recorder_allocate_nothing()
     let (inbox, messages) = RecorderInbox::new();
     let (sink, ring) = SampleSink::new(4000);
     let mut recorder =
-        Recorder::create(folder.path(), &parts.header(&loaded), ring, messages).unwrap();
+        Recorder::create(folder.path(), &parts.header(&loaded, &clock), ring, messages).unwrap();
     let (mut robot, _) = sinew::robots::open(&loaded.config, &clock).unwrap();
     let settings = parts.settings.clone();
     let (cameras, mut policy, link) = parts.into_workers(&loaded.config, &shared, &inbox);

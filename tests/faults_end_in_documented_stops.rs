@@ -6,8 +6,9 @@ mod support;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use support::{Ended, root, run, sinew, start, wait};
+use support::{Ended, Journal, root, run, sinew, start, wait};
 
 /// Faults in virtual time: exact, fast, and the same every time.
 fn simulated(more: &[&str]) -> Ended {
@@ -185,4 +186,33 @@ fn what_cannot_work_is_refused_before_anything_is_powered() {
     });
     refused(&["--set", &unnormalised], 11, &["normalizer_processor.safetensors"]);
     assert!(!folder.path().join("never/runs").exists() || folder.path().join("never").is_dir());
+}
+
+#[test]
+fn a_killed_run_loses_at_most_half_a_second_and_the_next_start_repairs_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut killed = start("configs/demo.toml", folder.path(), &["--for", "60s"]);
+    std::thread::sleep(std::time::Duration::from_millis(3700));
+    killed.kill().unwrap();
+    let died = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
+    killed.wait().unwrap();
+    let runs = std::fs::read_dir(folder.path().join("runs")).unwrap();
+    let run = runs.map(|entry| entry.unwrap().path()).next().unwrap();
+    let journal = Journal::read(&run.join("journal.sinew"));
+    let last = journal.header.unix_ns + journal.cycles.last().unwrap().woke_ns;
+    assert!(journal.cycles.len() > 50);
+    assert!(died - last < 500_000_000, "{} ms are lost", (died - last) / 1_000_000);
+
+    let next = run_again(folder.path());
+    assert_eq!((next.code, &next.json["episode_index"]), (0, &1.into()), "{}", next.stderr);
+    assert!(next.stderr.contains("repaired"), "{}", next.stderr);
+    let mut dataset = sinew_episodes::lerobot::Reader::open(folder.path()).unwrap();
+    assert_eq!(dataset.episodes().len(), 2);
+    for index in 0..dataset.frames() {
+        dataset.frame(index).unwrap();
+    }
+}
+
+fn run_again(folder: &Path) -> Ended {
+    run("configs/demo.toml", folder, &["--for", "1s"])
 }

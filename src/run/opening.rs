@@ -33,11 +33,12 @@ pub(super) struct Opening {
 pub(super) fn open(
     loaded: &Loaded,
     parts: &Parts,
+    clock: &dyn Clock,
     console: &mut dyn Console,
 ) -> Result<Opening, RunError> {
     let config = &loaded.config;
     let directory = &config.recording.directory;
-    let mut header = parts.header(loaded);
+    let mut header = parts.header(loaded, clock);
     let mut dataset = Dataset::open(directory)?;
     let repaired = dataset.repair()?;
     if !repaired.is_nothing() {

@@ -127,12 +127,13 @@ fn settings(
 impl Parts {
     /// The journal's header; its run name may yet get a number. In virtual time the wall clock reads zero, so that the same run
     /// gives the same bytes.
-    pub fn header(&self, loaded: &Loaded) -> Header {
+    pub fn header(&self, loaded: &Loaded, clock: &dyn Clock) -> Header {
         let config = &loaded.config;
         let unix_ns = match config.run.clock {
             ClockKind::Real => SystemTime::now()
                 .duration_since(UNIX_EPOCH)
-                .map_or(0, |elapsed| elapsed.as_nanos() as u64),
+                .map_or(0, |elapsed| elapsed.as_nanos() as u64)
+                .saturating_sub(clock.now().as_nanos()),
             ClockKind::Simulated => 0,
         };
         let description = self.policy.description();

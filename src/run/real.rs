@@ -59,7 +59,7 @@ pub(super) fn run(
     ));
 
     let Opening { dataset, folder, inbox, sink, recorder } =
-        opening::open(loaded, &parts, console)?;
+        opening::open(loaded, &parts, clock.as_ref(), console)?;
     let settings = parts.settings.clone();
     let timeout = Duration::from_millis(config.robot.arm_timeout_ms.into());
     if let Err(error) = opening::arm(robot.as_mut(), &settings.limits, timeout, clock.as_ref()) {
