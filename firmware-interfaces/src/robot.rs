@@ -205,7 +205,7 @@ pub enum RobotError {
         remedy: String,
     },
     /// The device is connected and does not answer as it should.
-    #[error("{port}: no valid answer to {request} within {waited:?}. {remedy}")]
+    #[error("{port}: no valid answer to {request} within {waited:.1?}. {remedy}")]
     NoAnswer {
         /// The port as configured.
         port: String,

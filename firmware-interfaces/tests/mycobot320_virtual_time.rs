@@ -330,6 +330,20 @@ fn lost_replies_are_asked_for_again_and_the_motion_completes() {
 }
 
 #[test]
+fn a_few_lost_replies_do_not_make_the_state_look_old() {
+    let mut run = Run::armed("drop=0.02");
+    let mut ages = Vec::new();
+    for _ in 0..2500 {
+        run.cycle();
+        ages.push(run.now.since(run.state.captured[0]));
+    }
+    ages.sort();
+    assert!(run.robot.statistics().timeouts > 10);
+    assert!(ages[ages.len() / 2] < Duration::from_millis(60), "{:?}", ages[ages.len() / 2]);
+    assert!(ages[ages.len() - 1] < Duration::from_millis(500), "{:?}", ages[ages.len() - 1]);
+}
+
+#[test]
 fn garbage_is_skipped_and_costs_no_sample() {
     let mut run = Run::armed("garbage=0.5");
     run.write(GOAL, 0.5);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// There is no such file.
-    #[error("{}: no such file; copy the complete folder that the training wrote (config.json, model.safetensors and, since LeRobot 0.4, policy_preprocessor.json and policy_postprocessor.json with their state files)", file.display())]
+    #[error("{}: no such file; a checkpoint needs the complete folder that the training wrote (config.json, model.safetensors and, since LeRobot 0.4, policy_preprocessor.json and policy_postprocessor.json with their state files)", file.display())]
     Missing {
         /// Path that was tried.
         file: PathBuf,

@@ -94,7 +94,7 @@ pub enum TensorError {
         needed: &'static str,
     },
     /// A tensor has another shape.
-    #[error("{}: tensor {tensor} has shape {found:?}, needed {needed}; weights and configuration must come from the same training", file.display())]
+    #[error("{}: tensor {tensor} has shape {found:?}, needed {needed}; it must come from the same training as config.json", file.display())]
     Shape {
         /// Path of the file.
         file: PathBuf,
@@ -250,7 +250,7 @@ impl<'a> TensorFile<'a> {
             file: self.file.clone(),
             tensor: name.to_owned(),
             needed: needed.to_vec(),
-            remedy: "config.json and the weights must come from the same training",
+            remedy: "it must come from the same training as config.json",
         }
     }
 

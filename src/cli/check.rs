@@ -22,16 +22,16 @@ pub(super) fn check(path: &Path, sets: &[String], explain: bool, format: Format)
     };
     // What is wrong with a checkpoint is easier to mend with the values in sight.
     if explain && format == Format::Text {
-        println!("{}", loaded.explain());
+        say!("{}", loaded.explain());
     }
-    match run::prepare(&loaded) {
-        Ok(_) => {}
+    match run::prepare(&loaded).and_then(|parts| run::check_recording(&loaded, &parts)) {
+        Ok(()) => {}
         Err(RunError::Config(error)) => return refuse(path, &error, format),
         Err(error) => return fail(&error, error.exit_code(), format),
     }
     match format {
-        Format::Text => print!("{}", summary(&loaded, &robot)),
-        Format::Json => println!("{}", summary_json(&loaded, &robot, explain)),
+        Format::Text => say!("{}", summary(&loaded, &robot).trim_end()),
+        Format::Json => say!("{}", summary_json(&loaded, &robot, explain)),
     }
     0
 }
@@ -53,7 +53,7 @@ fn refuse(path: &Path, error: &ConfigError, format: Format) -> u8 {
     if format == Format::Text {
         return fail(error, CODE, format);
     }
-    eprintln!("error: {error}");
+    complain!("error: {error}");
     let problems: Vec<_> = error
         .problems
         .iter()
@@ -69,7 +69,7 @@ fn refuse(path: &Path, error: &ConfigError, format: Format) -> u8 {
         .collect();
     let exit = json!({ "cause": "error", "message": error.to_string(), "code": CODE });
     let config = path.display().to_string();
-    println!("{}", json!({ "exit": exit, "config": config, "problems": problems }));
+    say!("{}", json!({ "exit": exit, "config": config, "problems": problems }));
     CODE
 }
 

@@ -1,6 +1,5 @@
 //! `sinew emulate`
 
-use std::io::Write as _;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -55,7 +54,7 @@ pub(super) fn emulate(device: &Device) -> u8 {
         Some(address) => match tcp_address(address) {
             Ok(address) => Transport::Tcp { address, allow_remote: arguments.allow_remote },
             Err(message) => {
-                eprintln!("error: --tcp {address}: {message}");
+                complain!("error: --tcp {address}: {message}");
                 return 2;
             }
         },
@@ -66,23 +65,17 @@ pub(super) fn emulate(device: &Device) -> u8 {
         Err(error) => return fail(&error, 10, Format::Text),
     };
     let mut port = emulator.port();
-    say(&format!("ready: {port}"));
-    say("emulated myCobot 320, 115200 baud; Ctrl-C ends it");
+    say!("ready: {port}");
+    say!("emulated myCobot 320; Ctrl-C ends it");
     while !interrupted.load(Ordering::Relaxed) {
         std::thread::sleep(POLL);
         if emulator.port() != port {
             port = emulator.port();
-            say(&format!("ready: {port}"));
+            say!("ready: {port}");
         }
     }
     emulator.stop();
     0
-}
-
-/// Prints a line. A reader who has gone away is no reason to end the emulator.
-fn say(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
 /// `ADDR:PORT`, or an address alone with the vendor's port.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use sinew_episodes::{journal, lerobot};
 
-use super::{Format, fail};
+use super::{Format, fail, refuse};
 
 #[derive(Debug, Args)]
 pub(super) struct InfoArguments {
@@ -18,6 +18,10 @@ pub(super) struct InfoArguments {
 
 pub(super) fn info(arguments: &InfoArguments) -> u8 {
     let path = arguments.path.as_path();
+    if !path.exists() {
+        let text = format!("{}: no such file or folder", path.display());
+        return refuse(&text, 2, arguments.format);
+    }
     let in_folder = path.join(journal::FILE_NAME);
     if path.is_file() {
         return journal(path, arguments.format);
@@ -27,7 +31,17 @@ pub(super) fn info(arguments: &InfoArguments) -> u8 {
     }
     match lerobot::describe(path) {
         Ok(info) => print(&info, arguments.format),
-        Err(error) => fail(&error, 2, arguments.format),
+        Err(error) if path.join("meta/info.json").exists() => fail(&error, 2, arguments.format),
+        Err(_) => {
+            let text = format!(
+                "{}: neither a dataset (no meta/info.json), nor a run's folder (no {}), nor a \
+                 journal. A recording directory becomes a dataset with its first episode; until \
+                 then name one of the folders in its runs/",
+                path.display(),
+                journal::FILE_NAME
+            );
+            refuse(&text, 2, arguments.format)
+        }
     }
 }
 
@@ -40,9 +54,9 @@ fn journal(path: &Path, format: Format) -> u8 {
 
 fn print(info: &(impl std::fmt::Display + serde::Serialize), format: Format) -> u8 {
     match format {
-        Format::Text => println!("{info}"),
+        Format::Text => say!("{info}"),
         // Plain numbers and strings: serialising cannot fail.
-        Format::Json => println!("{}", serde_json::to_string(info).unwrap_or_default()),
+        Format::Json => say!("{}", serde_json::to_string(info).unwrap_or_default()),
     }
     0
 }

@@ -37,23 +37,20 @@ pub(super) fn list(arguments: &ListArguments) -> u8 {
                 })
             })
             .collect();
-        println!(
-            "{}",
-            serde_json::json!({ "ports": ports, "robots": robots, "policies": policies })
-        );
+        say!("{}", serde_json::json!({ "ports": ports, "robots": robots, "policies": policies }));
         return 0;
     }
-    println!("serial ports");
+    say!("serial ports");
     if ports.is_empty() {
-        println!("  none found; an emulator makes one: sinew emulate mycobot320");
+        say!("  none found; an emulator makes one: sinew emulate mycobot320");
     }
     for port in ports {
-        println!("  {port}");
+        say!("  {port}");
     }
-    println!("robots");
+    say!("robots");
     for robot in robots {
         let joints: Vec<&str> = robot.joints.iter().map(|joint| joint.name.as_str()).collect();
-        println!(
+        say!(
             "  {:<12} {} joints ({}), at most {} commands a second, {}",
             robot.model,
             joints.len(),
@@ -67,9 +64,9 @@ pub(super) fn list(arguments: &ListArguments) -> u8 {
             }
         );
     }
-    println!("policies");
+    say!("policies");
     for (kind, format) in policies {
-        println!("  {kind:<12} {format}");
+        say!("  {kind:<12} {format}");
     }
     0
 }

@@ -1,5 +1,22 @@
 //! The command line: one file per verb.
 
+/// Prints a line to standard output. A reader who has gone away, as in `sinew run … | head`, is no
+/// reason to leave an arm alone: what cannot be printed is not printed.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout().lock(), $($text)*);
+    }};
+}
+
+/// Prints a line to standard error, likewise.
+macro_rules! complain {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr().lock(), $($text)*);
+    }};
+}
+
 mod check;
 mod emulate;
 mod info;
@@ -75,7 +92,10 @@ pub enum Format {
 /// Parses the command line, does what it says and returns the exit code
 /// (`docs/exit-codes.md`).
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return ExitCode::from(misused(&error)),
+    };
     let code = match arguments.verb {
         Verb::Run(arguments) => run::run(&arguments),
         Verb::Check(arguments) => {
@@ -90,6 +110,23 @@ pub fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
+/// Prints what is wrong with the command line, or the help that was asked for. Whoever asked for
+/// JSON gets JSON, even where the rest could not be understood.
+fn misused(error: &clap::Error) -> u8 {
+    let _ = error.print();
+    let code = u8::from(error.use_stderr()) * 2;
+    let arguments: Vec<String> = std::env::args().collect();
+    let asked = |pair: &[String]| pair[0] == "--format" && pair[1] == "json";
+    let json = arguments.iter().any(|argument| argument == "--format=json")
+        || arguments.windows(2).any(asked);
+    if code != 0 && json {
+        let message = error.kind().to_string();
+        let exit = serde_json::json!({ "cause": "error", "message": message, "code": code });
+        say!("{}", serde_json::json!({ "exit": exit }));
+    }
+    code
+}
+
 /// Prints an error with its causes to standard error, and as JSON where that was asked for.
 /// Returns `code`.
 fn fail(error: &dyn std::error::Error, code: u8, format: Format) -> u8 {
@@ -102,10 +139,15 @@ fn fail(error: &dyn std::error::Error, code: u8, format: Format) -> u8 {
         }
         cause = inner.source();
     }
-    eprintln!("error: {text}");
+    refuse(&text, code, format)
+}
+
+/// Prints `text` as an error, and as JSON where that was asked for. Returns `code`.
+fn refuse(text: &str, code: u8, format: Format) -> u8 {
+    complain!("error: {text}");
     if format == Format::Json {
         let exit = serde_json::json!({ "cause": "error", "message": text, "code": code });
-        println!("{}", serde_json::json!({ "exit": exit }));
+        say!("{}", serde_json::json!({ "exit": exit }));
     }
     code
 }

@@ -52,9 +52,9 @@ fn info(arguments: &InfoArguments) -> u8 {
         Err(error) => return fail(&error, 11, arguments.format),
     };
     match arguments.format {
-        Format::Text => println!("{}", policy.info()),
+        Format::Text => say!("{}", policy.info()),
         // Plain numbers and strings: serialising cannot fail.
-        Format::Json => println!("{}", serde_json::to_string(policy.info()).unwrap_or_default()),
+        Format::Json => say!("{}", serde_json::to_string(policy.info()).unwrap_or_default()),
     }
     0
 }
@@ -72,11 +72,11 @@ fn check(arguments: &CheckArguments) -> u8 {
         report.comparisons.iter().filter(|comparison| comparison.decides || arguments.verbose);
     match arguments.format {
         Format::Text => {
-            shown.for_each(|comparison| println!("{comparison}"));
+            shown.for_each(|comparison| say!("{comparison}"));
             let verdict = if report.passed() { "every output is" } else { "NOT every output is" };
-            println!("{verdict} within tolerance ({} observations)", report.steps);
+            say!("{verdict} within tolerance ({} observations)", report.steps);
         }
-        Format::Json => println!("{}", serde_json::to_string(&report).unwrap_or_default()),
+        Format::Json => say!("{}", serde_json::to_string(&report).unwrap_or_default()),
     }
     u8::from(!report.passed())
 }

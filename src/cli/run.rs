@@ -29,8 +29,8 @@ struct Printer {
 impl Console for Printer {
     fn line(&mut self, text: &str) {
         match self.format {
-            Format::Text => println!("{text}"),
-            Format::Json => eprintln!("{text}"),
+            Format::Text => say!("{text}"),
+            Format::Json => complain!("{text}"),
         }
     }
 }
@@ -60,7 +60,7 @@ pub(super) fn run(arguments: &RunArguments) -> u8 {
             }
             if arguments.format == Format::Json {
                 // The summary is plain numbers and strings: serialising it cannot fail.
-                println!("{}", serde_json::to_string(&summary).unwrap_or_default());
+                say!("{}", serde_json::to_string(&summary).unwrap_or_default());
             }
             summary.exit.code
         }

@@ -81,8 +81,10 @@ pub fn warm_up(policy: &mut dyn Policy, mapping: &Mapping) -> Result<(), WarmUpE
 pub struct PolicyMailboxes {
     /// Latest measured state.
     pub state: triple_buffer::Output<State>,
-    /// Latest frame of each camera, in the order of [`Mapping::cameras`].
+    /// Latest frame of each camera that the policy sees.
     pub frames: Vec<triple_buffer::Output<Frame>>,
+    /// Which of them feeds which image feature, in the order of [`Mapping::cameras`].
+    pub views: Vec<usize>,
     /// Chunks out.
     pub chunks: rtrb::Producer<Box<Chunk>>,
     /// Used chunks back.
@@ -111,7 +113,8 @@ pub struct PolicyWorker {
 }
 
 impl PolicyWorker {
-    /// A worker that begins at once. `mailboxes.frames` must be as long as `mapping.cameras()`.
+    /// A worker that begins at once. `mailboxes.views` must be as long as `mapping.cameras()`, and
+    /// hold indices of `mailboxes.frames`.
     pub fn new(
         policy: Box<dyn Policy>,
         mapping: Mapping,
@@ -162,6 +165,9 @@ impl PolicyWorker {
         }
         let Some(observed) = self.observe(now) else { return now.after(RETRY) };
         self.infer(now, observed);
+        if let Some(chunk) = &self.pending {
+            return chunk.finished;
+        }
         if self.settings.execution == Execution::Queue { now.after(RETRY) } else { self.next }
     }
 
@@ -196,11 +202,12 @@ impl PolicyWorker {
     }
 
     fn infer(&mut self, now: Timestamp, observed: Timestamp) {
+        let frames = &self.mailboxes.frames;
         let images: Vec<&[u8]> = self
             .mailboxes
-            .frames
-            .iter_mut()
-            .map(|frame| frame.output_buffer_mut().rgb.as_slice())
+            .views
+            .iter()
+            .map(|view| frames[*view].output_buffer().rgb.as_slice())
             .collect();
         let vectors: &[&[f32]] = if self.vector.is_empty() { &[] } else { &[&self.vector] };
         let observation = Observation { vectors, images: &images };

@@ -182,7 +182,8 @@ impl Recorder {
         self.check(result);
         let result = self.writer.sync();
         self.check(result);
-        RecorderReport { unwritten: self.writer.dropped(), fault: self.fault }
+        let unwritten = self.writer.dropped() + self.writer.pending();
+        RecorderReport { unwritten, fault: self.fault }
     }
 
     /// Why records may be missing, so far.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use sinew_episodes::journal::FILE_NAME;
 use sinew_episodes::lerobot::Dataset;
-use sinew_firmware_interfaces::{BusStatistics, MAX_JOINTS, RobotDescription};
+use sinew_firmware_interfaces::{BusStatistics, JointKind, RobotDescription};
 
 use super::Console;
 use crate::config::Loaded;
@@ -105,19 +105,17 @@ fn to_json(summary: &RunSummary) -> String {
 }
 
 /// One line about the present, for people.
-pub(super) fn status_line(sample: &CycleSample, robot: &RobotDescription) -> String {
-    let joints = robot.joints.len().min(MAX_JOINTS);
-    let worst = (0..joints)
-        .map(|joint| (sample.state.position[joint] - sample.outcome.limited[joint]).abs())
-        .fold(0.0, f64::max);
+pub(super) fn status_line(sample: &CycleSample, robot: &RobotDescription, rate_hz: f64) -> String {
+    let error = |joint: usize| (sample.state.position[joint] - sample.outcome.limited[joint]).abs();
+    let arm = robot.joints.iter().enumerate().filter(|(_, joint)| joint.kind != JointKind::Gripper);
+    let worst = arm.map(|(joint, _)| error(joint)).fold(0.0, f64::max);
     let age = sample.outcome.observed.map_or("-".to_owned(), |observed| {
         format!("{:.0} ms", sample.tick.woke.since(observed).as_secs_f64() * 1e3)
     });
     let why = sample.hold.map_or(String::new(), |hold| format!(" ({})", hold.message()));
     format!(
-        "{:7.2} s  {}{why}  cycle {}  observation {age} old  largest error {worst:.3}",
-        sample.tick.scheduled.as_seconds(),
+        "{:7.2} s  {}{why}  observation {age} old  largest tracking error {worst:.3} rad",
+        sample.tick.index as f64 / rate_hz,
         sample.outcome.state.name(),
-        sample.tick.index,
     )
 }

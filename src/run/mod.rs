@@ -7,6 +7,7 @@ mod parts;
 mod real;
 mod simulated;
 
+pub use opening::check_recording;
 pub use parts::{Parts, prepare};
 
 use sinew_episodes::lerobot;

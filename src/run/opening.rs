@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sinew_episodes::lerobot::Dataset;
-use sinew_firmware_interfaces::{Clock, Robot, State};
+use sinew_firmware_interfaces::{Clock, Robot, SimulatedClock, State};
 
 use super::{Console, Parts, RunError};
 use crate::config::Loaded;
@@ -59,6 +59,20 @@ pub(super) fn open(
     }
     console.line(&format!("record  {}", folder.display()));
     Ok(Opening { dataset, folder, inbox, sink, recorder })
+}
+
+/// Checks that the recording directory, where it exists, can take an episode of this run. Repairs
+/// and writes nothing.
+///
+/// # Errors
+/// As [`open`], as far as can be told without writing.
+pub fn check_recording(loaded: &Loaded, parts: &Parts) -> Result<(), RunError> {
+    let directory = &loaded.config.recording.directory;
+    if directory.exists() {
+        let header = parts.header(loaded, &SimulatedClock::new());
+        Dataset::open(directory)?.check(&header)?;
+    }
+    Ok(())
 }
 
 /// Arms the robot and checks that every joint stands inside its limits.

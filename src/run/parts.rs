@@ -185,7 +185,9 @@ impl Parts {
         inbox: &RecorderInbox,
     ) -> (Vec<CameraWorker>, PolicyWorker, PolicyLink) {
         let mut workers = Vec::new();
-        let mut frames = BTreeMap::new();
+        // Two image features may look through one camera.
+        let mut frames = Vec::new();
+        let mut views = vec![0; self.mapping.cameras().len()];
         for (index, (name, camera)) in self.cameras.into_iter().enumerate() {
             let (worker, mailbox) = CameraWorker::new(
                 name.clone(),
@@ -195,7 +197,15 @@ impl Parts {
                 Arc::clone(clock),
             );
             workers.push(worker);
-            frames.insert(name, mailbox);
+            let seen = self.mapping.cameras().iter().zip(&mut views);
+            let mut sees = false;
+            for (_, view) in seen.filter(|(camera, _)| **camera == name) {
+                *view = frames.len();
+                sees = true;
+            }
+            if sees {
+                frames.push(mailbox);
+            }
         }
         let (state_in, state_out) = triple_buffer::triple_buffer(&State::default());
         let (chunks_in, chunks_out) = rtrb::RingBuffer::new(CHUNK_BOXES);
@@ -210,11 +220,10 @@ impl Parts {
             simulated_latency: (config.run.clock == ClockKind::Simulated)
                 .then_some(SIMULATED_LATENCY),
         };
-        let ordered =
-            self.mapping.cameras().iter().filter_map(|name| frames.remove(name)).collect();
         let mailboxes = PolicyMailboxes {
             state: state_out,
-            frames: ordered,
+            frames,
+            views,
             chunks: chunks_in,
             spent: spent_out,
             demand: Arc::clone(&demand),

@@ -118,7 +118,7 @@ pub(super) fn run(
         while done.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
             let latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(sample) = &*latest {
-                console.line(&ending::status_line(sample, &description));
+                console.line(&ending::status_line(sample, &description, config.run.rate_hz));
             }
         }
         let control = control.join();

@@ -183,6 +183,11 @@ impl Writer {
         self.file.buffer.len()
     }
 
+    /// Records that wait in memory, for a disk that does not take them yet.
+    pub fn pending(&self) -> u64 {
+        self.file.ends.len() as u64
+    }
+
     /// Records dropped because writing failed for too long.
     pub fn dropped(&self) -> u64 {
         self.file.dropped

@@ -198,7 +198,7 @@ fn parse_duration(value: &str) -> Result<Duration, FaultError> {
         "us" => 1e-6,
         "ms" => 1e-3,
         "s" => 1.0,
-        "min" => 60.0,
+        "m" | "min" => 60.0,
         _ => return Err(refused()),
     };
     let number: f64 = number.trim().parse().map_err(|_| refused())?;

@@ -65,7 +65,9 @@ pub enum EmulatorError {
         source: std::io::Error,
     },
     /// Something that is not a symbolic link stands where the link should be.
-    #[error("link {path}: exists and is not a symbolic link. Choose another path or remove it")]
+    #[error(
+        "link {path}: exists and is not a symbolic link to a pseudo-terminal. Choose another path or remove it"
+    )]
     LinkTaken {
         /// The link's path.
         path: String,
@@ -79,7 +81,9 @@ pub enum EmulatorError {
         source: std::io::Error,
     },
     /// The address could not be listened on.
-    #[error("cannot listen on {address}: {source}. Is another emulator running on this port?")]
+    #[error(
+        "cannot listen on {address}: {source}. Choose a free port on an address of this machine"
+    )]
     Listen {
         /// The address as configured.
         address: SocketAddr,
@@ -89,7 +93,7 @@ pub enum EmulatorError {
     /// Other machines could reach the address, and nobody said that they should.
     #[error(
         "address {address} is reachable from other machines, and the protocol has no \
-         authentication. Use 127.0.0.1, or allow remote clients explicitly"
+         authentication. Use 127.0.0.1, or allow remote clients explicitly (--allow-remote)"
     )]
     RemoteAddress {
         /// The address as configured.
@@ -264,12 +268,18 @@ fn serve(shared: &Shared, mut endpoint: Endpoint) {
     }
 }
 
-/// Refuses a path at which something other than a symbolic link stands.
+/// Refuses a path at which something stands that was not left by an emulator: anything but a
+/// symbolic link to a pseudo-terminal, or one that leads nowhere.
 pub(super) fn check_link(path: &Path) -> Result<(), EmulatorError> {
     match path.symlink_metadata() {
-        Ok(metadata) if !metadata.file_type().is_symlink() => {
+        Err(_) => Ok(()),
+        Ok(metadata) => {
+            let target = std::fs::read_link(path).unwrap_or_default();
+            let terminal = target.starts_with("/dev/pts") || !path.exists();
+            if metadata.file_type().is_symlink() && terminal {
+                return Ok(());
+            }
             Err(EmulatorError::LinkTaken { path: path.display().to_string() })
         }
-        _ => Ok(()),
     }
 }

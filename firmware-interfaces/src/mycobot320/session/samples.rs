@@ -95,23 +95,49 @@ impl SampleFilter {
 }
 
 const LENGTH: usize = 8;
+/// How long a device that answers late is taken to be slow.
+const SLOW_SPELL: Duration = Duration::from_secs(2);
 
 /// Times at which readings were requested and not answered yet, oldest first.
 ///
-/// Answers carry no number. Each is taken for the oldest request that may still be answered: after
-/// a lost answer the samples count as older than they are for a while, never as newer.
+/// Answers carry no number, so each is taken for the oldest request that may still be answered: a
+/// sample may look older than it is, never newer. When an answer was lost, that alone would make
+/// every later sample look a time-out too old. So, once an answer comes as fast after the newest
+/// request as answers usually do, nothing is asked for a moment: if no further answer turns up,
+/// the older requests are known to be lost, and counting begins anew. A device whose answers come
+/// at other times is slow rather than deaf; then the oldest request goes on counting.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Unanswered {
     times: [Timestamp; LENGTH],
     count: usize,
+    /// Usual time from request to answer, averaged over answers that are beyond doubt.
+    usual: Option<Duration>,
+    /// When requests that are still open count as lost.
+    lost_at: Option<Timestamp>,
+    slow_until: Timestamp,
 }
 
 impl Unanswered {
     pub(super) const fn new() -> Self {
-        Self { times: [Timestamp::ZERO; LENGTH], count: 0 }
+        Self {
+            times: [Timestamp::ZERO; LENGTH],
+            count: 0,
+            usual: None,
+            lost_at: None,
+            slow_until: Timestamp::ZERO,
+        }
     }
 
+    /// When the next reading may be requested.
+    pub(super) fn next_request(&self) -> Timestamp {
+        self.lost_at.unwrap_or(Timestamp::ZERO)
+    }
+
+    /// A reading is requested.
     pub(super) fn push(&mut self, sent: Timestamp) {
+        if self.lost_at.take().is_some_and(|lost_at| sent >= lost_at) {
+            self.count = 0;
+        }
         if self.count == LENGTH {
             self.pop();
         }
@@ -125,11 +151,29 @@ impl Unanswered {
         while self.count > 0 && now.since(self.times[0]) > limit {
             self.pop();
         }
-        (self.count > 0).then(|| self.pop())
+        let newest = *self.times.get(self.count.checked_sub(1)?)?;
+        let taken = now.since(newest);
+        if self.lost_at.take().is_some() {
+            // So the one before was late, not lost.
+            self.slow_until = now.after(SLOW_SPELL);
+        } else if self.count == 1 {
+            let usual = self.usual.unwrap_or(taken);
+            self.usual = Some((usual * 7 + taken) / 8);
+        } else if let Some(usual) = self.usual
+            && now >= self.slow_until
+        {
+            if taken <= usual + usual / 2 + Duration::from_millis(5) {
+                self.lost_at = Some(now.after(2 * usual));
+            } else {
+                self.slow_until = now.after(SLOW_SPELL);
+            }
+        }
+        Some(self.pop())
     }
 
     pub(super) const fn clear(&mut self) {
         self.count = 0;
+        self.lost_at = None;
     }
 
     fn pop(&mut self) -> Timestamp {
@@ -200,5 +244,40 @@ mod tests {
             unanswered.push(at(1000 + time));
         }
         assert_eq!(unanswered.match_answer(at(1020), limit), Some(at(1012)));
+    }
+
+    #[test]
+    fn after_a_lost_answer_samples_look_older_once_and_then_have_their_time_again() {
+        let limit = Duration::from_millis(700);
+        let mut unanswered = Unanswered::new();
+        for time in [0, 20, 40] {
+            unanswered.push(at(time));
+            assert_eq!(unanswered.match_answer(at(time + 18), limit), Some(at(time)));
+        }
+        // The answer to this one is lost; it is asked again after its time-out.
+        unanswered.push(at(60));
+        unanswered.push(at(160));
+        assert_eq!(unanswered.match_answer(at(178), limit), Some(at(60)));
+        assert_eq!(unanswered.next_request(), at(178 + 36));
+        for time in [214, 234, 254] {
+            unanswered.push(at(time));
+            assert_eq!(unanswered.match_answer(at(time + 18), limit), Some(at(time)));
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_late_is_never_taken_for_a_newer_request() {
+        let limit = Duration::from_millis(700);
+        let mut unanswered = Unanswered::new();
+        unanswered.push(at(0));
+        assert_eq!(unanswered.match_answer(at(18), limit), Some(at(0)));
+        // From here on every answer takes 150 ms, one and a half time-outs.
+        unanswered.push(at(20));
+        unanswered.push(at(120));
+        assert_eq!(unanswered.match_answer(at(170), limit), Some(at(20)));
+        assert_eq!(unanswered.next_request(), Timestamp::ZERO);
+        unanswered.push(at(220));
+        assert_eq!(unanswered.match_answer(at(270), limit), Some(at(120)));
+        assert_eq!(unanswered.match_answer(at(370), limit), Some(at(220)));
     }
 }

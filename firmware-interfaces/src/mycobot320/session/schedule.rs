@@ -105,11 +105,12 @@ impl Session {
         if ready(gripper_read) {
             return Ok(Purpose::Gripper);
         }
-        if self.next_angles <= now {
+        let angles = self.next_angles.max(self.unanswered.next_request());
+        if angles <= now {
             return Ok(Purpose::Angles);
         }
         let due = [arm, gripper, gripper_read].into_iter().flatten().min();
-        Err(due.map_or(self.next_angles, |due| due.min(self.next_angles)))
+        Err(due.map_or(angles, |due| due.min(angles)))
     }
 
     fn transmit(&mut self, now: Timestamp, purpose: Purpose) -> Step {
