@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use sinew_episodes::journal::{ClampCause, Phases};
-use sinew_firmware_interfaces::{MAX_JOINTS, Robot, State, Timestamp};
+use sinew_firmware_interfaces::{MAX_JOINTS, Robot, State, StopRequest, Timestamp};
 
 use crate::cycle::{Cycle, CycleSettings, OperatorRequest};
 use crate::pacing::{Distribution, Pacer};
@@ -227,7 +227,7 @@ impl<'a> ControlLoop<'a> {
             let Ok(chunk) = self.link.chunks.pop() else { break };
             sequence = chunk.sequence;
             self.statistics.chunks += 1;
-            self.statistics.expired_actions += chunk.expired() as u64;
+            self.statistics.expired_actions += self.cycle.expired(&chunk) as u64;
             if let Some(refused) = self.cycle.insert(chunk, now) {
                 // The slot was just checked and this is the only producer.
                 let _ = self.link.spent.push(refused);
@@ -275,6 +275,15 @@ impl<'a> ControlLoop<'a> {
         statistics.state_age.record(oldest);
         if let Some(observed) = sample.outcome.observed {
             statistics.observation_age.record(tick.woke.since(observed));
+        }
+    }
+}
+
+impl Drop for ControlLoop<'_> {
+    fn drop(&mut self) {
+        // Whoever joins this thread may have to wait for others first; the arm must not.
+        if std::thread::panicking() {
+            self.robot.stop(Timestamp::ZERO, StopRequest::Hold);
         }
     }
 }

@@ -118,6 +118,13 @@ pub struct Cycle {
     /// When the command of a stop came to a stand at its goal.
     arrived: Option<Timestamp>,
     policy_failed: bool,
+    /// When the present connection began: nothing seen before is acted upon.
+    connected: Timestamp,
+    /// The first joint outside its limits when the link came back.
+    outside: Option<u8>,
+    /// How long the arm has held without a target, over all holds since a target last spoke, while
+    /// the robot was there: a hold for another cause in between does not start it again.
+    silent: Duration,
 }
 
 /// How long the arm may take to settle once its command stands at the goal of a stop.
@@ -130,9 +137,9 @@ impl Cycle {
     pub fn new(settings: CycleSettings) -> Self {
         let dt = settings.period.as_secs_f64();
         let crossfade = match settings.blend {
-            // LeRobot's queue knows no hand-over; it exists for comparison.
-            Blend::Queue { .. } => Duration::ZERO,
-            _ => settings.crossfade,
+            // LeRobot's rules know no hand-over: its queue jumps, its ensemble blends by itself.
+            Blend::Queue { .. } | Blend::Ensemble { .. } => Duration::ZERO,
+            Blend::Newest => settings.crossfade,
         };
         let slowed =
             settings.limits.iter().map(|limits| limits.slowed(settings.rest_fraction)).collect();
@@ -149,6 +156,9 @@ impl Cycle {
             strayed: [None; MAX_JOINTS],
             arrived: None,
             policy_failed: false,
+            connected: Timestamp::ZERO,
+            outside: None,
+            silent: Duration::ZERO,
             settings,
         }
     }
@@ -180,10 +190,14 @@ impl Cycle {
     }
 
     /// Takes over a chunk. A chunk without actions is the policy's admission of failure: it is
-    /// given back, and the next step starts a ramp stop.
+    /// given back, and the next step starts a ramp stop. A chunk whose observation is from before
+    /// the last reconnect is given back too: what it saw is no longer so.
     pub fn insert(&mut self, chunk: Box<Chunk>, now: Timestamp) -> Option<Box<Chunk>> {
         if chunk.actions.is_empty() {
             self.policy_failed = true;
+            return Some(chunk);
+        }
+        if chunk.observed < self.connected {
             return Some(chunk);
         }
         let joints = self.joints();
@@ -191,8 +205,16 @@ impl Cycle {
         None
     }
 
+    /// How many actions of `chunk` are never executed because their time has passed.
+    pub fn expired(&self, chunk: &Chunk) -> usize {
+        if matches!(self.settings.blend, Blend::Queue { .. }) { 0 } else { chunk.expired() }
+    }
+
     /// Gives back one chunk that is no longer needed; call until `None`.
     pub fn retire(&mut self, now: Timestamp) -> Option<Box<Chunk>> {
+        if self.timeline.observed().is_some_and(|observed| observed < self.connected) {
+            return self.timeline.clear();
+        }
         match self.supervisor.state() {
             ArmState::Holding | ArmState::Running => self.timeline.retire(now),
             _ => self.timeline.clear(),
@@ -202,31 +224,44 @@ impl Cycle {
     /// Starts from `state`, the first full measurement after the robot was armed.
     pub fn arm(&mut self, state: &State, now: Timestamp) {
         self.supervisor.handle(Event::Armed);
-        self.restart(state, now);
+        self.since = now;
+        if is_finite(state, self.joints()) {
+            self.restart(state, now);
+        }
     }
 
     /// Commands begin at the measured position, standing.
     fn restart(&mut self, state: &State, now: Timestamp) {
         self.epoch = Some(state.epoch);
         self.limiter.reset(&state.position);
-        self.ramp = std::array::from_fn(|joint| Motion::at_rest(state.position[joint]));
+        self.ramp = state.position.map(Motion::at_rest);
         self.origin = state.position;
         self.strayed = [None; MAX_JOINTS];
-        self.since = now;
+        // A ramp has one time limit, however often the link comes back.
+        if self.state() != ArmState::Stopping {
+            self.since = now;
+        }
     }
 
     /// Runs one cycle at `now`, the tick's time on the grid.
     pub fn step(&mut self, state: &State, operator: OperatorRequest, now: Timestamp) -> Outcome {
         let joints = self.joints();
+        // Commands cannot begin at a number that is not finite; without a beginning none are sent.
         let restarted = state.link == LinkStatus::Up
-            && self.epoch.is_some_and(|epoch| epoch != state.epoch)
+            && self.epoch != Some(state.epoch)
+            && is_finite(state, joints)
             && matches!(self.state(), ArmState::Holding | ArmState::Running | ArmState::Stopping);
         if restarted {
             self.restart(state, now);
+            self.connected = now;
+            self.outside = self.outside(state);
         }
 
         let mut target = [0.0; MAX_JOINTS];
-        let speaks = self.timeline.sample(now, joints, &mut target);
+        // A queue repeats its last action for ever; it speaks only until that is too old.
+        let fresh =
+            self.overdue(now).is_some_and(|late| late <= self.settings.thresholds.policy_hold);
+        let speaks = fresh && self.timeline.sample(now, joints, &mut target);
         let mut offender = None;
         let before = self.state();
         let mut request = None;
@@ -254,7 +289,8 @@ impl Cycle {
 
         let after = self.state();
         let commands = matches!(after, ArmState::Holding | ArmState::Running | ArmState::Stopping)
-            && state.link == LinkStatus::Up;
+            && state.link == LinkStatus::Up
+            && self.epoch == Some(state.epoch);
         Outcome {
             state: after,
             command: commands.then_some(Command {
@@ -292,8 +328,13 @@ impl Cycle {
         match self.state() {
             ArmState::Disarmed | ArmState::Faulted => return None,
             ArmState::Stopping => {
-                let late = now.since(self.since) > self.settings.thresholds.ramp_timeout;
-                return late.then_some(Event::TorqueOff(StopCause::RampTimeout));
+                if now.since(self.since) > self.settings.thresholds.ramp_timeout {
+                    return Some(Event::TorqueOff(StopCause::RampTimeout));
+                }
+                // A ramp to a stand needs nothing more; one to the rest pose is motion like any.
+                if self.cause().is_some_and(StopCause::stands_still) {
+                    return None;
+                }
             }
             ArmState::Holding | ArmState::Running => {}
         }
@@ -301,10 +342,15 @@ impl Cycle {
             *offender = Some(joint as u8);
             return Some(Event::Ramp(StopCause::NonFinite));
         }
-        if self.policy_failed {
+        if let Some(joint) = self.outside {
+            *offender = Some(joint);
+            return Some(Event::Ramp(StopCause::OutsideLimits));
+        }
+        let stopping = self.state() == ArmState::Stopping;
+        if self.policy_failed && !stopping {
             return Some(Event::Ramp(StopCause::NonFinite));
         }
-        if operator == OperatorRequest::Stop {
+        if operator == OperatorRequest::Stop && !stopping {
             return Some(Event::Ramp(StopCause::Operator));
         }
         if let Some(joint) = self.strayed(state, now) {
@@ -312,7 +358,7 @@ impl Cycle {
             return Some(Event::Ramp(StopCause::TrackingError));
         }
         let thresholds = &self.settings.thresholds;
-        if self.began.is_some_and(|began| now.since(began) >= self.settings.duration) {
+        if !stopping && self.began.is_some_and(|began| now.since(began) >= self.settings.duration) {
             return Some(Event::Ramp(StopCause::Completed));
         }
         let age = (0..self.joints())
@@ -323,6 +369,9 @@ impl Cycle {
         if age > thresholds.state_ramp && state.link == LinkStatus::Up {
             return Some(Event::Ramp(StopCause::StateStale));
         }
+        if stopping {
+            return None;
+        }
         if state.link == LinkStatus::Down {
             return self.hold_for(HoldCause::LinkDown);
         }
@@ -330,19 +379,37 @@ impl Cycle {
             return self.hold_for(HoldCause::StateStale);
         }
         if speaks {
+            self.silent = Duration::ZERO;
             return (self.state() == ArmState::Holding).then_some(Event::Ready);
         }
         let holding_for_policy =
             matches!(self.hold(), Some(HoldCause::WaitingForPolicy | HoldCause::PolicyStale));
-        if holding_for_policy && now.since(self.since) > thresholds.policy_ramp {
-            return Some(Event::Ramp(StopCause::PolicyStale));
+        if self.state() == ArmState::Holding {
+            self.silent += self.settings.period;
+            if self.silent > thresholds.policy_ramp {
+                return Some(Event::Ramp(StopCause::PolicyStale));
+            }
         }
-        let overdue = self.timeline.overdue(now);
+        let overdue = self.overdue(now);
         if self.state() == ArmState::Running {
             return (overdue.is_none_or(|late| late > thresholds.policy_hold))
                 .then_some(Event::Hold(HoldCause::PolicyStale));
         }
         if holding_for_policy { None } else { Some(Event::Hold(HoldCause::PolicyStale)) }
+    }
+
+    /// How long ago the newest chunk stopped speaking; `None` where there is none, or only one
+    /// from before the last reconnect.
+    fn overdue(&self, now: Timestamp) -> Option<Duration> {
+        let current = self.timeline.observed()? >= self.connected;
+        self.timeline.overdue(now).filter(|_| current)
+    }
+
+    /// The first joint that stands outside its limits by more than a servo at rest may.
+    fn outside(&self, state: &State) -> Option<u8> {
+        let mut limits = self.settings.limits.iter().zip(&state.position);
+        let joint = limits.position(|(limits, position)| !limits.holds(*position));
+        joint.map(|joint| joint as u8)
     }
 
     /// A hold, unless the arm holds for that cause already.
@@ -371,9 +438,9 @@ impl Cycle {
 
     /// Passes an event to the supervisor and prepares what the new state begins with.
     fn react(&mut self, event: Event, now: Timestamp) -> Reaction {
-        let held_before = self.hold();
+        let before = (self.hold(), self.cause());
         let reaction = self.supervisor.handle(event);
-        if reaction.changed.is_some() || self.hold() != held_before {
+        if reaction.changed.is_some() || (self.hold(), self.cause()) != before {
             self.since = now;
             self.ramp = *self.limiter.motion();
             self.origin = std::array::from_fn(|joint| self.ramp[joint].position);
@@ -437,6 +504,10 @@ impl Cycle {
         });
         near || now.since(since) > SETTLE
     }
+}
+
+fn is_finite(state: &State, joints: usize) -> bool {
+    state.position.iter().take(joints).all(|position| position.is_finite())
 }
 
 /// A smooth fade from 0 to 1 over `span`, without a kink in velocity at either end.

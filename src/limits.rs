@@ -16,6 +16,10 @@ use sinew_firmware_interfaces::MAX_JOINTS;
 /// Relative slack below which a difference is rounding, not a clamp.
 const ROUNDING: f64 = 1e-9;
 
+/// How far outside its range a joint may be measured when a run or a connection begins, in the
+/// joint's unit: a servo at rest on its limit reads a little to either side.
+pub const START_TOLERANCE: f64 = 0.02;
+
 /// Limits of one joint.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct JointLimits {
@@ -37,6 +41,13 @@ impl JointLimits {
             max_acceleration: self.max_acceleration * fraction,
             ..self
         }
+    }
+
+    /// True where a joint measured at `position` may take part in a run: inside the range, but for
+    /// [`START_TOLERANCE`].
+    pub fn holds(&self, position: f64) -> bool {
+        let [lower, upper] = self.position;
+        (lower - START_TOLERANCE..=upper + START_TOLERANCE).contains(&position)
     }
 
     /// Largest speed when a cycle lasts `dt` seconds.

@@ -90,10 +90,19 @@ impl TimerPacer {
 
 impl Pacer for TimerPacer {
     fn wait(&mut self) -> Tick {
-        let missed = self.grid.skip(self.clock.now());
-        let (index, scheduled) = self.grid.advance();
-        self.sleeper.sleep(scheduled.since(self.clock.now()));
-        Tick { index, scheduled, woke: self.clock.now(), missed }
+        let mut missed = 0;
+        loop {
+            missed += self.grid.skip(self.clock.now());
+            let (index, scheduled) = self.grid.advance();
+            self.sleeper.sleep(scheduled.since(self.clock.now()));
+            let woke = self.clock.now();
+            // Slept past the next tick as well (a stopped process): this one's time is over, and
+            // ages judged at it would be too small.
+            if woke < self.grid.due(self.grid.next()) {
+                return Tick { index, scheduled, woke, missed };
+            }
+            missed += 1;
+        }
     }
 
     fn now(&self) -> Timestamp {

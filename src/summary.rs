@@ -138,8 +138,10 @@ pub struct Staleness {
     pub state: DistributionSummary,
     /// Observation behind the target, at each running cycle.
     pub observation: DistributionSummary,
-    /// Times an inference was due and a frame was missing or too old.
+    /// Inferences put off because a frame was missing or too old.
     pub stale_frames: u64,
+    /// Inferences put off because measurements were missing or too old.
+    pub stale_states: u64,
     /// Cycles with a substituted measurement.
     pub substituted: u64,
 }
@@ -222,5 +224,6 @@ impl RunSummary {
         self.policy.latency = statistics.latency.summary();
         self.drops.chunks = statistics.dropped_chunks;
         self.staleness.stale_frames = statistics.stale_frames;
+        self.staleness.stale_states = statistics.stale_states;
     }
 }

@@ -90,6 +90,8 @@ pub enum StopCause {
     TrackingError,
     /// A number was not finite.
     NonFinite,
+    /// A joint stood outside its limits when the link came back.
+    OutsideLimits,
     /// The driver gave up on the link.
     LinkLost,
     /// The ramp to rest did not arrive in time.
@@ -98,7 +100,7 @@ pub enum StopCause {
 
 impl StopCause {
     /// Every cause.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Completed,
         Self::Operator,
         Self::OperatorTorqueOff,
@@ -106,6 +108,7 @@ impl StopCause {
         Self::StateStale,
         Self::TrackingError,
         Self::NonFinite,
+        Self::OutsideLimits,
         Self::LinkLost,
         Self::RampTimeout,
     ];
@@ -120,6 +123,7 @@ impl StopCause {
             Self::StateStale => "state_stale",
             Self::TrackingError => "tracking_error",
             Self::NonFinite => "non_finite",
+            Self::OutsideLimits => "outside_limits",
             Self::LinkLost => "link_lost",
             Self::RampTimeout => "ramp_timeout",
         }
@@ -135,6 +139,7 @@ impl StopCause {
             Self::StateStale => "the robot delivered no measurements for too long",
             Self::TrackingError => "the arm did not follow its commands",
             Self::NonFinite => "a number on the way to the robot was not finite",
+            Self::OutsideLimits => "a joint stood outside its limits when the link came back",
             Self::LinkLost => "the driver lost the robot for good",
             Self::RampTimeout => "the ramp to rest did not arrive in time",
         }
@@ -152,13 +157,17 @@ impl StopCause {
             Self::NonFinite => 33,
             Self::LinkLost => 34,
             Self::RampTimeout => 35,
+            Self::OutsideLimits => 36,
         }
     }
 
     /// True where the ramp ends at a stand where the arm is, instead of at the rest pose: what
     /// is in the arm's way, or what its numbers mean, is then unknown.
     pub const fn stands_still(self) -> bool {
-        matches!(self, Self::TrackingError | Self::NonFinite | Self::StateStale)
+        matches!(
+            self,
+            Self::TrackingError | Self::NonFinite | Self::StateStale | Self::OutsideLimits
+        )
     }
 }
 
@@ -231,6 +240,13 @@ impl Supervisor {
             }
             (Holding | Running, Event::Ramp(cause)) => {
                 self.hold = None;
+                self.cause = Some(cause);
+                (Stopping, None)
+            }
+            // On the way to rest something turned up that makes the way unsafe: stand instead.
+            (Stopping, Event::Ramp(cause))
+                if cause.stands_still() && !self.cause.is_some_and(StopCause::stands_still) =>
+            {
                 self.cause = Some(cause);
                 (Stopping, None)
             }

@@ -160,6 +160,7 @@ fn what_cannot_work_is_refused_before_anything_is_powered() {
     refused(&["--set", "policy.hold=[]"], 2, &["joint6"]);
     refused(&["--set", "run.rate=50"], 2, &["run.rate", "rate_hz"]);
     refused(&["--set", "limits.joint1.max_velocity_rad_s=-1"], 2, &["max_velocity_rad_s", "-1"]);
+    refused(&["--set", "rest.speed_fraction=0.05"], 2, &["ramp_timeout_s", "speed_fraction"]);
     refused(&["--set", "robot.accept_motion_on_silence=false"], 2, &["accept_motion_on_silence"]);
 
     let policy = |name: &str, damage: &dyn Fn(&Path)| {
@@ -215,4 +216,29 @@ fn a_killed_run_loses_at_most_half_a_second_and_the_next_start_repairs_the_rest(
 
 fn run_again(folder: &Path) -> Ended {
     run("configs/demo.toml", folder, &["--for", "1s"])
+}
+
+#[test]
+fn a_reader_of_the_output_who_goes_away_does_not_end_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = start("configs/demo.toml", folder.path(), &["--for", "3s", "--format", "text"]);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    drop(child.stdout.take());
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let dataset = sinew_episodes::lerobot::Reader::open(folder.path()).unwrap();
+    assert_eq!(dataset.episodes().len(), 1);
+}
+
+#[test]
+fn an_interrupt_before_the_arm_is_armed_moves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = ["--set", "emulator.faults=[\"delay=90ms\"]"];
+    let child = start("configs/demo.toml", folder.path(), &faults);
+    std::thread::sleep(std::time::Duration::from_millis(60));
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let ended = wait(child);
+    assert_eq!(ended.code, 20, "{}", ended.stderr);
+    assert!(ended.stderr.contains("nothing was moved"), "{}", ended.stderr);
 }

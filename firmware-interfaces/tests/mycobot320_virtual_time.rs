@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use sinew_firmware_interfaces::mycobot320::emulator::{Firmware, FirmwareConfig, Window};
+use sinew_firmware_interfaces::mycobot320::emulator::{Firmware, FirmwareConfig, Rate, Window};
 use sinew_firmware_interfaces::mycobot320::session::{Session, Step};
 use sinew_firmware_interfaces::mycobot320::wire::{Answer, Reply, Request};
 use sinew_firmware_interfaces::mycobot320::{Config, SteppedMyCobot320};
@@ -527,4 +527,29 @@ fn stepping_does_not_allocate_once_armed() {
         }
     });
     assert_eq!(info.count_total, 0);
+}
+
+#[test]
+fn torque_off_goes_out_even_on_a_link_that_was_given_up() {
+    let config = Config { expect_ack: true, ..Config::default() };
+    let mut run = Run::new(config, FirmwareConfig::default());
+    run.robot.arm(5 * SECOND).unwrap();
+    // The arm hears and obeys everything; only its answers are lost.
+    run.robot.firmware_mut().faults_mut().drop = Rate::Probability(1.0);
+    run.until(|state| state.link == LinkStatus::Lost);
+    run.robot.stop(run.now, StopRequest::TorqueOff);
+    assert!(run.robot.disarm(2 * SECOND).is_err(), "nobody said that it was heard");
+    assert!(!run.robot.firmware_mut().has_torque());
+}
+
+#[test]
+fn a_torque_off_that_nobody_acknowledged_is_not_called_delivered() {
+    let config = Config { expect_ack: true, ..Config::default() };
+    let mut run = Run::new(config, FirmwareConfig::default());
+    run.robot.arm(5 * SECOND).unwrap();
+    run.robot.firmware_mut().faults_mut().silence =
+        Some(Window { start: Timestamp::ZERO, duration: None });
+    run.robot.stop(run.now, StopRequest::TorqueOff);
+    assert!(run.robot.disarm(2 * SECOND).is_err());
+    assert!(run.robot.firmware_mut().has_torque());
 }

@@ -1,6 +1,6 @@
 //! `sinew run`
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
@@ -20,6 +20,9 @@ pub(super) struct RunArguments {
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
+
+/// A second Ctrl-C counts as one only this long after the first.
+const SECOND_SIGNAL: Duration = Duration::from_millis(150);
 
 /// Prints to standard output, or to standard error when that is kept for JSON.
 struct Printer {
@@ -48,7 +51,14 @@ pub(super) fn run(arguments: &RunArguments) -> u8 {
     };
     let operator = OperatorSignal::default();
     let signal = operator.clone();
-    let handler = ctrlc::set_handler(move || signal.raise());
+    let mut raised: Option<Instant> = None;
+    let handler = ctrlc::set_handler(move || {
+        // A process manager may send two signals at once; a person cannot.
+        if raised.is_none_or(|at| at.elapsed() >= SECOND_SIGNAL) {
+            signal.raise();
+            raised = Some(Instant::now());
+        }
+    });
     if let Err(error) = handler {
         // Without a handler Ctrl-C would kill the process with the arm in motion.
         return fail(&error, 14, arguments.format);

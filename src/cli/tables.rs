@@ -56,9 +56,9 @@ pub(super) fn summary(summary: &RunSummary) -> Vec<String> {
         micros(staleness.observation.max_us)
     ));
     lines.push(format!(
-        "           {} inferences put off for want of a fresh frame, {} cycles with a substituted \
-         value",
-        staleness.stale_frames, staleness.substituted
+        "           inferences put off: {} for a stale frame, {} for a stale state; {} cycles with a \
+         substituted value",
+        staleness.stale_frames, staleness.stale_states, staleness.substituted
     ));
     let cycles: Vec<String> = summary
         .cycles

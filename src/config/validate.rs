@@ -35,7 +35,9 @@ impl Loaded {
         if !problems.is_empty() {
             return Err(ConfigError::sorted(problems));
         }
-        resolve_limits(&self.config, robot)
+        let limits = resolve_limits(&self.config, robot)?;
+        self.check_rest_time(robot, &limits, &mut problems);
+        if problems.is_empty() { Ok(limits) } else { Err(ConfigError::sorted(problems)) }
     }
 
     /// Looks whether the folders that a run reads are there and the one it writes can be one.
@@ -150,6 +152,38 @@ impl Loaded {
                         self.place(&child("limits", &joint.name))
                     ),
                 });
+            }
+        }
+    }
+
+    /// The motion to rest must have time from anywhere, or every stop would end in torque off.
+    fn check_rest_time(
+        &self,
+        robot: &RobotDescription,
+        limits: &[JointLimits],
+        problems: &mut Vec<Problem>,
+    ) {
+        /// Time to settle at the goal, in s.
+        const SETTLING: f64 = 1.0;
+        let given = self.config.supervision.ramp_timeout_s;
+        for (joint, limits) in robot.joints.iter().zip(limits) {
+            let Some(rest) = self.config.rest.pose.get(&joint.name) else { continue };
+            let slowed = limits.slowed(self.config.rest.speed_fraction);
+            let [low, high] = limits.position;
+            let farthest = (rest - low).abs().max((high - rest).abs());
+            let needed = farthest / slowed.max_velocity
+                + slowed.max_velocity / slowed.max_acceleration
+                + SETTLING;
+            if needed > given {
+                problems.push(self.problem(
+                    "supervision.ramp_timeout_s",
+                    format!(
+                        "{given} s is too short: at rest.speed_fraction = {} joint `{}` may need \
+                         {needed:.1} s to its rest pose, and a ramp that takes longer ends in \
+                         torque off. Raise one of the two",
+                        self.config.rest.speed_fraction, joint.name
+                    ),
+                ));
             }
         }
     }

@@ -218,6 +218,7 @@ fn a_link_that_comes_back_begins_at_the_measured_position() {
     let back = bench.step();
     assert!(back.restarted);
     assert!((back.limited[0] + 1.0).abs() < 0.01, "{}", back.limited[0]);
+    bench.chunk(1.0, 400);
     assert!((bench.steps(200).limited[0] - 1.0).abs() < 1e-3);
 }
 
@@ -268,4 +269,140 @@ fn the_same_inputs_give_the_same_commands() {
         bits
     };
     assert_eq!(path(), path());
+}
+
+#[test]
+fn an_arm_that_does_not_follow_its_ramp_to_rest_is_stopped_where_it_is() {
+    let mut bench = Bench::with(|settings| settings.rest = [-1.5; MAX_JOINTS]);
+    bench.chunk(1.0, 400);
+    bench.steps(150);
+    let stuck = bench.state.position;
+    let mut operator = OperatorRequest::Stop;
+    for _ in 0..300 {
+        bench.tick += 1;
+        bench.measure();
+        let now = bench.now();
+        let outcome = bench.cycle.step(&bench.state, operator, now);
+        operator = OperatorRequest::Stop;
+        bench.state.position = stuck;
+        assert!(outcome.limited[0] > -1.0, "it is not commanded all the way");
+    }
+    assert_eq!(bench.cycle.cause(), Some(StopCause::TrackingError));
+    assert_eq!(bench.cycle.state(), ArmState::Disarmed);
+}
+
+#[test]
+fn measurements_that_stop_during_the_ramp_to_rest_end_in_a_stand() {
+    let mut bench = Bench::with(|settings| settings.rest = [-1.5; MAX_JOINTS]);
+    bench.chunk(1.0, 400);
+    bench.steps(150);
+    for change in [f64::NAN, 0.0] {
+        let mut bench = Bench {
+            cycle: Cycle::new(bench.cycle.settings.clone()),
+            state: State { position: [0.5; MAX_JOINTS], ..bench.state },
+            tick: bench.tick,
+        };
+        bench.cycle.arm(&bench.state, bench.now());
+        for _ in 0..100 {
+            bench.tick += 1;
+            bench.state.position[1] += change;
+            let now = bench.now();
+            let outcome = bench.cycle.step(&bench.state, OperatorRequest::Stop, now);
+            assert!(outcome.limited.iter().all(|position| position.is_finite()));
+        }
+        let cause = if change.is_nan() { StopCause::NonFinite } else { StopCause::StateStale };
+        assert_eq!(bench.cycle.cause(), Some(cause));
+    }
+}
+
+#[test]
+fn a_queue_whose_policy_is_dead_ends_in_a_ramp() {
+    let mut bench = Bench::with(|settings| settings.blend = Blend::Queue { steps: 4 });
+    bench.chunk(0.5, 8);
+    bench.steps(200);
+    assert_eq!(bench.cycle.cause(), Some(StopCause::PolicyStale));
+}
+
+#[test]
+fn a_number_that_is_not_finite_at_a_reconnect_is_not_where_commands_begin() {
+    let mut bench = Bench::new();
+    bench.chunk(1.0, 400);
+    bench.steps(60);
+    bench.state.epoch += 1;
+    let before = bench.state.position;
+    bench.state.position[0] = f64::NAN;
+    for _ in 0..5 {
+        assert_eq!(bench.step().command, None);
+    }
+    assert_eq!(bench.cycle.cause(), Some(StopCause::NonFinite));
+    bench.state.position = before;
+    let outcome = bench.step();
+    assert!(outcome.limited.iter().all(|position| position.is_finite()));
+}
+
+#[test]
+fn late_measurements_now_and_then_do_not_put_off_the_end_of_a_silent_policy() {
+    let mut bench = Bench::new();
+    let mut cycles = 0;
+    while bench.cycle.state() == ArmState::Holding && cycles < 1000 {
+        cycles += 1;
+        bench.tick += 1;
+        if cycles % 20 > 8 {
+            bench.measure();
+        }
+        let now = bench.now();
+        bench.cycle.step(&bench.state, OperatorRequest::None, now);
+    }
+    assert_eq!(bench.cycle.cause(), Some(StopCause::PolicyStale));
+}
+
+#[test]
+fn a_ramp_has_one_time_limit_however_often_the_link_comes_back() {
+    let mut bench = Bench::with(|settings| {
+        settings.thresholds.ramp_timeout = Duration::from_secs(2);
+        settings.rest = [-1.9; MAX_JOINTS];
+    });
+    bench.state.position[..3].fill(1.9);
+    bench.state.epoch += 1;
+    let start = bench.state.position;
+    let mut ended = 0;
+    for cycle in 0..500 {
+        if cycle % 20 == 0 {
+            bench.state.epoch += 1;
+            bench.state.position = start;
+        }
+        bench.tick += 1;
+        bench.measure();
+        let now = bench.now();
+        bench.cycle.step(&bench.state, OperatorRequest::Stop, now);
+        if bench.cycle.state() == ArmState::Faulted {
+            ended = cycle;
+            break;
+        }
+    }
+    assert!((90..120).contains(&ended), "{ended}");
+    assert_eq!(bench.cycle.cause(), Some(StopCause::RampTimeout));
+}
+
+#[test]
+fn what_was_seen_before_a_reconnect_is_not_acted_upon_after_it() {
+    let mut bench = Bench::new();
+    bench.chunk(1.0, 400);
+    bench.steps(60);
+    bench.state.epoch += 1;
+    assert!(bench.step().restarted);
+    assert_eq!(bench.steps(20).state, ArmState::Holding);
+    bench.chunk(1.0, 400);
+    assert_eq!(bench.step().state, ArmState::Running);
+}
+
+#[test]
+fn a_joint_that_comes_back_outside_its_limits_stops_the_run_by_name() {
+    let mut bench = Bench::new();
+    bench.chunk(1.0, 400);
+    bench.steps(60);
+    bench.state.epoch += 1;
+    bench.state.position[1] = 2.4;
+    let outcome = bench.step();
+    assert_eq!((outcome.offender, bench.cycle.cause()), (Some(1), Some(StopCause::OutsideLimits)));
 }

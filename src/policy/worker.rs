@@ -27,6 +27,10 @@ pub struct PolicySettings {
     /// Time between the starts of two inferences; `None`: the checkpoint's own `n_action_steps`,
     /// or earlier where a chunk would end before the next is ready.
     pub period: Option<Duration>,
+    /// Joints whose measurements must be fresh, as a bit set.
+    pub judged: u32,
+    /// Measurements of such joints older than this are refused.
+    pub state_max_age: Duration,
     /// Frames older than this are refused.
     pub frame_max_age: Duration,
     /// In virtual time an inference takes this long; `None` in real time.
@@ -40,10 +44,10 @@ pub struct PolicyStatistics {
     pub inferences: u64,
     /// Time of one inference.
     pub latency: Distribution,
-    /// Times an inference was due and a frame was missing or too old.
+    /// Inferences put off because a frame was missing or too old.
     pub stale_frames: u64,
-    /// Times an inference was due and the robot was not connected.
-    pub no_state: u64,
+    /// Inferences put off because the robot was not connected, or its measurements were too old.
+    pub stale_states: u64,
     /// Inferences refused for numbers that are not finite or of a wrong size.
     pub refused: u64,
     /// Chunks for which the control thread had no room.
@@ -109,6 +113,9 @@ pub struct PolicyWorker {
     /// In virtual time: a chunk that is finished later.
     pending: Option<Box<Chunk>>,
     complained: bool,
+    /// An inference is due and an observation is not there.
+    waits: bool,
+    epoch: u32,
     statistics: PolicyStatistics,
 }
 
@@ -139,6 +146,8 @@ impl PolicyWorker {
             slowest: Duration::ZERO,
             pending: None,
             complained: false,
+            waits: false,
+            epoch: 0,
             statistics: PolicyStatistics::default(),
         }
     }
@@ -175,30 +184,42 @@ impl PolicyWorker {
     /// `None` when a part is missing or too old.
     fn observe(&mut self, now: Timestamp) -> Option<Timestamp> {
         let state = *self.mailboxes.state.read();
-        if state.sequence == 0 || state.link != LinkStatus::Up {
-            self.statistics.no_state += 1;
+        if state.epoch != self.epoch {
+            self.epoch = state.epoch;
+            self.next = now;
+        }
+        // A gripper that is read rarely must not age the whole observation.
+        let joints = self.settings.judged & self.mapping.observed();
+        let measured = (0..u32::BITS as usize)
+            .filter(|joint| joints & (1 << joint) != 0)
+            .map(|joint| state.captured[joint])
+            .min()
+            .unwrap_or(now);
+        let up = state.sequence > 0 && state.link == LinkStatus::Up;
+        if !up || now.since(measured) > self.settings.state_max_age {
+            self.put_off(|statistics| &mut statistics.stale_states);
             return None;
         }
-        let mut oldest = now;
-        for joint in 0..u32::BITS as usize {
-            // Substituted values carry the time of the command they repeat.
-            if self.mapping.observed() & (1 << joint) != 0 && !state.is_substituted(joint) {
-                oldest = oldest.min(state.captured[joint]);
-            }
-        }
-        let image_limit = self.settings.frame_max_age;
-        let mut frames_oldest = now;
+        let mut oldest = measured.min(now);
         for frame in &mut self.mailboxes.frames {
             let frame = frame.read();
-            if frame.rgb.is_empty() || now.since(frame.captured) > image_limit {
-                self.statistics.stale_frames += 1;
+            if frame.rgb.is_empty() || now.since(frame.captured) > self.settings.frame_max_age {
+                self.put_off(|statistics| &mut statistics.stale_frames);
                 return None;
             }
-            frames_oldest = frames_oldest.min(frame.captured);
+            oldest = oldest.min(frame.captured);
         }
+        self.waits = false;
         self.mapping.observe(&state, &mut self.vector);
-        // A slow gripper read must not age the whole observation: frames speak when there are any.
-        Some(if self.mailboxes.frames.is_empty() { oldest } else { frames_oldest })
+        Some(oldest)
+    }
+
+    /// Counts an inference that has to wait, once however long it waits.
+    fn put_off(&mut self, counter: impl Fn(&mut PolicyStatistics) -> &mut u64) {
+        if !self.waits {
+            *counter(&mut self.statistics) += 1;
+        }
+        self.waits = true;
     }
 
     fn infer(&mut self, now: Timestamp, observed: Timestamp) {
@@ -271,9 +292,15 @@ impl PolicyWorker {
     }
 
     fn deliver(&mut self, chunk: Box<Chunk>) {
+        // This is the only producer: a free slot stays free until the push.
+        if self.mailboxes.chunks.slots() == 0 || self.mailboxes.chunks.is_abandoned() {
+            self.statistics.dropped_chunks += u64::from(!self.mailboxes.chunks.is_abandoned());
+            return;
+        }
         let driven: Vec<usize> = (0..u32::BITS as usize)
             .filter(|joint| self.mapping.driven() & (1 << joint) != 0)
             .collect();
+        // First, so that the recorder has it when the control thread says that it took it.
         self.inbox.chunk(ChunkRecord {
             cycle: 0,
             sequence: chunk.sequence,
@@ -288,8 +315,6 @@ impl PolicyWorker {
                 .flat_map(|action| driven.iter().map(|joint| action[*joint] as f32))
                 .collect(),
         });
-        if self.mailboxes.chunks.push(chunk).is_err() {
-            self.statistics.dropped_chunks += 1;
-        }
+        let _ = self.mailboxes.chunks.push(chunk);
     }
 }

@@ -197,6 +197,18 @@ impl Recorder {
     }
 
     fn drain(&mut self) {
+        self.drain_inbox();
+        while let Ok(sample) = self.ring.pop() {
+            self.unsynced = true;
+            if sample.chunk > self.chunks.last().map_or(0, |chunk| chunk.sequence) {
+                // Its record is on its way, or arrived since the inbox was emptied.
+                self.drain_inbox();
+            }
+            self.sample(&sample);
+        }
+    }
+
+    fn drain_inbox(&mut self) {
         while let Ok(message) = self.inbox.try_recv() {
             self.unsynced = true;
             match message {
@@ -208,20 +220,18 @@ impl Recorder {
                 RecorderMessage::Event(event) => self.event(event),
             }
         }
-        while let Ok(sample) = self.ring.pop() {
-            self.unsynced = true;
-            self.sample(&sample);
-        }
     }
 
     fn sample(&mut self, sample: &CycleSample) {
-        if let Some(index) = self.chunks.iter().position(|chunk| chunk.sequence == sample.chunk) {
-            // Earlier ones were dropped on the way and never took effect.
-            let mut chunk = self.chunks.swap_remove(index);
-            self.chunks.retain(|other| other.sequence > sample.chunk);
-            chunk.cycle = sample.tick.index;
-            let result = self.writer.append_chunk(&chunk);
-            self.check(result);
+        if sample.chunk != 0 {
+            // Chunks are taken over in order; a cycle may take several.
+            let mut taken = std::mem::take(&mut self.chunks);
+            self.chunks = taken.split_off(taken.partition_point(|it| it.sequence <= sample.chunk));
+            for mut chunk in taken {
+                chunk.cycle = sample.tick.index;
+                let result = self.writer.append_chunk(&chunk);
+                self.check(result);
+            }
         }
         let result = self.writer.append_cycle(&sample.record(self.joints.len()));
         self.check(result);

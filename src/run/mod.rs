@@ -19,6 +19,7 @@ use crate::control::OperatorSignal;
 use crate::policy::WarmUpError;
 use crate::recording::RecorderError;
 use crate::summary::RunSummary;
+use crate::supervision::StopCause;
 
 /// Why a run did not start. Nothing has moved when one of these is returned.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +47,9 @@ pub enum RunError {
         /// Upper limit.
         upper: f64,
     },
+    /// Ctrl-C before the first cycle.
+    #[error("interrupted before the first cycle: nothing was moved")]
+    Interrupted,
     /// The emulator cannot be started.
     #[error("cannot start the emulator: {0}")]
     Emulator(String),
@@ -99,6 +103,7 @@ impl RunError {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) => 2,
+            Self::Interrupted => StopCause::Operator.exit_code(),
             Self::Robot(_) | Self::OutsideLimits { .. } | Self::Emulator(_) => 10,
             Self::Checkpoint(_) | Self::WarmUp(_) => 11,
             Self::Camera { .. } => 12,

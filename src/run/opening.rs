@@ -11,10 +11,6 @@ use crate::config::Loaded;
 use crate::limits::JointLimits;
 use crate::recording::{Recorder, RecorderInbox, SampleSink};
 
-/// How far outside its limits a joint may be measured when a run begins, in the joint's unit: a
-/// servo at rest on its limit reads a little to either side.
-const START_TOLERANCE: f64 = 0.02;
-
 /// A recording that has begun.
 pub(super) struct Opening {
     pub dataset: Dataset,
@@ -91,8 +87,7 @@ pub(super) fn arm(
     for (index, (joint, limits)) in robot.description().joints.iter().zip(limits).enumerate() {
         let [lower, upper] = limits.position;
         let measured = state.position[index];
-        let range = lower - START_TOLERANCE..=upper + START_TOLERANCE;
-        if !range.contains(&measured) && !state.is_substituted(index) {
+        if !limits.holds(measured) && !state.is_substituted(index) {
             let (joint, unit) = (joint.name.clone(), joint.kind.unit());
             return Err(RunError::OutsideLimits { joint, measured, unit, lower, upper });
         }

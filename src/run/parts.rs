@@ -20,8 +20,6 @@ use crate::recording::RecorderInbox;
 use crate::robots;
 use crate::targets::{Blend, Chunk};
 
-/// Boxes for chunks that travel between inference and control thread.
-const CHUNK_BOXES: usize = 8;
 /// How long an inference takes in virtual time.
 const SIMULATED_LATENCY: Duration = Duration::from_millis(40);
 
@@ -208,14 +206,16 @@ impl Parts {
             }
         }
         let (state_in, state_out) = triple_buffer::triple_buffer(&State::default());
-        let (chunks_in, chunks_out) = rtrb::RingBuffer::new(CHUNK_BOXES);
-        let (spent_in, spent_out) = rtrb::RingBuffer::new(CHUNK_BOXES + Chunk::IN_FLIGHT);
+        let (chunks_in, chunks_out) = rtrb::RingBuffer::new(Chunk::IN_TRANSIT);
+        let (spent_in, spent_out) = rtrb::RingBuffer::new(Chunk::IN_TRANSIT + Chunk::IN_FLIGHT);
         let demand = Arc::new(AtomicU64::new(1));
         let policy = &config.policy;
         let settings = PolicySettings {
             execution: policy.execution,
             step: Duration::from_secs_f64(1.0 / policy.rate_hz),
             period: policy.inference_period_ms.map(|period| Duration::from_secs_f64(period / 1e3)),
+            judged: self.settings.judged,
+            state_max_age: self.settings.thresholds.state_hold,
             frame_max_age: Duration::from_secs_f64(config.supervision.frame_max_age_ms / 1e3),
             simulated_latency: (config.run.clock == ClockKind::Simulated)
                 .then_some(SIMULATED_LATENCY),

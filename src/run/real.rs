@@ -15,6 +15,7 @@ use super::parts::prepare;
 use super::{Console, RunError};
 use crate::config::{AtRest, Loaded};
 use crate::control::{ControlLoop, LoopStatistics, OperatorSignal};
+use crate::cycle::OperatorRequest;
 use crate::pacing::TimerPacer;
 use crate::policy::PolicyStatistics;
 use crate::recording::{CycleSample, Recorder};
@@ -62,7 +63,24 @@ pub(super) fn run(
         opening::open(loaded, &parts, clock.as_ref(), console)?;
     let settings = parts.settings.clone();
     let timeout = Duration::from_millis(config.robot.arm_timeout_ms.into());
-    if let Err(error) = opening::arm(robot.as_mut(), &settings.limits, timeout, clock.as_ref()) {
+    let armed = match operator.request() {
+        OperatorRequest::None => {
+            opening::arm(robot.as_mut(), &settings.limits, timeout, clock.as_ref())
+        }
+        _ => Err(RunError::Interrupted),
+    };
+    // Whoever interrupts the start wants no motion, not even the one to the rest pose.
+    let armed = armed.and_then(|()| {
+        let request = match operator.request() {
+            OperatorRequest::None => return Ok(()),
+            OperatorRequest::Stop => StopRequest::Hold,
+            OperatorRequest::TorqueOff => StopRequest::TorqueOff,
+        };
+        robot.stop(clock.now(), request);
+        robot.disarm(DISARM)?;
+        Err(RunError::Interrupted)
+    });
+    if let Err(error) = armed {
         // Nothing was recorded. If this fails, the next start finds an empty journal and says so.
         let _ = std::fs::remove_dir_all(&folder);
         return Err(error);
@@ -75,6 +93,7 @@ pub(super) fn run(
     let latest: Mutex<Option<CycleSample>> = Mutex::new(None);
     let began = clock.now();
     let control_robot = robot.as_mut();
+    let signal = operator.clone();
     let ended = thread::scope(|scope| -> Result<Ended, RunError> {
         // Whatever goes wrong in here, the workers are told to stop, or the scope never ends.
         let _guard = StopOnDrop(&stop);
@@ -106,7 +125,7 @@ pub(super) fn run(
         let spin = Duration::from_micros(config.run.spin_us.into());
         let rate_hz = config.run.rate_hz;
         let control = spawn(scope, "control", move || {
-            let mut control = ControlLoop::new(control_robot, settings, link, sink, operator);
+            let mut control = ControlLoop::new(control_robot, settings, link, sink, signal);
             let mut pacer = TimerPacer::new(pacer_clock, rate_hz, spin);
             let cause = control.run(&mut pacer, |_| {});
             let statistics = control.statistics().clone();
@@ -116,8 +135,9 @@ pub(super) fn run(
         })?;
 
         while done.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
-            let latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(sample) = &*latest {
+            // Copied: a screen that does not take the line must not hold up the recorder.
+            let sample = *latest.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(sample) = &sample {
                 console.line(&ending::status_line(sample, &description, config.run.rate_hz));
             }
         }
@@ -142,7 +162,12 @@ pub(super) fn run(
         }
     };
     let Ended { cause, seconds, statistics, policy, recorder } = ended;
-    let cause = cause.unwrap_or(StopCause::Operator);
+    let mut cause = cause.unwrap_or(StopCause::Operator);
+    if operator.request() == OperatorRequest::TorqueOff && cause != StopCause::LinkLost {
+        // Asked for after the last cycle: still granted.
+        robot.stop(clock.now(), StopRequest::TorqueOff);
+        cause = StopCause::OperatorTorqueOff;
+    }
     release(robot.as_mut(), config.rest.then, cause, clock.now(), console);
     let bus = robot.statistics();
     let robot = description;

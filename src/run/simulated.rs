@@ -58,6 +58,7 @@ pub(super) fn run(
     };
     let cause = control.run(&mut world, |_| {});
     let statistics = control.statistics().clone();
+    drop(control);
     let cause = cause.unwrap_or(StopCause::Operator);
     let seconds = clock.now().since(began).as_secs_f64();
     let policy = policy.statistics().clone();

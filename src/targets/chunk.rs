@@ -27,6 +27,8 @@ pub struct Chunk {
 impl Chunk {
     /// Most chunks that a timeline keeps: room for every vote of an ensemble.
     pub const IN_FLIGHT: usize = 128;
+    /// Most chunks on their way between inference and control thread.
+    pub const IN_TRANSIT: usize = 8;
 
     /// An empty chunk with room for `capacity` actions.
     pub fn with_capacity(capacity: usize, step: Duration) -> Self {

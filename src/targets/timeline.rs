@@ -45,7 +45,7 @@ impl Timeline {
         Self {
             blend,
             crossfade,
-            chunks: Vec::with_capacity(Chunk::IN_FLIGHT + 1),
+            chunks: Vec::with_capacity(Chunk::IN_FLIGHT + Chunk::IN_TRANSIT),
             arrived: Timestamp::ZERO,
             seam: [0.0; MAX_JOINTS],
         }

@@ -47,8 +47,9 @@ impl Ended {
 /// Starts `sinew run CONFIG` with JSON output, recording to `directory`.
 pub fn start(config: &str, directory: &Path, more: &[&str]) -> Child {
     sinew()
-        .args(["run", config, "--format", "json", "--set"])
+        .args(["run", config, "--set"])
         .arg(format!("recording.directory={:?}", directory.display().to_string()))
+        .args(if more.contains(&"--format") { &[][..] } else { &["--format", "json"] })
         .args(more)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

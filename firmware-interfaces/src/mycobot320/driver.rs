@@ -25,6 +25,8 @@ const GRANULARITY: Duration = Duration::from_millis(1);
 /// Pause before the port is opened again, growing from the first to the last.
 const FIRST_BACK_OFF: Duration = Duration::from_millis(50);
 const LAST_BACK_OFF: Duration = Duration::from_millis(500);
+/// How long a link that was given up stays open for stops.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Time to deliver stops when the driver is dropped without [`Robot::disarm`].
 const DROP_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -127,6 +129,7 @@ impl MyCobot320 {
             arm_seen: 0,
             reopen_at: Timestamp::ZERO,
             back_off: FIRST_BACK_OFF,
+            lost_since: None,
         };
         let thread = std::thread::Builder::new()
             .name("mycobot320-bus".to_owned())
@@ -186,8 +189,8 @@ impl MyCobot320 {
         self.shared.quit.store(true, Ordering::Release);
         // The thread looks every millisecond and waits for nothing else. A panic in it has been
         // reported by the panic hook already.
-        let _ = thread.join();
-        self.shared.stops_delivered.load(Ordering::Acquire)
+        let ended_well = thread.join().is_ok();
+        ended_well && self.shared.stops_delivered.load(Ordering::Acquire)
     }
 }
 
@@ -308,6 +311,7 @@ struct Bus {
     arm_seen: u64,
     reopen_at: Timestamp,
     back_off: Duration,
+    lost_since: Option<Timestamp>,
 }
 
 impl Bus {
@@ -323,9 +327,10 @@ impl Bus {
             if quit {
                 let delivered = !self.session.is_stopping();
                 let by = Timestamp::from_nanos(self.shared.quit_by.load(Ordering::Relaxed));
-                let lost = self.session.state().link == LinkStatus::Lost;
-                if delivered || lost || self.clock.now() >= by {
-                    self.shared.stops_delivered.store(delivered, Ordering::Release);
+                let mute = self.is_lost() && self.link.is_none();
+                if delivered || mute || self.clock.now() >= by {
+                    let heard = delivered && !self.session.is_unheard();
+                    self.shared.stops_delivered.store(heard, Ordering::Release);
                     return;
                 }
             }
@@ -361,8 +366,8 @@ impl Bus {
     /// Opens a closed port when it is time to try again.
     fn reopen(&mut self) {
         let now = self.clock.now();
-        let lost = self.session.state().link == LinkStatus::Lost;
-        if self.link.is_some() || lost || now < self.reopen_at {
+        // A link that was given up is never opened again: by now another arm may be behind its name.
+        if self.link.is_some() || self.is_lost() || now < self.reopen_at {
             return;
         }
         match Link::open(&self.port) {
@@ -374,6 +379,22 @@ impl Bus {
         }
     }
 
+    /// Closes a link that was given up, but not at once: whoever learns of it may still want to say
+    /// a stop, and the arm may still be listening.
+    fn hang_up(&mut self, now: Timestamp) {
+        if !self.is_lost() {
+            return;
+        }
+        let since = *self.lost_since.get_or_insert(now);
+        if now.since(since) > LAST_WORDS && !self.session.is_stopping() {
+            self.link = None;
+        }
+    }
+
+    fn is_lost(&self) -> bool {
+        self.session.state().link == LinkStatus::Lost
+    }
+
     fn retry_later(&mut self) {
         self.reopen_at = self.clock.now().after(self.back_off);
         self.back_off = (self.back_off * 2).min(LAST_BACK_OFF);
@@ -382,12 +403,13 @@ impl Bus {
     /// Sends what the session wants sent; returns how long it has nothing to send.
     fn talk(&mut self) -> Duration {
         loop {
+            if self.is_lost() && self.link.is_none() {
+                return GRANULARITY;
+            }
             let now = self.clock.now();
             match self.session.poll(now) {
                 Step::Wait(due) => {
-                    if self.session.state().link == LinkStatus::Lost {
-                        self.link = None;
-                    }
+                    self.hang_up(now);
                     return due.since(now);
                 }
                 Step::Transmit(frame) => {

@@ -233,7 +233,8 @@ impl Robot for SteppedMyCobot320 {
     }
 
     fn disarm(&mut self, timeout: Duration) -> Result<(), RobotError> {
-        if self.pump_until(timeout, |session| !session.is_stopping()) {
+        if self.pump_until(timeout, |session| !session.is_stopping()) && !self.session.is_unheard()
+        {
             return Ok(());
         }
         Err(RobotError::Lost { port: PORT.to_owned(), reason: self.failed() })

@@ -143,6 +143,8 @@ pub struct Session {
     phase: Phase,
     arming: Arming,
     stops: Stops,
+    /// A stop was tried for the last time without an acknowledgement.
+    unheard: bool,
     outstanding: Option<Outstanding>,
     reader: FrameReader,
     skipped_before: u64,
@@ -185,6 +187,7 @@ impl Session {
             phase: Phase::Closed,
             arming: Arming::Disarmed,
             stops: Stops::default(),
+            unheard: false,
             outstanding: None,
             reader: FrameReader::new(),
             skipped_before: 0,
@@ -306,6 +309,7 @@ impl Session {
     pub fn stop(&mut self, request: StopRequest) {
         self.arm.clear();
         self.gripper.clear();
+        self.unheard = false;
         match request {
             StopRequest::Hold => self.stops.hold = STOP_TRIES,
             StopRequest::TorqueOff => {
@@ -319,6 +323,12 @@ impl Session {
     /// True while a stop request is still to be delivered.
     pub const fn is_stopping(&self) -> bool {
         self.stops.next().is_some()
+    }
+
+    /// True when the last stop went out as often as it may and the arm, which acknowledges, never
+    /// said that it heard it.
+    pub const fn is_unheard(&self) -> bool {
+        self.unheard && self.config.expect_ack
     }
 
     /// The latest state.

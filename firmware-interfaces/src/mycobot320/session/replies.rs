@@ -32,7 +32,7 @@ impl Session {
     }
 
     fn frame(&mut self, now: Timestamp, frame: &Frame) {
-        if matches!(self.phase, Phase::Closed | Phase::Lost) {
+        if self.phase == Phase::Closed || self.phase == Phase::Lost && !self.is_stopping() {
             return;
         }
         let reply = match Reply::parse(frame) {
@@ -47,6 +47,13 @@ impl Session {
         }
         let purpose = answered.map(|asked| asked.purpose);
         match reply {
+            Reply::Acknowledged { result: 0, .. } if purpose.is_some_and(Purpose::is_stop) => {
+                self.statistics.replies += 1;
+                if let Some(asked) = answered {
+                    self.refuse(Failure::Refused { request: asked.name });
+                    self.stop_tried(asked.purpose);
+                }
+            }
             Reply::Acknowledged { command, result } => {
                 self.statistics.replies += 1;
                 self.acknowledged(command, purpose);

@@ -18,7 +18,7 @@ impl Session {
     /// [`Step::Wait`] has come, and when bytes have been received.
     pub fn poll(&mut self, now: Timestamp) -> Step {
         if self.phase == Phase::Lost {
-            return Step::Wait(now.after(POWER_POLL));
+            return self.last_words(now);
         }
         if let Some(since) = self.down_since
             && now.since(since) > self.config.reconnect_window
@@ -57,6 +57,21 @@ impl Session {
         match self.next(now) {
             Ok(purpose) => self.transmit(now, purpose),
             Err(due) => Step::Wait(self.wake(due)),
+        }
+    }
+
+    /// Once the link was given up nothing but stops goes out: the arm may still be listening.
+    fn last_words(&mut self, now: Timestamp) -> Step {
+        if let Some(outstanding) = self.outstanding {
+            if now < outstanding.deadline {
+                return Step::Wait(outstanding.deadline);
+            }
+            self.outstanding = None;
+            self.stop_tried(outstanding.purpose);
+        }
+        match self.stops.next() {
+            Some(stop) => self.transmit(now, stop),
+            None => Step::Wait(now.after(POWER_POLL)),
         }
     }
 
@@ -237,7 +252,7 @@ impl Session {
     }
 
     /// Counts one try of a stop; after the last it counts as delivered.
-    fn stop_tried(&mut self, purpose: Purpose) {
+    pub(super) fn stop_tried(&mut self, purpose: Purpose) {
         let tries = match purpose {
             Purpose::Hold => &mut self.stops.hold,
             Purpose::Release => &mut self.stops.release,
@@ -245,6 +260,7 @@ impl Session {
             _ => return,
         };
         *tries = tries.saturating_sub(1);
+        self.unheard |= *tries == 0;
         self.stop_delivered();
     }
 
