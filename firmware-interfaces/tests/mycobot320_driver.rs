@@ -4,6 +4,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use sinew_firmware_interfaces::mycobot320::emulator::{
@@ -87,7 +88,12 @@ impl Run {
 
 fn pty(faults: &str) -> Emulator {
     let firmware = FirmwareConfig { faults: faults.parse().unwrap(), ..FirmwareConfig::default() };
-    Emulator::spawn(EmulatorConfig { firmware, transport: Transport::Pty { link: None } }).unwrap()
+    // A link of its own: the number of a pseudo-terminal that is gone may be another test's next.
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let link = std::env::temp_dir().join(format!("sinew-test-{}-{count}", std::process::id()));
+    let transport = Transport::Pty { link: Some(link) };
+    Emulator::spawn(EmulatorConfig { firmware, transport }).unwrap()
 }
 
 fn tcp() -> Emulator {
