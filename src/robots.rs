@@ -15,10 +15,20 @@ use sinew_firmware_interfaces::{
 };
 
 use crate::config::{Config, RobotConfig, RobotModel};
-use crate::run::RunError;
 
 /// The port name that asks for an emulated device.
 pub const EMULATOR_PORT: &str = "emulator";
+
+/// Why a robot could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Its driver refused.
+    #[error(transparent)]
+    Robot(#[from] RobotError),
+    /// Its emulator could not be started.
+    #[error("cannot start the emulator: {0}")]
+    Emulator(String),
+}
 
 /// What a configured robot is, without opening it.
 pub fn description(config: &RobotConfig) -> RobotDescription {
@@ -38,8 +48,11 @@ pub fn describe(model: RobotModel) -> RobotDescription {
 /// the robot and the port it is on.
 ///
 /// # Errors
-/// [`RunError::Emulator`] or [`RunError::Robot`].
-pub fn open(config: &Config, clock: &MonotonicClock) -> Result<(Box<dyn Robot>, String), RunError> {
+/// [`OpenError`] naming the port, or what the emulator refused.
+pub fn open(
+    config: &Config,
+    clock: &MonotonicClock,
+) -> Result<(Box<dyn Robot>, String), OpenError> {
     match config.robot.model {
         RobotModel::Mycobot320 => {
             let mut driver = driver_config(&config.robot);
@@ -51,8 +64,8 @@ pub fn open(config: &Config, clock: &MonotonicClock) -> Result<(Box<dyn Robot>, 
             let link = std::env::temp_dir().join(format!("sinew-emulator-{}", std::process::id()));
             let transport = Transport::Pty { link: Some(link) };
             let emulator = EmulatorConfig { firmware: firmware_config(config)?, transport };
-            let emulator =
-                Emulator::spawn(emulator).map_err(|error| RunError::Emulator(error.to_string()))?;
+            let emulator = Emulator::spawn(emulator)
+                .map_err(|error| OpenError::Emulator(error.to_string()))?;
             driver.port = emulator.port();
             let port = driver.port.clone();
             let robot = MyCobot320::open(driver, clock.clone())?;
@@ -65,14 +78,14 @@ pub fn open(config: &Config, clock: &MonotonicClock) -> Result<(Box<dyn Robot>, 
 /// firmware, joined without a port.
 ///
 /// # Errors
-/// [`RunError::Emulator`] when a fault or a setting cannot be understood.
-pub fn stepped(config: &Config, clock: &SimulatedClock) -> Result<Box<dyn Robot>, RunError> {
+/// [`OpenError`] when a fault or a setting cannot be understood.
+pub fn stepped(config: &Config, clock: &SimulatedClock) -> Result<Box<dyn Robot>, OpenError> {
     match config.robot.model {
         RobotModel::Mycobot320 => {
             let driver = driver_config(&config.robot);
             let firmware = firmware_config(config)?;
             let robot = SteppedMyCobot320::new(driver, firmware, clock.clone())
-                .map_err(|error| RunError::Emulator(error.to_string()))?;
+                .map_err(|error| OpenError::Emulator(error.to_string()))?;
             Ok(Box::new(robot))
         }
     }
@@ -94,10 +107,10 @@ fn driver_config(config: &RobotConfig) -> DriverConfig {
     }
 }
 
-fn firmware_config(config: &Config) -> Result<FirmwareConfig, RunError> {
+fn firmware_config(config: &Config) -> Result<FirmwareConfig, OpenError> {
     let mut faults = Faults::default();
     for fault in &config.emulator.faults {
-        faults.add(fault).map_err(|error| RunError::Emulator(error.to_string()))?;
+        faults.add(fault).map_err(|error| OpenError::Emulator(error.to_string()))?;
     }
     let start = &config.emulator.start;
     let mut angles = [0.0; ARM_JOINTS];

@@ -2,13 +2,16 @@
 //! summary.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use sinew_episodes::journal::FILE_NAME;
 use sinew_episodes::lerobot::Dataset;
-use sinew_firmware_interfaces::{BusStatistics, JointKind, RobotDescription};
+use sinew_firmware_interfaces::{
+    BusStatistics, JointKind, Robot, RobotDescription, StopRequest, Timestamp,
+};
 
 use super::Console;
-use crate::config::Loaded;
+use crate::config::{AtRest, Loaded};
 use crate::control::LoopStatistics;
 use crate::policy::PolicyStatistics;
 use crate::recording::{CycleSample, Recorder, RecorderInbox};
@@ -18,6 +21,9 @@ use crate::supervision::StopCause;
 
 /// Exit code of a run that ended well but whose recording did not.
 const RECORDING_INCOMPLETE: u8 = 40;
+
+/// How long an orderly end of the connection may take.
+pub(super) const DISARM: Duration = Duration::from_secs(2);
 
 /// What the threads leave behind.
 pub(super) struct Ending {
@@ -30,6 +36,25 @@ pub(super) struct Ending {
     pub statistics: LoopStatistics,
     pub policy: PolicyStatistics,
     pub recorder: Recorder,
+}
+
+/// Ends the connection. At rest, torque goes off only where the configuration says so.
+pub(super) fn release(
+    robot: &mut dyn Robot,
+    then: AtRest,
+    cause: StopCause,
+    now: Timestamp,
+    console: &mut dyn Console,
+) {
+    if then == AtRest::TorqueOff && matches!(cause, StopCause::Completed | StopCause::Operator) {
+        robot.stop(now, StopRequest::TorqueOff);
+    }
+    if let Err(error) = robot.disarm(DISARM) {
+        console.line(&format!("disarm: {error}"));
+    }
+    if let Some(failure) = robot.last_failure() {
+        console.line(&format!("last failure of the link: {failure}"));
+    }
 }
 
 /// Ends the recording and adds everything up.

@@ -2,120 +2,19 @@
 //! and clean up.
 
 mod ending;
+mod error;
 mod opening;
 mod parts;
 mod real;
 mod simulated;
 
+pub use error::RunError;
 pub use opening::check_recording;
 pub use parts::{Parts, prepare};
 
-use sinew_episodes::lerobot;
-use sinew_firmware_interfaces::{CameraError, RobotError};
-use sinew_models::LoadError;
-
-use crate::config::{ClockKind, ConfigError, Loaded};
+use crate::config::{ClockKind, Loaded};
 use crate::control::OperatorSignal;
-use crate::policy::WarmUpError;
-use crate::recording::RecorderError;
 use crate::summary::RunSummary;
-use crate::supervision::StopCause;
-
-/// Why a run did not start. Nothing has moved when one of these is returned.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The configuration, or what it names, does not fit together.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The robot cannot be opened or armed.
-    #[error(transparent)]
-    Robot(#[from] RobotError),
-    /// A joint stands where the configuration does not allow it to be.
-    #[error(
-        "{joint} stands at {measured:.4} {unit}, limits.{joint} allow {lower} to {upper}. Move it \
-         inside by hand, or widen the limit if the position is right"
-    )]
-    OutsideLimits {
-        /// The joint.
-        joint: String,
-        /// Where it stands.
-        measured: f64,
-        /// Its unit.
-        unit: &'static str,
-        /// Lower limit.
-        lower: f64,
-        /// Upper limit.
-        upper: f64,
-    },
-    /// Ctrl-C before the first cycle.
-    #[error("interrupted before the first cycle: nothing was moved")]
-    Interrupted,
-    /// The emulator cannot be started.
-    #[error("cannot start the emulator: {0}")]
-    Emulator(String),
-    /// The checkpoint cannot be read.
-    #[error(transparent)]
-    Checkpoint(#[from] LoadError),
-    /// The checkpoint cannot infer.
-    #[error(transparent)]
-    WarmUp(#[from] WarmUpError),
-    /// A camera cannot be opened.
-    #[error("cameras.{name}: {source}")]
-    Camera {
-        /// Its name in the configuration.
-        name: String,
-        /// What is wrong.
-        source: CameraError,
-    },
-    /// The recording directory cannot be opened, or another run records into it.
-    #[error(transparent)]
-    Dataset(#[from] lerobot::OpenError),
-    /// What an earlier run left in it cannot be repaired.
-    #[error(transparent)]
-    Repair(#[from] lerobot::RepairError),
-    /// The dataset in it has another shape than this run's episode would have.
-    #[error("recording.directory: {0}")]
-    Mismatch(#[from] lerobot::ConvertError),
-    /// The run's folder cannot be made.
-    #[error(transparent)]
-    Folder(#[from] lerobot::FileError),
-    /// The journal cannot be begun.
-    #[error(transparent)]
-    Recorder(#[from] RecorderError),
-    /// A thread cannot be started.
-    #[error("cannot start the {name} thread: {source}")]
-    Thread {
-        /// Its name.
-        name: String,
-        /// What the operating system said.
-        source: std::io::Error,
-    },
-    /// A thread ended abnormally: a defect in sinew. The robot was told to stop.
-    #[error("the {name} thread panicked; this is a defect in sinew, please report it")]
-    Panicked {
-        /// Its name.
-        name: &'static str,
-    },
-}
-
-impl RunError {
-    /// The process's exit code (`docs/exit-codes.md`).
-    pub const fn exit_code(&self) -> u8 {
-        match self {
-            Self::Config(_) => 2,
-            Self::Interrupted => StopCause::Operator.exit_code(),
-            Self::Robot(_) | Self::OutsideLimits { .. } | Self::Emulator(_) => 10,
-            Self::Checkpoint(_) | Self::WarmUp(_) => 11,
-            Self::Camera { .. } => 12,
-            Self::Dataset(_)
-            | Self::Repair(_)
-            | Self::Mismatch(_)
-            | Self::Folder(_)
-            | Self::Recorder(_) => 13,
-            Self::Thread { .. } | Self::Panicked { .. } => 14,
-        }
-    }
-}
 
 /// Where a run says what it does. Progress is for people; it never decides anything.
 pub trait Console {

@@ -61,7 +61,7 @@ pub(super) fn open(
 /// and writes nothing.
 ///
 /// # Errors
-/// As [`open`], as far as can be told without writing.
+/// [`RunError`] as at the start of a run, as far as can be told without writing.
 pub fn check_recording(loaded: &Loaded, parts: &Parts) -> Result<(), RunError> {
     let directory = &loaded.config.recording.directory;
     if directory.exists() {

@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Builder, ScopedJoinHandle};
 use std::time::Duration;
 
-use sinew_firmware_interfaces::{Clock, MonotonicClock, Robot, StopRequest, Timestamp};
+use sinew_firmware_interfaces::{Clock, MonotonicClock, StopRequest, Timestamp};
 
 use super::ending::{self, Ending};
 use super::opening::{self, Opening};
 use super::parts::prepare;
 use super::{Console, RunError};
-use crate::config::{AtRest, Loaded};
+use crate::config::Loaded;
 use crate::control::{ControlLoop, LoopStatistics, OperatorSignal};
 use crate::cycle::OperatorRequest;
 use crate::pacing::TimerPacer;
@@ -23,8 +23,6 @@ use crate::robots;
 use crate::summary::RunSummary;
 use crate::supervision::StopCause;
 
-/// How long an orderly end of the connection may take.
-const DISARM: Duration = Duration::from_secs(2);
 /// Longest sleep of a worker, so that it sees the end of the run in time.
 const NAP: Duration = Duration::from_millis(20);
 
@@ -77,7 +75,7 @@ pub(super) fn run(
             OperatorRequest::TorqueOff => StopRequest::TorqueOff,
         };
         robot.stop(clock.now(), request);
-        robot.disarm(DISARM)?;
+        robot.disarm(ending::DISARM)?;
         Err(RunError::Interrupted)
     });
     if let Err(error) = armed {
@@ -157,7 +155,7 @@ pub(super) fn run(
         Err(error) => {
             // The control thread is gone: nothing else will stop the arm.
             robot.stop(clock.now(), StopRequest::Hold);
-            let _ = robot.disarm(DISARM);
+            let _ = robot.disarm(ending::DISARM);
             return Err(error);
         }
     };
@@ -168,7 +166,7 @@ pub(super) fn run(
         robot.stop(clock.now(), StopRequest::TorqueOff);
         cause = StopCause::OperatorTorqueOff;
     }
-    release(robot.as_mut(), config.rest.then, cause, clock.now(), console);
+    ending::release(robot.as_mut(), config.rest.then, cause, clock.now(), console);
     let bus = robot.statistics();
     let robot = description;
     let ending =
@@ -183,25 +181,6 @@ struct Ended {
     statistics: LoopStatistics,
     policy: PolicyStatistics,
     recorder: Recorder,
-}
-
-/// Ends the connection. At rest, torque goes off only where the configuration says so.
-pub(super) fn release(
-    robot: &mut dyn Robot,
-    then: AtRest,
-    cause: StopCause,
-    now: Timestamp,
-    console: &mut dyn Console,
-) {
-    if then == AtRest::TorqueOff && matches!(cause, StopCause::Completed | StopCause::Operator) {
-        robot.stop(now, StopRequest::TorqueOff);
-    }
-    if let Err(error) = robot.disarm(DISARM) {
-        console.line(&format!("disarm: {error}"));
-    }
-    if let Some(failure) = robot.last_failure() {
-        console.line(&format!("last failure of the link: {failure}"));
-    }
 }
 
 /// Steps a worker until the run ends.

@@ -9,7 +9,6 @@ use sinew_firmware_interfaces::{Clock, SimulatedClock, Timestamp};
 use super::ending::{self, Ending};
 use super::opening::{self, Opening};
 use super::parts::prepare;
-use super::real::release;
 use super::{Console, RunError};
 use crate::cameras::CameraWorker;
 use crate::config::Loaded;
@@ -62,7 +61,7 @@ pub(super) fn run(
     let cause = cause.unwrap_or(StopCause::Operator);
     let seconds = clock.now().since(began).as_secs_f64();
     let policy = policy.statistics().clone();
-    release(robot.as_mut(), config.rest.then, cause, clock.now(), console);
+    ending::release(robot.as_mut(), config.rest.then, cause, clock.now(), console);
     let bus = robot.statistics();
     let robot = description;
     let ending =
