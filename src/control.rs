@@ -168,7 +168,8 @@ impl<'a> ControlLoop<'a> {
                 first = false;
             }
             let chunk = self.exchange(&state, tick.scheduled);
-            let outcome = self.cycle.step(&state, self.operator.request(), tick.scheduled);
+            let operator = self.operator.request();
+            let outcome = self.cycle.step(&state, operator, tick.scheduled);
             self.ask(tick.scheduled);
             let decided = pacer.now();
             if let Some(request) = outcome.request {
@@ -188,6 +189,7 @@ impl<'a> ControlLoop<'a> {
             let sample = CycleSample {
                 tick,
                 phases,
+                operator,
                 state,
                 outcome,
                 hold: self.cycle.hold(),

@@ -15,14 +15,15 @@ use crate::targets::{Blend, Chunk, Timeline};
 
 /// What the operator asked for so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
 pub enum OperatorRequest {
     /// Nothing.
     #[default]
-    None,
+    None = 0,
     /// Ramp to rest (first Ctrl-C).
-    Stop,
+    Stop = 1,
     /// Torque off (second Ctrl-C).
-    TorqueOff,
+    TorqueOff = 2,
 }
 
 /// Everything constant about a run's cycles.

@@ -1,9 +1,9 @@
 //! What the control thread leaves behind each cycle, as plain data without heap.
 
 use sinew_episodes::journal::{CycleRecord, Phases};
-use sinew_firmware_interfaces::{MAX_JOINTS, State};
+use sinew_firmware_interfaces::{LinkStatus, MAX_JOINTS, State};
 
-use crate::cycle::Outcome;
+use crate::cycle::{OperatorRequest, Outcome};
 use crate::pacing::Tick;
 use crate::supervision::{HoldCause, StopCause};
 
@@ -14,6 +14,8 @@ pub struct CycleSample {
     pub tick: Tick,
     /// Durations of the parts.
     pub phases: Phases,
+    /// What the operator had asked for.
+    pub operator: OperatorRequest,
     /// What the robot reported.
     pub state: State,
     /// What the cycle decided.
@@ -35,6 +37,14 @@ impl CycleSample {
             scheduled_ns: self.tick.scheduled.as_nanos(),
             woke_ns: self.tick.woke.as_nanos(),
             phases: self.phases,
+            operator: self.operator as u8,
+            link: match self.state.link {
+                LinkStatus::Down => 0,
+                LinkStatus::Up => 1,
+                LinkStatus::Lost => 2,
+            },
+            epoch: self.state.epoch,
+            sample: self.state.sequence,
             state: self.outcome.state as u8,
             measured: self.state.position[..joints].to_vec(),
             measured_ns: self.state.captured[..joints].iter().map(|at| at.as_nanos()).collect(),

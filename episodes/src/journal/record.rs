@@ -126,6 +126,14 @@ pub struct CycleRecord {
     pub woke_ns: u64,
     /// Durations of the parts.
     pub phases: Phases,
+    /// What the operator had asked for: 0 nothing, 1 stop, 2 torque off.
+    pub operator: u8,
+    /// The robot's link: 0 down, 1 up, 2 lost.
+    pub link: u8,
+    /// Counts connections; when it changes, commands begin again at the measured position.
+    pub epoch: u32,
+    /// Counts the robot's samples; unchanged when nothing new had arrived.
+    pub sample: u64,
     /// Arm state after the cycle: 0 disarmed, 1 holding, 2 running, 3 stopping, 4 faulted.
     pub state: u8,
     /// Measured positions.

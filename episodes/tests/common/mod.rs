@@ -69,6 +69,10 @@ pub fn cycle(index: u64, running: u64) -> CycleRecord {
         limited,
         clamps,
         observation_ns: Some(scheduled_ns),
+        operator: 0,
+        link: 1,
+        epoch: 1,
+        sample: index,
     }
 }
 
