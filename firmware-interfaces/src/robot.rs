@@ -191,6 +191,64 @@ pub struct BusStatistics {
     pub read_ns_max: u64,
 }
 
+impl BusStatistics {
+    /// Number of counters.
+    pub const COUNT: usize = 13;
+
+    /// The counters as an array, for drivers that share them between threads.
+    pub const fn to_array(&self) -> [u64; Self::COUNT] {
+        [
+            self.requests,
+            self.replies,
+            self.timeouts,
+            self.retries,
+            self.garbage_bytes,
+            self.rejected,
+            self.substituted,
+            self.superseded,
+            self.commands,
+            self.reconnects,
+            self.reads,
+            self.read_ns_sum,
+            self.read_ns_max,
+        ]
+    }
+
+    /// The counters from [`to_array`](Self::to_array).
+    pub const fn from_array(counters: [u64; Self::COUNT]) -> Self {
+        let [
+            requests,
+            replies,
+            timeouts,
+            retries,
+            garbage_bytes,
+            rejected,
+            substituted,
+            superseded,
+            commands,
+            reconnects,
+            reads,
+            read_ns_sum,
+            read_ns_max,
+        ] = counters;
+        Self {
+            requests,
+            replies,
+            timeouts,
+            retries,
+            garbage_bytes,
+            rejected,
+            substituted,
+            superseded,
+            commands,
+            reconnects,
+            reads,
+            read_ns_sum,
+            read_ns_max,
+        }
+    }
+}
+
 /// Why a robot could not be opened, armed or disarmed.
 #[derive(Debug, thiserror::Error)]
 pub enum RobotError {
@@ -277,4 +335,17 @@ pub trait Robot: Send {
     /// The last failure of the link as a sentence, if any, for reports. Not for the control
     /// thread: it may allocate.
     fn last_failure(&self) -> Option<String>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_survive_the_way_through_an_array() {
+        let counters = std::array::from_fn(|index| index as u64 + 1);
+        let statistics = BusStatistics::from_array(counters);
+        assert_eq!(statistics.to_array(), counters);
+        assert_eq!((statistics.requests, statistics.read_ns_max), (1, BusStatistics::COUNT as u64));
+    }
 }

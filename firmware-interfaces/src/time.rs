@@ -34,7 +34,9 @@ impl Timestamp {
 
     /// This time plus `span`, saturating.
     pub const fn after(self, span: Duration) -> Self {
-        Self(self.0.saturating_add(span.as_nanos() as u64))
+        let nanos = span.as_nanos();
+        let nanos = if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 };
+        Self(self.0.saturating_add(nanos))
     }
 }
 

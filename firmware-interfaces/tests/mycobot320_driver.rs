@@ -318,3 +318,33 @@ fn the_emulator_refuses_what_it_should_not_take() {
     let address = first.port().replace("tcp://", "");
     assert!(matches!(spawn(&address, false).err(), Some(EmulatorError::Listen { .. })));
 }
+
+#[test]
+fn an_arm_is_armed_again_right_after_torque_off() {
+    let emulator = pty("");
+    let clock = MonotonicClock::new();
+    let mut robot = MyCobot320::open(Config::new(emulator.port()), clock).unwrap();
+    robot.arm(PATIENCE).unwrap();
+    robot.stop(Timestamp::ZERO, StopRequest::TorqueOff);
+    robot.arm(PATIENCE).unwrap();
+}
+
+#[test]
+fn every_address_of_a_name_is_tried() {
+    let emulator = tcp();
+    let port = emulator.port().replace("127.0.0.1", "localhost");
+    let mut robot = MyCobot320::open(Config::new(port), MonotonicClock::new()).unwrap();
+    robot.arm(PATIENCE).unwrap();
+}
+
+#[test]
+fn a_client_that_never_stops_sending_does_not_hold_up_the_end_of_the_emulator() {
+    use std::io::Write;
+    let emulator = tcp();
+    let address = emulator.port().replace("tcp://", "");
+    let mut client = std::net::TcpStream::connect(address).unwrap();
+    let flood = std::thread::spawn(move || while client.write_all(&[0x55; 4096]).is_ok() {});
+    std::thread::sleep(Duration::from_millis(100));
+    emulator.stop();
+    flood.join().unwrap();
+}

@@ -16,7 +16,6 @@
 
 mod act;
 mod bounded_file;
-pub mod execution;
 pub mod golden;
 mod layers;
 pub mod lerobot;

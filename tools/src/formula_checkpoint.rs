@@ -77,14 +77,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<String, FormulaCheckpointErro
     let table = template.join("tensors.tsv");
     let tensors = plan(&table)?;
     prepare_folder(out)?;
+    let policy = write(template, tensors, out).inspect_err(|_| {
+        // Half a checkpoint is worse than none; the folder was empty before.
+        let _ = std::fs::remove_dir_all(out);
+    })?;
+    let (parameters, sha256) = (policy.description().parameters, &policy.description().sha256);
+    Ok(format!("{}: {parameters} weights, SHA-256 {sha256}", out.display()))
+}
+
+fn write(
+    template: &Path,
+    tensors: Vec<FormulaTensor>,
+    out: &Path,
+) -> Result<ActPolicy, FormulaCheckpointError> {
     copy_descriptions(template, out)?;
     let file = out.join("model.safetensors");
     let named = tensors.into_iter().map(|tensor| (tensor.entry.name.clone(), tensor));
     safetensors::serialize_to_file(named, None, &file)
         .map_err(|source| FormulaCheckpointError::Write { file, source })?;
-    let policy = ActPolicy::load(out)?;
-    let (parameters, sha256) = (policy.description().parameters, &policy.description().sha256);
-    Ok(format!("{}: {parameters} weights, SHA-256 {sha256}", out.display()))
+    Ok(ActPolicy::load(out)?)
 }
 
 fn system(path: &Path) -> impl FnOnce(std::io::Error) -> FormulaCheckpointError {

@@ -127,6 +127,16 @@ impl Config {
         ] {
             check(span >= Duration::from_millis(5), name, format!("{span:?}"), "5 ms or more")?;
         }
+        for (name, span) in [
+            ("poll_period", self.poll_period),
+            ("setter_gap", self.setter_gap),
+            ("gripper_gap", self.gripper_gap),
+            ("gripper_command_period", self.gripper_command_period),
+        ] {
+            check(span <= Duration::from_secs(10), name, format!("{span:?}"), "10 s or less")?;
+        }
+        let persistence = self.jump_persistence;
+        check(persistence >= 1, "jump_persistence", persistence.to_string(), "1 or more")?;
         check(self.retries <= 100, "retries", self.retries.to_string(), "0 to 100")?;
         for (name, margin) in
             [("range_margin", self.range_margin), ("jump_margin", self.jump_margin)]

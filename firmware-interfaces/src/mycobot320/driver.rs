@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use triple_buffer::{Input, Output, TripleBuffer};
 
 use super::config::Config;
-use super::link::Link;
+use super::link::{Address, CONNECT_TIMEOUT, Link, RECONNECT_TIMEOUT};
 use super::session::{Failure, Session, Step};
 use crate::robot::{
     BusStatistics, Command, ControlMode, LinkStatus, MAX_JOINTS, Robot, RobotDescription,
@@ -40,8 +40,6 @@ struct Numbered {
     command: Command,
 }
 
-const COUNTERS: usize = 13;
-
 /// What both threads see.
 struct Shared {
     stops: AtomicU8,
@@ -54,7 +52,7 @@ struct Shared {
     /// When an orderly end gives up, on the run's clock.
     quit_by: AtomicU64,
     stops_delivered: AtomicBool,
-    counters: [AtomicU64; COUNTERS],
+    counters: [AtomicU64; BusStatistics::COUNT],
     /// Taken by the bus thread when a failure is new, and for reports.
     failure: Mutex<Option<Failure>>,
 }
@@ -93,7 +91,8 @@ impl MyCobot320 {
         config
             .validate()
             .map_err(|error| refused(error.to_string(), "Correct the robot's configuration"))?;
-        let link = Link::open(&config.port)?;
+        let address = Address::resolve(&config.port)?;
+        let link = address.open(CONNECT_TIMEOUT)?;
         let description = config.description();
         let shared = Arc::new(Shared {
             stops: AtomicU8::new(0),
@@ -104,7 +103,7 @@ impl MyCobot320 {
             quit: AtomicBool::new(false),
             quit_by: AtomicU64::new(0),
             stops_delivered: AtomicBool::new(true),
-            counters: [const { AtomicU64::new(0) }; COUNTERS],
+            counters: [const { AtomicU64::new(0) }; BusStatistics::COUNT],
             failure: Mutex::new(None),
         });
         let (state_input, states) = TripleBuffer::new(&State::default()).split();
@@ -118,7 +117,7 @@ impl MyCobot320 {
             TripleBuffer::new(&Numbered { number: 0, command }).split();
         let bus = Bus {
             session: Session::new(config),
-            port: port.clone(),
+            address,
             link: Some(link),
             clock: clock.clone(),
             shared: Arc::clone(&shared),
@@ -171,7 +170,19 @@ impl MyCobot320 {
                          the 24 V supply"
                     .to_owned(),
             },
-            Some(failure) => RobotError::Lost { port, reason: failure.to_string() },
+            Some(failure @ Failure::Port(_)) => {
+                RobotError::Lost { port, reason: failure.to_string() }
+            }
+            Some(failure @ Failure::PowerLost) => RobotError::Device {
+                port,
+                fault: failure.to_string(),
+                remedy: "Check the 24 V supply, and arm again".to_owned(),
+            },
+            Some(failure) => RobotError::Device {
+                port,
+                fault: failure.to_string(),
+                remedy: "Does another program talk to the arm, or is the cable noisy?".to_owned(),
+            },
             None => RobotError::NoAnswer {
                 port,
                 request: "GetAngles",
@@ -187,7 +198,7 @@ impl MyCobot320 {
         let by = self.clock.now().after(timeout);
         self.shared.quit_by.store(by.as_nanos(), Ordering::Relaxed);
         self.shared.quit.store(true, Ordering::Release);
-        // The thread looks every millisecond and waits for nothing else. A panic in it has been
+        // The thread looks every millisecond, or when a reconnection over TCP has timed out. A panic in it has been
         // reported by the panic hook already.
         let ended_well = thread.join().is_ok();
         ended_well && self.shared.stops_delivered.load(Ordering::Acquire)
@@ -252,38 +263,10 @@ impl Robot for MyCobot320 {
     }
 
     fn statistics(&self) -> BusStatistics {
-        let [
-            requests,
-            replies,
-            timeouts,
-            retries,
-            garbage_bytes,
-            rejected,
-            substituted,
-            superseded,
-            commands,
-            reconnects,
-            reads,
-            read_ns_sum,
-            read_ns_max,
-        ] = std::array::from_fn(|index| {
-            self.shared.counters.get(index).map_or(0, |counter| counter.load(Ordering::Relaxed))
-        });
-        BusStatistics {
-            requests,
-            replies,
-            timeouts,
-            retries,
-            garbage_bytes,
-            rejected,
-            substituted,
-            superseded,
-            commands,
-            reconnects,
-            reads,
-            read_ns_sum,
-            read_ns_max,
-        }
+        let counters = &self.shared.counters;
+        BusStatistics::from_array(std::array::from_fn(|index| {
+            counters[index].load(Ordering::Relaxed)
+        }))
     }
 
     fn last_failure(&self) -> Option<String> {
@@ -300,7 +283,7 @@ impl Drop for MyCobot320 {
 /// The bus thread's side.
 struct Bus {
     session: Session,
-    port: String,
+    address: Address,
     link: Option<Link>,
     clock: MonotonicClock,
     shared: Arc<Shared>,
@@ -341,6 +324,13 @@ impl Bus {
     /// Looks into the mailboxes.
     fn take_requests(&mut self) {
         let now = self.clock.now();
+        // A stop found together with a request to arm is the older one: arming waits for its end.
+        let stops = self.shared.stops.swap(0, Ordering::AcqRel);
+        if stops & TORQUE_OFF != 0 {
+            self.session.stop(StopRequest::TorqueOff);
+        } else if stops & HOLD != 0 {
+            self.session.stop(StopRequest::Hold);
+        }
         let asked = self.shared.arm_requested.load(Ordering::Acquire);
         if asked > self.arm_seen {
             self.arm_seen = asked;
@@ -348,12 +338,6 @@ impl Bus {
         }
         if self.shared.arm_cancelled.load(Ordering::Acquire) >= self.arm_seen {
             self.session.cancel_arming();
-        }
-        let stops = self.shared.stops.swap(0, Ordering::AcqRel);
-        if stops & TORQUE_OFF != 0 {
-            self.session.stop(StopRequest::TorqueOff);
-        } else if stops & HOLD != 0 {
-            self.session.stop(StopRequest::Hold);
         }
         if self.commands.update() {
             let Numbered { number, command } = *self.commands.output_buffer();
@@ -370,7 +354,7 @@ impl Bus {
         if self.link.is_some() || self.is_lost() || now < self.reopen_at {
             return;
         }
-        match Link::open(&self.port) {
+        match self.address.open(RECONNECT_TIMEOUT) {
             Ok(link) => {
                 self.link = Some(link);
                 self.session.connected(self.clock.now());
@@ -452,22 +436,7 @@ impl Bus {
         if state.link == LinkStatus::Up {
             self.back_off = FIRST_BACK_OFF;
         }
-        let s = self.session.statistics();
-        let counters = [
-            s.requests,
-            s.replies,
-            s.timeouts,
-            s.retries,
-            s.garbage_bytes,
-            s.rejected,
-            s.substituted,
-            s.superseded,
-            s.commands,
-            s.reconnects,
-            s.reads,
-            s.read_ns_sum,
-            s.read_ns_max,
-        ];
+        let counters = self.session.statistics().to_array();
         for (shared, value) in self.shared.counters.iter().zip(counters) {
             shared.store(value, Ordering::Relaxed);
         }

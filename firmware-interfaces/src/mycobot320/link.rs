@@ -1,7 +1,7 @@
 //! The byte stream to the arm: a serial port or a TCP connection. No call blocks without a limit.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -14,8 +14,49 @@ use crate::robot::RobotError;
 const BAUD_RATE: u32 = 115_200;
 /// Prefix of a port that is a TCP address.
 const TCP_PREFIX: &str = "tcp://";
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a first connection may take, and one that is made again while others wait.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const RECONNECT_TIMEOUT: Duration = Duration::from_millis(200);
 const WRITE_TIMEOUT: Duration = Duration::from_millis(50);
+
+/// Where the arm is. Names are resolved once: asking for them may take any time.
+pub(super) struct Address {
+    /// As written in the configuration.
+    port: String,
+    /// Empty for a serial port.
+    sockets: Vec<SocketAddr>,
+}
+
+impl Address {
+    /// Understands a port as written in the configuration.
+    ///
+    /// # Errors
+    /// [`RobotError::Open`] with a remedy.
+    pub(super) fn resolve(port: &str) -> Result<Self, RobotError> {
+        let mut sockets = Vec::new();
+        if let Some(address) = port.strip_prefix(TCP_PREFIX) {
+            let form = "Expected tcp://ADDRESS:PORT, for example tcp://192.168.1.10:9000";
+            let found = address.to_socket_addrs().map_err(|error| failed(port, &error, form))?;
+            sockets.extend(found);
+            if sockets.is_empty() {
+                return Err(failed(port, &ErrorKind::NotFound.into(), form));
+            }
+        }
+        Ok(Self { port: port.to_owned(), sockets })
+    }
+
+    /// Opens it; every address of a name gets `timeout`.
+    ///
+    /// # Errors
+    /// [`RobotError::Open`] with a remedy.
+    pub(super) fn open(&self, timeout: Duration) -> Result<Link, RobotError> {
+        if self.sockets.is_empty() {
+            open_serial(&self.port).map(Link::Serial)
+        } else {
+            open_tcp(&self.port, &self.sockets, timeout).map(Link::Tcp)
+        }
+    }
+}
 
 /// An open port.
 pub(super) enum Link {
@@ -24,17 +65,6 @@ pub(super) enum Link {
 }
 
 impl Link {
-    /// Opens a port as written in the configuration.
-    ///
-    /// # Errors
-    /// [`RobotError::Open`] with a remedy.
-    pub(super) fn open(port: &str) -> Result<Self, RobotError> {
-        match port.strip_prefix(TCP_PREFIX) {
-            Some(address) => open_tcp(port, address).map(Self::Tcp),
-            None => open_serial(port).map(Self::Serial),
-        }
-    }
-
     /// Reads what has arrived, waiting up to `wait` for the first byte; 0 if there was none.
     ///
     /// # Errors
@@ -142,22 +172,31 @@ fn ports_present() -> String {
     }
 }
 
-fn open_tcp(port: &str, address: &str) -> Result<TcpStream, RobotError> {
-    let failed = |error: std::io::Error, remedy: &str| RobotError::Open {
-        port: port.to_owned(),
-        reason: error.to_string(),
-        remedy: remedy.to_owned(),
-    };
-    let form = "Expected tcp://ADDRESS:PORT, for example tcp://192.168.1.10:9000";
-    let mut addresses = address.to_socket_addrs().map_err(|error| failed(error, form))?;
-    let first = addresses.next().ok_or_else(|| failed(ErrorKind::NotFound.into(), form))?;
-    let reachable = "Is the arm's socket server running, and the address right?";
-    let stream = TcpStream::connect_timeout(&first, CONNECT_TIMEOUT)
-        .map_err(|error| failed(error, reachable))?;
-    // Small frames must not wait for each other.
-    stream
-        .set_nodelay(true)
-        .and_then(|()| stream.set_nonblocking(true))
-        .map_err(|error| failed(error, reachable))?;
-    Ok(stream)
+fn failed(port: &str, error: &std::io::Error, remedy: &str) -> RobotError {
+    let (port, reason) = (port.to_owned(), error.to_string());
+    RobotError::Open { port, reason, remedy: remedy.to_owned() }
+}
+
+fn open_tcp(
+    port: &str,
+    sockets: &[SocketAddr],
+    timeout: Duration,
+) -> Result<TcpStream, RobotError> {
+    let reachable = "Is the arm's socket server running, the address right, and no other client \
+                     connected?";
+    let mut last = ErrorKind::NotFound.into();
+    for socket in sockets {
+        match TcpStream::connect_timeout(socket, timeout) {
+            Ok(stream) => {
+                // Small frames must not wait for each other.
+                return stream
+                    .set_nodelay(true)
+                    .and_then(|()| stream.set_nonblocking(true))
+                    .map(|()| stream)
+                    .map_err(|error| failed(port, &error, reachable));
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(failed(port, &last, reachable))
 }

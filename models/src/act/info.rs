@@ -136,7 +136,6 @@ pub(super) fn collect(
             activation: match config.activation {
                 Activation::Relu => "relu",
                 Activation::Gelu => "gelu",
-                Activation::Glu => "glu",
             },
             pre_norm: config.pre_norm,
             encoder_layers: config.encoder_layers,

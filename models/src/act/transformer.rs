@@ -25,7 +25,7 @@ pub(crate) struct FeedForward {
     pub second: Linear,
     /// Between them.
     pub activation: Activation,
-    /// Inner width, before the activation.
+    /// Inner width.
     pub inner: usize,
 }
 
@@ -33,7 +33,8 @@ impl FeedForward {
     fn forward(&self, width: usize, input: &[f32], inner: &mut [f32], output: &mut [f32]) {
         let inner = &mut inner[..input.len() / width * self.inner];
         self.first.forward(input, inner);
-        self.second.forward(self.activation.apply(inner, self.inner), output);
+        self.activation.apply(inner);
+        self.second.forward(inner, output);
     }
 }
 

@@ -130,10 +130,9 @@ fn feed_forward(
     config: &ActConfig,
 ) -> Result<FeedForward, TensorError> {
     let (width, inner) = (config.width, config.feed_forward);
-    let activated = config.activation.outputs(inner);
     Ok(FeedForward {
         first: linear(tensors, &format!("{name}.linear1"), inner, width)?,
-        second: linear(tensors, &format!("{name}.linear2"), width, activated)?,
+        second: linear(tensors, &format!("{name}.linear2"), width, inner)?,
         activation: config.activation,
         inner,
     })

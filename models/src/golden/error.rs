@@ -1,7 +1,7 @@
 //! Why a comparison could not be made.
 
+use super::execution::ExecutionError;
 use crate::bounded_file::ReadError;
-use crate::execution::ExecutionError;
 use crate::policy::PredictError;
 use crate::tensor_file::TensorError;
 use std::path::PathBuf;

@@ -13,9 +13,11 @@
 //! Tensors called `check.*` are for other purposes and are skipped. Any other name is an error.
 
 mod error;
+mod execution;
 mod rollout;
 
 pub use error::GoldenError;
+pub use execution::ExecutionError;
 
 use crate::bounded_file;
 use crate::policy::{FeatureKind, Observation, Policy, PolicyDescription};

@@ -1,7 +1,7 @@
 //! Rollouts: inference at every step, then LeRobot's two ways to execute the chunks.
 
+use super::execution::{ActionQueue, TemporalEnsembler};
 use super::{Comparison, GoldenError, Observations, compare};
-use crate::execution::{ActionQueue, TemporalEnsembler};
 use crate::policy::{Policy, PolicyDescription};
 use crate::tensor_file::TensorFile;
 use crate::trace::Trace;

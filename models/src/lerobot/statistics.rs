@@ -207,8 +207,11 @@ pub(crate) fn take(
         needed,
     };
     let scaling = if mode == NormalizationMode::MeanStd {
-        if let Some(index) = spread.iter().position(|std| *std <= 0.0) {
-            return Err(refuse(index, "a positive number".to_owned()));
+        // As below: an action that never varied is its mean.
+        let usable = |std: f32| if side == Side::Input { std > 0.0 } else { std >= 0.0 };
+        if let Some(index) = spread.iter().position(|std| !usable(*std)) {
+            let needed = if side == Side::Input { "a positive number" } else { "0 or more" };
+            return Err(refuse(index, needed.to_owned()));
         }
         let (mean, std) = (location.clone(), spread.clone());
         FeatureScaling::MeanStd { mean, std, epsilon: epsilon.value() }

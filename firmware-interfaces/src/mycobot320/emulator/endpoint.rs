@@ -165,11 +165,11 @@ impl PtyEndpoint {
         settings.make_raw();
         tcsetattr(&device, OptionalActions::Now, &settings)?;
         rustix::io::ioctl_fionbio(&controller, true)?;
-        self.pair = Some(Pair { controller, device });
-        match &self.link {
-            Some(link) => point_link(link, &self.path),
-            None => Ok(()),
+        if let Some(link) = &self.link {
+            point_link(link, &self.path)?;
         }
+        self.pair = Some(Pair { controller, device });
+        Ok(())
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> Option<usize> {

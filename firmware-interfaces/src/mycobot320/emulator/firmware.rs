@@ -174,6 +174,7 @@ impl Firmware {
         self.reader.reset();
         self.inbox.clear();
         self.outbox.clear();
+        self.busy_until = Timestamp::ZERO;
     }
 
     /// The faults, to be switched while running.

@@ -20,6 +20,8 @@ pub const DEFAULT_TCP_PORT: u16 = 9000;
 const LONGEST_WAIT: Duration = Duration::from_millis(10);
 /// Wait while the connection is closed by a fault.
 const CLOSED_WAIT: Duration = Duration::from_millis(2);
+/// Buffers read before answers are sent.
+const READS_PER_PASS: usize = 16;
 
 /// Where clients find the emulator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -253,7 +255,9 @@ fn serve(shared: &Shared, mut endpoint: Endpoint) {
         if endpoint.client_left() {
             shared.firmware().hang_up();
         }
-        while let Some(count) = endpoint.read(&mut buffer) {
+        // Bounded: a client that never stops sending must not keep answers and the end waiting.
+        for _ in 0..READS_PER_PASS {
+            let Some(count) = endpoint.read(&mut buffer) else { break };
             let bytes = buffer.get(..count).unwrap_or_default();
             shared.firmware().receive(shared.clock.now(), bytes);
         }

@@ -257,6 +257,7 @@ impl Session {
             return;
         }
         self.arming = Arming::Wanted(now);
+        self.failure = None;
         self.next_power = now;
         self.next_angles = now;
         self.next_gripper = now;

@@ -1,4 +1,6 @@
-//! How LeRobot executes chunks: one after the other, or averaged over overlapping predictions.
+//! How LeRobot executes chunks: one after the other, or averaged over overlapping predictions. The
+//! yardstick for recorded rollouts; what drives a robot is the runtime's timeline, which is held
+//! against the same rollouts by a test of its own.
 //!
 //! Both hold fixed storage and neither allocates after construction. Actions may be normalised or
 //! in the policy's own units: LeRobot averages normalised ones, and because un-normalising is affine
@@ -57,7 +59,7 @@ fn check_length(name: &'static str, found: usize, needed: usize) -> Result<(), E
 /// LeRobot's queue: infers only when it is empty and executes the first `action_steps` actions of
 /// each chunk (`n_action_steps`).
 #[derive(Clone, Debug)]
-pub struct ActionQueue {
+pub(super) struct ActionQueue {
     actions: Vec<f32>,
     action_size: usize,
     next: usize,
@@ -68,7 +70,7 @@ impl ActionQueue {
     ///
     /// # Errors
     /// [`ExecutionError::Size`] if either is 0 or absurd.
-    pub fn new(action_size: usize, action_steps: usize) -> Result<Self, ExecutionError> {
+    pub(super) fn new(action_size: usize, action_steps: usize) -> Result<Self, ExecutionError> {
         check_size("action size", action_size)?;
         check_size("number of action steps", action_steps)?;
         let actions = vec![0.0; action_size * action_steps];
@@ -77,7 +79,7 @@ impl ActionQueue {
 
     /// Whether the next action needs a new chunk first.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.next >= self.actions.len()
     }
 
@@ -86,7 +88,7 @@ impl ActionQueue {
     ///
     /// # Errors
     /// [`ExecutionError::Length`] if the chunk is shorter. The queue is then unchanged.
-    pub fn refill(&mut self, chunk: &[f32]) -> Result<(), ExecutionError> {
+    pub(super) fn refill(&mut self, chunk: &[f32]) -> Result<(), ExecutionError> {
         let needed = self.actions.len();
         let first = chunk.get(..needed);
         let first =
@@ -97,15 +99,10 @@ impl ActionQueue {
     }
 
     /// Takes the next action, or `None` when the queue is empty.
-    pub fn pop(&mut self) -> Option<&[f32]> {
+    pub(super) fn pop(&mut self) -> Option<&[f32]> {
         let action = self.actions.get(self.next..self.next + self.action_size)?;
         self.next += self.action_size;
         Some(action)
-    }
-
-    /// Drops what is left, as at the start of an episode.
-    pub fn reset(&mut self) {
-        self.next = self.actions.len();
     }
 }
 
@@ -115,7 +112,7 @@ impl ActionQueue {
 /// The prediction that is `i` places younger than the oldest weighs `exp(-coefficient * i)`:
 /// positive coefficients favour old predictions, negative ones new predictions.
 #[derive(Clone, Debug)]
-pub struct TemporalEnsembler {
+pub(super) struct TemporalEnsembler {
     action_size: usize,
     chunk_size: usize,
     weights: Vec<f64>,
@@ -134,7 +131,7 @@ impl TemporalEnsembler {
     /// # Errors
     /// [`ExecutionError::Size`] if a size is 0 or absurd, [`ExecutionError::Coefficient`] if the
     /// coefficient is not finite or so large that weights overflow or vanish.
-    pub fn new(
+    pub(super) fn new(
         coefficient: f64,
         chunk_size: usize,
         action_size: usize,
@@ -170,7 +167,11 @@ impl TemporalEnsembler {
     /// # Errors
     /// [`ExecutionError::Length`] if `chunk` is not `chunk_size * action_size` or `action` not
     /// `action_size` values long. The ensembler is then unchanged.
-    pub fn update(&mut self, chunk: &[f32], action: &mut [f32]) -> Result<(), ExecutionError> {
+    pub(super) fn update(
+        &mut self,
+        chunk: &[f32],
+        action: &mut [f32],
+    ) -> Result<(), ExecutionError> {
         check_length("chunk", chunk.len(), self.chunk_size * self.action_size)?;
         check_length("action", action.len(), self.action_size)?;
         for (offset, prediction) in chunk.chunks_exact(self.action_size).enumerate() {
@@ -192,13 +193,6 @@ impl TemporalEnsembler {
         self.first = (self.first + 1) % self.chunk_size;
         Ok(())
     }
-
-    /// Forgets all predictions, as at the start of an episode.
-    pub fn reset(&mut self) {
-        self.means.fill(0.0);
-        self.votes.fill(0);
-        self.first = 0;
-    }
 }
 
 #[cfg(test)]
@@ -217,9 +211,6 @@ mod tests {
         let needed = 4;
         let error = ExecutionError::Length { name: "chunk", found: 2, needed };
         assert_eq!(queue.refill(&[1.0, 2.0]), Err(error));
-        queue.refill(&[0.0; 4]).unwrap();
-        queue.reset();
-        assert!(queue.is_empty());
     }
 
     /// The definition: all predictions for a step, oldest first, weighted by `exp(-m i)`.
@@ -231,20 +222,17 @@ mod tests {
         };
         for coefficient in [0.01, -0.1, 0.0, 2.0] {
             let mut ensembler = TemporalEnsembler::new(coefficient, chunk_size, 1).unwrap();
-            for _ in 0..2 {
-                for step in 0..steps {
-                    let mut action = [0.0];
-                    ensembler.update(&chunk(step), &mut action).unwrap();
-                    let oldest = (step + 1).saturating_sub(chunk_size);
-                    let (mut sum, mut weights) = (0.0, 0.0);
-                    for (i, t) in (oldest..=step).enumerate() {
-                        let weight = (-coefficient * i as f64).exp();
-                        sum += weight * f64::from(chunk(t)[step - t]);
-                        weights += weight;
-                    }
-                    assert!((f64::from(action[0]) - sum / weights).abs() < 1e-6);
+            for step in 0..steps {
+                let mut action = [0.0];
+                ensembler.update(&chunk(step), &mut action).unwrap();
+                let oldest = (step + 1).saturating_sub(chunk_size);
+                let (mut sum, mut weights) = (0.0, 0.0);
+                for (i, t) in (oldest..=step).enumerate() {
+                    let weight = (-coefficient * i as f64).exp();
+                    sum += weight * f64::from(chunk(t)[step - t]);
+                    weights += weight;
                 }
-                ensembler.reset();
+                assert!((f64::from(action[0]) - sum / weights).abs() < 1e-6);
             }
         }
     }
