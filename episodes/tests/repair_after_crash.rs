@@ -217,3 +217,86 @@ fn a_torn_journal_becomes_an_episode_up_to_its_last_record() {
     assert!(report.to_string().contains("run run-2 became episode 1"), "{report}");
     assert!(repair(&root).unwrap().is_nothing());
 }
+
+/// The files that are neither one of `lost` nor in one of them.
+fn without(files: &Files, lost: &[&str]) -> Files {
+    let mut files = files.clone();
+    files.retain(|path, _| !lost.iter().any(|lost| path.starts_with(lost)));
+    files
+}
+
+fn runs_in(root: &Path) -> Vec<Option<String>> {
+    Reader::open(root).unwrap().episodes().iter().map(|episode| episode.run.clone()).collect()
+}
+
+#[test]
+fn runs_whose_episodes_are_gone_are_converted_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, after) = before_and_after(&folder.path().join("made"));
+    for (number, lost) in [&["meta"][..], &["data"], &["meta", "data"]].into_iter().enumerate() {
+        let mut files = without(&after, lost);
+        files.remove(Path::new("meta/info.json"));
+        let root = folder.path().join(number.to_string());
+        restore(&root, &files);
+        let report = repair(&root).unwrap();
+        assert_eq!(report.runs.len(), 2, "{report}");
+        check_content(&root, &after, &format!("{lost:?}"));
+        assert!(repair(&root).unwrap().is_nothing());
+    }
+}
+
+#[test]
+fn a_torn_first_episode_without_info_takes_no_other_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, after) = before_and_after(&folder.path().join("made"));
+    let mut files = without(&after, &["meta/info.json"]);
+    files.get_mut(Path::new("data/chunk-000/file-000.parquet")).unwrap().truncate(100);
+    let root = folder.path().join("set");
+    restore(&root, &files);
+    let report = repair(&root).unwrap();
+    assert_eq!(report.runs.len(), 2, "{report}");
+    fs::remove_dir_all(root.join("orphans")).unwrap();
+    check_content(&root, &after, "after the torn file is cleared away");
+    assert!(repair(&root).unwrap().is_nothing());
+}
+
+#[test]
+fn old_markers_do_not_hide_runs_while_others_become_episodes() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("set");
+    let mut dataset = Dataset::open(&root).unwrap();
+    let mut journals = Vec::new();
+    // The first run in name order is the last episode.
+    for name in ["b", "a"] {
+        let run = dataset.create_run(name).unwrap();
+        journals.push(common::write_run(&run, name, "task", 30));
+        dataset.convert(&journals[journals.len() - 1]).unwrap();
+    }
+    drop(dataset);
+    let lose = || ["meta", "data"].map(|lost| fs::remove_dir_all(root.join(lost)).unwrap());
+    lose();
+    assert_eq!(repair(&root).unwrap().runs.len(), 2);
+    assert_eq!(runs_in(&root), [Some("a".to_owned()), Some("b".to_owned())]);
+    lose();
+    // A conversion that is asked for must not be refused either, nor hide the other run.
+    let mut dataset = Dataset::open(&root).unwrap();
+    assert_eq!(dataset.convert(&journals[0]).unwrap().episode, 0);
+    assert_eq!(dataset.repair().unwrap().runs.len(), 1);
+    assert_eq!(runs_in(&root), [Some("b".to_owned()), Some("a".to_owned())]);
+    assert!(dataset.repair().unwrap().is_nothing());
+}
+
+#[test]
+fn data_whose_journal_cannot_be_read_is_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, after) = before_and_after(&folder.path().join("made"));
+    let mut files = without(&after, &["meta"]);
+    files.get_mut(&Path::new("runs/run-2").join(journal::FILE_NAME)).unwrap().truncate(20);
+    let root = folder.path().join("set");
+    restore(&root, &files);
+    let report = repair(&root).unwrap();
+    assert_eq!(report.set_aside, [root.join(DATA)]);
+    let kept = fs::read(root.join("orphans/episode-000001.parquet")).unwrap();
+    assert!(kept == after[Path::new(DATA)]);
+    assert_eq!(runs_in(&root), [Some("run".to_owned())]);
+}

@@ -191,8 +191,10 @@ pub fn describe(path: &Path) -> Result<JournalInfo, ReadError> {
         .map(|(&state, &(number, cycles))| (number, StateCount { state, cycles }))
         .collect();
     states.sort_by_key(|(number, _)| *number);
-    let ticks =
-        if counts.cycles == 0 { 0 } else { counts.last.0.saturating_sub(counts.first.0) + 1 };
+    let ticks = match counts.cycles {
+        0 => 0,
+        _ => counts.last.0.saturating_sub(counts.first.0).saturating_add(1),
+    };
     Ok(JournalInfo {
         path: path.to_owned(),
         bytes: reader.length(),
@@ -341,5 +343,19 @@ pub(super) mod tests {
         assert!(text.contains("clamped    gripper by acceleration in 1 cycles"), "{text}");
         assert!(text.ends_with("the run was cut short"), "{text}");
         assert!(serde_json::to_string(&info).unwrap().contains("\"tail\":{\"kind\":\"complete\"}"));
+    }
+
+    #[test]
+    fn the_whole_range_of_ticks_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.sinew");
+        let mut writer = Writer::create(&path, &header()).unwrap();
+        for index in [0, u64::MAX] {
+            let cycle = CycleRecord { index, ..CycleRecord::default() };
+            writer.append_cycle(&cycle).unwrap();
+        }
+        drop(writer);
+        let info = describe(&path).unwrap();
+        assert_eq!((info.cycles, info.missed), (2, u64::MAX - 2));
     }
 }

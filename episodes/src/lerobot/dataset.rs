@@ -162,6 +162,8 @@ impl Dataset {
         let header = Reader::open(journal)?.header().clone();
         let new = features::info_of(&header)?;
         let folder = self.run_folder(journal);
+        // Removes markers of episodes that are gone, so that one that is left holds.
+        self.recovered()?;
         if let Some(Marker::Converted { episode }) =
             folder.as_deref().map(read_marker).transpose()?.flatten()
         {
@@ -245,6 +247,10 @@ pub(super) fn read_marker(folder: &Path) -> Result<Option<Marker>, FileError> {
 pub(super) fn write_marker(folder: &Path, marker: &Marker) -> Result<(), FileError> {
     let text = serde_json::to_string_pretty(marker).unwrap_or_default();
     files::replace(&folder.join(MARKER), text.as_bytes())
+}
+
+pub(super) fn remove_marker(folder: &Path) -> Result<(), FileError> {
+    files::remove_if_there(&folder.join(MARKER))
 }
 
 /// Runs that have a journal, in name order: their folders.

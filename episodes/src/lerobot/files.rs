@@ -24,36 +24,72 @@ pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error
 /// Extension of unfinished files. Nothing that reads a dataset looks at them.
 pub(super) const PART: &str = "part";
 
-pub(super) fn part_of(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(PART);
-    PathBuf::from(name)
+/// A `.part` file being written. Dropped unfinished it is removed: on a full disk it must not
+/// keep the space that others need.
+#[derive(Debug)]
+pub(super) struct Part {
+    file: File,
+    part: PathBuf,
+    path: PathBuf,
+    renamed: bool,
 }
 
-/// Creates `path`'s folder and an empty `.part` file for it.
-pub(super) fn create_part(path: &Path) -> Result<File, FileError> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(failed("create the folder", folder))?;
+impl Part {
+    /// Creates `path`'s folder and an empty `.part` file for it.
+    pub fn create(path: &Path) -> Result<Self, FileError> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(failed("create the folder", folder))?;
+        }
+        let mut part = path.as_os_str().to_owned();
+        part.push(".");
+        part.push(PART);
+        let part = PathBuf::from(part);
+        let file = File::create(&part).map_err(failed("create", &part))?;
+        Ok(Self { file, part, path: path.to_owned(), renamed: false })
     }
-    let part = part_of(path);
-    File::create(&part).map_err(failed("create", &part))
+
+    /// Syncs the file and gives it its name.
+    pub fn finish(mut self) -> Result<(), FileError> {
+        self.file.sync_all().map_err(failed("sync", &self.part))?;
+        fs::rename(&self.part, &self.path).map_err(failed("rename into place", &self.path))?;
+        self.renamed = true;
+        sync_folder_of(&self.path)
+    }
 }
 
-/// Syncs the `.part` file and gives it its name.
-pub(super) fn finish_part(file: File, path: &Path) -> Result<(), FileError> {
-    let part = part_of(path);
-    file.sync_all().map_err(failed("sync", &part))?;
-    drop(file);
-    fs::rename(&part, path).map_err(failed("rename into place", path))?;
-    sync_folder_of(path)
+impl Write for Part {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if !self.renamed {
+            // If this fails too, the next repair removes it.
+            let _ = fs::remove_file(&self.part);
+        }
+    }
 }
 
 /// Replaces a file's content at once.
 pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
-    let mut file = create_part(path)?;
-    file.write_all(content).map_err(failed("write", &part_of(path)))?;
-    finish_part(file, path)
+    let mut part = Part::create(path)?;
+    part.write_all(content).map_err(failed("write", &part.part))?;
+    part.finish()
+}
+
+/// Removes a file for good; nothing if there is no such file.
+pub(super) fn remove_if_there(path: &Path) -> Result<(), FileError> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_folder_of(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(failed("remove", path)(error)),
+    }
 }
 
 /// Makes a rename or removal in `path`'s folder durable.
@@ -87,5 +123,26 @@ pub(super) fn read_if_there(path: &Path) -> Result<Option<String>, FileError> {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed("read", path)(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_replacement_leaves_no_part() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("taken");
+        // A folder in the file's place makes the last step fail.
+        fs::create_dir_all(path.join("inside")).unwrap();
+        let error = replace(&path, b"content").unwrap_err();
+        assert_eq!(error.action, "rename into place");
+        let listing = || entries(folder.path()).unwrap();
+        assert_eq!(listing(), std::slice::from_ref(&path));
+        fs::remove_dir_all(&path).unwrap();
+        replace(&path, b"content").unwrap();
+        assert_eq!(listing(), std::slice::from_ref(&path));
+        assert_eq!(fs::read(&path).unwrap(), b"content");
     }
 }

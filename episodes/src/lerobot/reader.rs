@@ -149,8 +149,8 @@ pub struct Frame {
 
 /// An open dataset of version 3.0.
 ///
-/// Reading forwards is fast: the row group last used stays in memory, and so does the position in
-/// each video.
+/// Reading forwards is fast: the row group last used stays in memory, and so do the video file last
+/// used of each feature and the position in it.
 #[derive(Debug)]
 pub struct Reader {
     root: PathBuf,
@@ -158,8 +158,9 @@ pub struct Reader {
     tasks: Vec<String>,
     episodes: Vec<Episode>,
     loaded: Option<Loaded>,
+    /// The file last used, by feature.
     #[cfg(feature = "video")]
-    videos: BTreeMap<PathBuf, Video>,
+    videos: BTreeMap<String, Video>,
 }
 
 /// One row group of a data file.
@@ -195,7 +196,7 @@ impl Reader {
                 format!("total_episodes {}", info.total_episodes),
             );
         }
-        let frames: u64 = episodes.iter().map(|episode| episode.length).sum();
+        let frames: u64 = episodes.iter().fold(0, |sum, it| it.length.saturating_add(sum));
         if frames != info.total_frames {
             return contradiction(
                 "the sum of the episodes' lengths",
@@ -383,7 +384,8 @@ impl Reader {
                     place = Some((group, rows));
                     break;
                 }
-                before += rows;
+                // A footer may claim anything; what it lied about is refused when it is read.
+                before = before.saturating_add(rows);
             }
             let (group, rows) =
                 place.ok_or_else(|| TableError::NoRow { path, row, found: table.rows() })?;
@@ -508,13 +510,13 @@ impl Reader {
         let place = episode.videos.get(&feature.name).ok_or_else(|| wrong(VideoError::NoPlace))?;
         let at_s = place.from_timestamp_s + timestamp_s.first().copied().unwrap_or(0.0);
         let path = self.root.join(&place.file);
-        let video = match self.videos.entry(place.file.clone()) {
-            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::btree_map::Entry::Vacant(entry) => {
-                entry.insert(Video::open(&path).map_err(wrong)?)
-            }
+        let mut video = match self.videos.remove(&feature.name) {
+            Some(video) if video.path() == path => video,
+            _ => Video::open(&path).map_err(wrong)?,
         };
-        video.frame_at(at_s).map_err(wrong)
+        let image = video.frame_at(at_s).map_err(wrong);
+        self.videos.insert(feature.name.clone(), video);
+        image
     }
 
     #[cfg(not(feature = "video"))]
@@ -528,5 +530,31 @@ impl Reader {
     ) -> Result<Image, ReaderError> {
         let source = VideoError::Disabled;
         Err(ReaderError::Video { feature: feature.name.clone(), index, source })
+    }
+}
+
+#[cfg(all(test, feature = "video"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_video_per_feature_is_kept() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/dataset_v3_h264");
+        let folder = tempfile::tempdir().unwrap();
+        let name = "observation.images.front";
+        let mut reader = Reader::open(&root).unwrap();
+        let index = reader.episodes[1].from_index;
+        let before = [reader.image(0, name).unwrap(), reader.image(index, name).unwrap()];
+        // As if the second episode had a file of its own.
+        let place = reader.episodes[1].videos.get_mut(name).unwrap();
+        let copy = folder.path().join("file-001.mp4");
+        std::fs::copy(root.join(&place.file), &copy).unwrap();
+        place.file.clone_from(&copy);
+        for _ in 0..2 {
+            let after = [reader.image(0, name).unwrap(), reader.image(index, name).unwrap()];
+            assert!(before == after);
+            assert_eq!(reader.videos.len(), 1);
+            assert_eq!(reader.videos[name].path(), copy);
+        }
     }
 }

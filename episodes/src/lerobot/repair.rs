@@ -200,9 +200,15 @@ impl Dataset {
             None
         };
         let state = match kept {
-            Some(state) => state,
+            Some(state) => {
+                unmark_missing(&root, counted)?;
+                state
+            }
             None => {
                 let whole = count_whole(&root, &data, &meta, counted)?;
+                // Before any file goes: a run whose episode is rolled back must be converted
+                // again, also after a crash in between.
+                unmark_missing(&root, whole)?;
                 roll_back(&root, whole, &data, &meta, &mut report)?;
                 report.completed = whole - counted.min(whole);
                 let state = rebuild(&root, whole, info)?;
@@ -317,7 +323,20 @@ fn check_pair(root: &Path, episode: u64) -> Result<bool, TableError> {
     Ok(index == [episode as i64] && length == [data.rows() as i64])
 }
 
-/// Removes the files of episodes that are not whole. Data without a journal is moved, not removed.
+/// Removes the markers of runs whose episode is not among the first `episodes`.
+fn unmark_missing(root: &Path, episodes: u64) -> Result<(), FileError> {
+    for folder in dataset::runs(root)? {
+        if let Some(Marker::Converted { episode }) = dataset::read_marker(&folder)?
+            && episode >= episodes
+        {
+            dataset::remove_marker(&folder)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the files of episodes that are not whole. Data without a readable journal is moved, not
+/// removed.
 fn roll_back(
     root: &Path,
     whole: u64,
@@ -325,13 +344,19 @@ fn roll_back(
     meta: &BTreeSet<u64>,
     report: &mut RepairReport,
 ) -> Result<(), ConvertError> {
+    let mut folders = BTreeMap::new();
+    for folder in dataset::runs(root)? {
+        if let Ok(reader) = Reader::open(&folder.join(journal::FILE_NAME)) {
+            folders.insert(reader.header().run.clone(), folder);
+        }
+    }
     for &episode in data.range(whole..) {
         let path = convert::data_path(root, episode);
         let run =
             Table::open(&path).ok().and_then(|table| table.metadata(RUN_KEY).map(str::to_owned));
-        let has_journal =
-            run.is_some_and(|run| root.join("runs").join(run).join(journal::FILE_NAME).is_file());
-        if has_journal {
+        if let Some(folder) = run.and_then(|run| folders.get(&run)) {
+            // Whatever the marker says: only a run without one is converted again.
+            dataset::remove_marker(folder)?;
             fs::remove_file(&path).map_err(failed("remove", &path))?;
             report.rolled_back.push(path);
         } else {

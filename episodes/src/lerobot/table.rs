@@ -135,6 +135,42 @@ mod tests {
     }
 
     #[test]
+    fn an_unfinished_table_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.parquet");
+        let fields = vec![Field::new("i", Kind::Int64, &[])];
+        let mut writer = TableWriter::create(&path, fields, Vec::new()).unwrap();
+        writer.write_group(&[Values::Int64(vec![1])]).unwrap();
+        assert!(folder.path().join("t.parquet.part").exists());
+        drop(writer);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_footer_that_promises_too_many_rows_is_no_reason_to_reserve_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.parquet");
+        let fields = vec![Field::new("i", Kind::Int64, &[]), Field::new("t", Kind::Text, &[])];
+        let mut writer = TableWriter::create(&path, fields, Vec::new()).unwrap();
+        let texts = vec!["text".to_owned(); 77];
+        writer.write_group(&[Values::Int64((0..77).collect()), Values::Text(texts)]).unwrap();
+        writer.finish().unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        // The file's `num_rows`, then its row groups: 77 and the largest number as zigzag varints.
+        let (rows, most) = ([0x16, 0x9a, 0x01, 0x19], [&[0x16, 0xfe], &[0xff; 8][..], &[1, 0x19]]);
+        let footer = bytes.len() - 8;
+        let at = bytes.windows(4).position(|window| window == rows).unwrap();
+        let length = u32::from_le_bytes(bytes[footer..footer + 4].try_into().unwrap());
+        bytes[footer..footer + 4].copy_from_slice(&(length + 8).to_le_bytes());
+        bytes.splice(at..at + 4, most.concat());
+        std::fs::write(&path, bytes).unwrap();
+        let table = Table::open(&path).unwrap();
+        assert_eq!(table.rows() as i64, i64::MAX);
+        assert_eq!(table.integers("i").unwrap(), (0..77).collect::<Vec<_>>());
+        assert_eq!(table.texts("t").unwrap().len(), 77);
+    }
+
+    #[test]
     fn damaged_files_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.parquet");

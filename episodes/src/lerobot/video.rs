@@ -154,6 +154,10 @@ impl Video {
         Ok(Self { path: path.to_owned(), bytes, codec, samples, position: None })
     }
 
+    pub fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
     /// The frame at a time, in seconds from the first frame's.
     pub fn frame_at(&mut self, at_s: f64) -> Result<Image, VideoError> {
         let time =

@@ -173,7 +173,7 @@ impl Table {
 
     /// Reads a whole column of integers, one per row.
     pub fn integers(&self, column: &str) -> Result<Vec<i64>, TableError> {
-        let mut all = Vec::with_capacity(self.rows());
+        let mut all = Vec::new();
         for group in 0..self.reader.num_row_groups() {
             let part = self.group(group, column, None)?;
             match &part.values {
@@ -222,7 +222,7 @@ impl Table {
         expected: &'static str,
         take: impl Fn(&Leaf, std::ops::Range<usize>) -> Option<Vec<T>>,
     ) -> Result<Vec<Vec<T>>, TableError> {
-        let mut all = Vec::with_capacity(self.rows());
+        let mut all = Vec::new();
         for group in 0..self.reader.num_row_groups() {
             let part = self.group(group, column, None)?;
             for row in 0..part.rows() {

@@ -1,6 +1,5 @@
 //! Writing a table, row group by row group.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{ColumnPath, Type, TypePtr};
 
 use super::TableError;
-use crate::lerobot::files;
+use crate::lerobot::files::Part;
 
 /// Type of a column to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,9 +122,10 @@ pub(in crate::lerobot) enum Values {
     Image(Vec<(ByteArray, String)>),
 }
 
-/// Writes a table to a `.part` file; [`TableWriter::finish`] gives it its name.
+/// Writes a table to a `.part` file; [`TableWriter::finish`] gives it its name, dropping it before
+/// removes it.
 pub(in crate::lerobot) struct TableWriter {
-    writer: SerializedFileWriter<File>,
+    writer: SerializedFileWriter<Part>,
     fields: Vec<Field>,
     path: PathBuf,
 }
@@ -157,7 +157,7 @@ impl TableWriter {
         }
         let schema =
             Type::group_type_builder("schema").with_fields(nodes).build().map_err(write)?;
-        let file = files::create_part(path)?;
+        let file = Part::create(path)?;
         let writer =
             SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties.build()))
                 .map_err(write)?;
@@ -209,11 +209,8 @@ impl TableWriter {
     /// Writes the footer, syncs, and moves the file to its place.
     pub fn finish(self) -> Result<(), TableError> {
         let path = self.path;
-        let file = self
-            .writer
-            .into_inner()
-            .map_err(|source| TableError::Write { path: path.clone(), source })?;
-        Ok(files::finish_part(file, &path)?)
+        let part = self.writer.into_inner().map_err(|source| TableError::Write { path, source })?;
+        Ok(part.finish()?)
     }
 }
 
@@ -222,7 +219,7 @@ fn no_column() -> ParquetError {
 }
 
 fn write_leaf<T: DataType<T = V>, V>(
-    group: &mut SerializedRowGroupWriter<'_, File>,
+    group: &mut SerializedRowGroupWriter<'_, Part>,
     field: &Field,
     values: &[V],
 ) -> Result<(), ParquetError> {

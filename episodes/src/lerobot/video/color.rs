@@ -78,7 +78,6 @@ mod tests {
         assert_eq!(pixel(235, 128, 128, Matrix::Bt601, false), [255, 255, 255]);
         assert_eq!(pixel(16, 128, 128, Matrix::Bt709, false), [0, 0, 0]);
         // Red in ITU-R BT.601 is Y 81, Cb 90, Cr 240; in BT.709 it is 63, 102, 240.
-        // Full red is Y 81, Cb 90, Cr 240 in ITU-R BT.601 and 63, 102, 240 in BT.709.
         let red = |pixel: Vec<u8>| pixel[0] >= 252 && pixel[1] <= 1 && pixel[2] <= 1;
         assert!(red(pixel(81, 90, 240, Matrix::Bt601, false)));
         assert!(red(pixel(63, 102, 240, Matrix::Bt709, false)));
