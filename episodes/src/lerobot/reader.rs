@@ -380,7 +380,7 @@ impl Reader {
             let mut before = 0;
             let mut place = None;
             for (group, rows) in table.groups().into_iter().enumerate() {
-                if row < before + rows {
+                if row < before.saturating_add(rows) {
                     place = Some((group, rows));
                     break;
                 }
