@@ -88,26 +88,9 @@ pub struct Timing {
 /// Counters of the bus.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Bus {
-    /// Requests sent.
-    pub requests: u64,
-    /// Replies accepted.
-    pub replies: u64,
-    /// Requests without a reply in time.
-    pub timeouts: u64,
-    /// Requests sent again.
-    pub retries: u64,
-    /// Bytes skipped while looking for a frame.
-    pub garbage_bytes: u64,
-    /// Replies refused for their content.
-    pub rejected: u64,
-    /// Values replaced by the last commanded one.
-    pub substituted: u64,
-    /// Commands sent.
-    pub commands: u64,
-    /// Commands replaced by a newer one before they were sent.
-    pub superseded: u64,
-    /// Times the connection was opened again.
-    pub reconnects: u64,
+    /// As the driver counted.
+    #[serde(flatten)]
+    pub counters: BusStatistics,
     /// Mean round trip of a state read, in ms.
     pub read_mean_ms: f64,
     /// Longest round trip of a state read, in ms.
@@ -202,16 +185,7 @@ impl RunSummary {
     pub fn set_bus(&mut self, bus: &BusStatistics) {
         let millis = |nanos: u64| nanos as f64 * 1e-6;
         self.bus = Bus {
-            requests: bus.requests,
-            replies: bus.replies,
-            timeouts: bus.timeouts,
-            retries: bus.retries,
-            garbage_bytes: bus.garbage_bytes,
-            rejected: bus.rejected,
-            substituted: bus.substituted,
-            commands: bus.commands,
-            superseded: bus.superseded,
-            reconnects: bus.reconnects,
+            counters: *bus,
             read_mean_ms: millis(bus.read_ns_sum) / bus.reads.max(1) as f64,
             read_max_ms: millis(bus.read_ns_max),
         };

@@ -3,6 +3,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::time::Timestamp;
 
 /// Largest number of joints of one robot. Fixed, so that states and commands are plain arrays
@@ -161,7 +163,7 @@ pub enum StopRequest {
 }
 
 /// Counters of one bus since it was opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct BusStatistics {
     /// Requests sent.
     pub requests: u64,

@@ -11,7 +11,7 @@ pub(super) fn summary(summary: &RunSummary) -> Vec<String> {
         summary.exit.cause, summary.exit.message, summary.exit.code, summary.seconds
     ));
     timing(summary, &mut lines);
-    let bus = &summary.bus;
+    let (bus, read) = (&summary.bus.counters, &summary.bus);
     lines.push(String::new());
     lines.push(format!(
         "bus        {} requests, {} replies, {} timeouts, {} retries, {} reconnects",
@@ -20,7 +20,7 @@ pub(super) fn summary(summary: &RunSummary) -> Vec<String> {
     lines.push(format!(
         "           {} garbage bytes, {} rejected, {} substituted; state read {:.1} ms mean, {:.1} \
          ms max",
-        bus.garbage_bytes, bus.rejected, bus.substituted, bus.read_mean_ms, bus.read_max_ms
+        bus.garbage_bytes, bus.rejected, bus.substituted, read.read_mean_ms, read.read_max_ms
     ));
     lines.push(format!(
         "           {} commands sent, {} superseded by newer ones",

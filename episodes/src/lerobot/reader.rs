@@ -377,7 +377,7 @@ impl Reader {
                 Some(loaded) if loaded.table.path() == path => loaded.table,
                 _ => Table::open(&path)?,
             };
-            let mut before = 0;
+            let mut before = 0usize;
             let mut place = None;
             for (group, rows) in table.groups().into_iter().enumerate() {
                 if row < before.saturating_add(rows) {
