@@ -74,7 +74,7 @@ fn one_interrupt_ramps_to_rest_and_a_second_takes_torque_off() {
         std::thread::sleep(std::time::Duration::from_secs(3));
         for _ in 0..interrupts {
             rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-            std::thread::sleep(std::time::Duration::from_millis(200));
+            std::thread::sleep(std::time::Duration::from_millis(500));
         }
         let ended = wait(child);
         assert_eq!((ended.code, ended.cause()), (code, cause), "{}", ended.stderr);

@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -233,12 +233,17 @@ fn a_reader_of_the_output_who_goes_away_does_not_end_the_run() {
 #[test]
 fn an_interrupt_before_the_arm_is_armed_moves_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let faults = ["--set", "emulator.faults=[\"delay=90ms\"]"];
-    let child = start("configs/demo.toml", folder.path(), &faults);
-    std::thread::sleep(std::time::Duration::from_millis(60));
+    let faults = ["--set", "emulator.faults=[\"delay=50ms\"]"];
+    let mut child = start("configs/demo.toml", folder.path(), &faults);
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut text = String::new();
+    // The first line of the run itself: the handler is there, the arm is not armed.
+    while !text.contains("demo: ") {
+        assert_ne!(stderr.read_line(&mut text).unwrap(), 0, "{text}");
+    }
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    let ended = wait(child);
-    assert_eq!(ended.code, 20, "{}", ended.stderr);
-    assert!(ended.stderr.contains("nothing was moved"), "{}", ended.stderr);
+    stderr.read_to_string(&mut text).unwrap();
+    assert_eq!(wait(child).code, 20, "{text}");
+    assert!(text.contains("nothing was moved"), "{text}");
 }
