@@ -16,7 +16,17 @@ use sinew_firmware_interfaces::{Clock, MonotonicClock};
 fn ten_thousand_armed_cycles_with_policy_cameras_and_recorder_allocate_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/demo.toml");
-    let sets = ["run.rate_hz=1000".to_owned(), "run.duration_s=12.0".to_owned()];
+    // Patient, because a shared machine may stop a whole process for a second.
+    let sets = [
+        "run.rate_hz=1000",
+        "run.duration_s=12.0",
+        "supervision.state_hold_after_ms=5000",
+        "supervision.state_ramp_after_ms=20000",
+        "supervision.tracking_error_ms=20000",
+        "supervision.policy_ramp_after_ms=20000",
+        "robot.reconnect_window_ms=30000",
+    ]
+    .map(str::to_owned);
     let loaded = config::load(&path, &sets).unwrap();
     let parts = prepare(&loaded).unwrap();
     let clock = MonotonicClock::new();
@@ -31,7 +41,7 @@ fn ten_thousand_armed_cycles_with_policy_cameras_and_recorder_allocate_nothing()
     robot.arm(Duration::from_secs(5)).unwrap();
 
     let stop = AtomicBool::new(false);
-    let (allocated, cause, cycles, chunks) = std::thread::scope(|scope| {
+    let (allocated, cause, cycles, chunks, late) = std::thread::scope(|scope| {
         for mut camera in cameras {
             let (clock, stop) = (&clock, &stop);
             scope.spawn(move || {
@@ -62,9 +72,11 @@ fn ten_thousand_armed_cycles_with_policy_cameras_and_recorder_allocate_nothing()
         stop.store(true, Ordering::Relaxed);
         let statistics = control.statistics();
         let cycles: u64 = statistics.cycles_in.iter().sum();
-        (allocated, cause, cycles, statistics.chunks)
+        let late = (statistics.lateness.summary(), statistics.missed);
+        (allocated, cause, cycles, statistics.chunks, late)
     });
-    assert_eq!(cause, Some(StopCause::Completed));
+    let seen = (robot.last_failure(), robot.statistics(), late);
+    assert_eq!(cause, Some(StopCause::Completed), "{seen:?}");
     assert!(cycles >= 10_000, "{cycles} cycles");
     assert!(chunks > 10, "{chunks} chunks");
     assert_eq!(allocated.count_total, 0, "{} bytes", allocated.bytes_total);

@@ -44,12 +44,28 @@ impl Ended {
     }
 }
 
+/// Thresholds for runs in real time: a shared machine may stop a whole process for a second, and
+/// these tests are about other things.
+const PATIENT: [&str; 10] = [
+    "--set",
+    "supervision.state_hold_after_ms=2000",
+    "--set",
+    "supervision.state_ramp_after_ms=8000",
+    "--set",
+    "supervision.tracking_error_ms=5000",
+    "--set",
+    "supervision.policy_ramp_after_ms=8000",
+    "--set",
+    "robot.reconnect_window_ms=20000",
+];
+
 /// Starts `sinew run CONFIG` with JSON output, recording to `directory`.
 pub fn start(config: &str, directory: &Path, more: &[&str]) -> Child {
     sinew()
         .args(["run", config, "--set"])
         .arg(format!("recording.directory={:?}", directory.display().to_string()))
         .args(if more.contains(&"--format") { &[][..] } else { &["--format", "json"] })
+        .args(if more.contains(&"run.clock=simulated") { &[][..] } else { &PATIENT })
         .args(more)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
