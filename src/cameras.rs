@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sinew_episodes::image::encode_png;
 use sinew_episodes::journal::FrameRecord;
 use sinew_firmware_interfaces::cameras::{ReplayCamera, SyntheticCamera};
 use sinew_firmware_interfaces::{Camera, CameraError, Clock, Frame, Timestamp};
@@ -99,7 +100,7 @@ impl CameraWorker {
 
     fn record(&self) {
         let frame = &self.frame;
-        match encode(frame) {
+        match encode_png(frame.width as u32, frame.height as u32, &frame.rgb) {
             Ok(png) => self.inbox.frame(FrameRecord {
                 camera: self.index,
                 sequence: frame.sequence,
@@ -111,16 +112,4 @@ impl CameraWorker {
             }
         }
     }
-}
-
-/// A frame as a PNG file, quickly rather than small.
-fn encode(frame: &Frame) -> Result<Vec<u8>, png::EncodingError> {
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, frame.width as u32, frame.height as u32);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_compression(png::Compression::Fast);
-    let mut writer = encoder.write_header()?;
-    writer.write_image_data(&frame.rgb)?;
-    writer.finish()?;
-    Ok(bytes)
 }

@@ -151,16 +151,13 @@ impl<'a> ControlLoop<'a> {
 
     /// Cycles until the arm is disarmed or faulted. After the first tick it neither allocates,
     /// locks, logs nor waits for anything but the next tick.
-    ///
-    /// `alive` is called once per cycle with the tick's index, for whoever wants to watch.
-    pub fn run(&mut self, pacer: &mut dyn Pacer, mut alive: impl FnMut(u64)) -> Option<StopCause> {
+    pub fn run(&mut self, pacer: &mut dyn Pacer) -> Option<StopCause> {
         let mut state = State::default();
         let mut previous_wake = None;
         let mut record_time = 0;
         let mut first = true;
         loop {
             let tick = pacer.wait();
-            alive(tick.index);
             self.robot.read(tick.woke, &mut state);
             let read = pacer.now();
             if first {

@@ -68,7 +68,7 @@ fn ten_thousand_armed_cycles_with_policy_cameras_and_recorder_allocate_nothing()
         let mut control = ControlLoop::new(robot.as_mut(), settings, link, sink, operator);
         let mut pacer = TimerPacer::new(clock.clone(), 1000.0, Duration::from_micros(50));
         let mut cause = None;
-        let allocated = allocation_counter::measure(|| cause = control.run(&mut pacer, |_| {}));
+        let allocated = allocation_counter::measure(|| cause = control.run(&mut pacer));
         stop.store(true, Ordering::Relaxed);
         let statistics = control.statistics();
         let cycles: u64 = statistics.cycles_in.iter().sum();

@@ -125,7 +125,7 @@ pub(super) fn run(
         let control = spawn(scope, "control", move || {
             let mut control = ControlLoop::new(control_robot, settings, link, sink, signal);
             let mut pacer = TimerPacer::new(pacer_clock, rate_hz, spin);
-            let cause = control.run(&mut pacer, |_| {});
+            let cause = control.run(&mut pacer);
             let statistics = control.statistics().clone();
             // The main thread may already be gone; then nobody waits for this.
             let _ = finished.send(());

@@ -55,7 +55,7 @@ pub(super) fn run(
         policy: &mut policy,
         recorder: &mut recorder,
     };
-    let cause = control.run(&mut world, |_| {});
+    let cause = control.run(&mut world);
     let statistics = control.statistics().clone();
     drop(control);
     let cause = cause.unwrap_or(StopCause::Operator);
