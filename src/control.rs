@@ -179,9 +179,11 @@ impl<'a> ControlLoop<'a> {
 
             let phases = Phases {
                 read: nanos(tick.woke, read),
+                take: 0,
                 decide: nanos(read, decided),
                 write: nanos(decided, written),
                 record: record_time,
+                previous: 0,
             };
             let sample = CycleSample {
                 tick,

@@ -91,7 +91,7 @@ pub struct Outcome {
     /// What the limits let through.
     pub limited: [f64; MAX_JOINTS],
     /// Clamp causes per joint.
-    pub clamps: [u8; MAX_JOINTS],
+    pub clamps: [u16; MAX_JOINTS],
     /// Capture time of the observation behind the target.
     pub observed: Option<Timestamp>,
     /// True in the cycle in which the link came back and commands began again at the measurement.
@@ -297,6 +297,7 @@ impl Cycle {
             command: commands.then_some(Command {
                 mode: ControlMode::Position,
                 position: limited,
+                effort: [0.0; MAX_JOINTS],
                 issued: now,
                 epoch: state.epoch,
             }),

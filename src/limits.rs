@@ -23,14 +23,27 @@ pub const START_TOLERANCE: f64 = 0.02;
 /// Limits of one joint.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct JointLimits {
-    /// Allowed positions: lower, upper.
+    /// Allowed positions: lower, upper, margins taken off already.
     pub position: [f64; 2],
     /// Largest speed.
     pub max_velocity: f64,
     /// Largest acceleration.
     pub max_acceleration: f64,
+    /// Largest jerk.
+    pub max_jerk: f64,
     /// Largest change of the command in one cycle.
     pub max_step: f64,
+    /// Limits of effort, where efforts are commanded.
+    pub effort: Option<EffortLimits>,
+}
+
+/// Limits of a joint's effort, in N·m (N).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EffortLimits {
+    /// Largest effort.
+    pub max: f64,
+    /// Largest change of effort per second.
+    pub max_rate: f64,
 }
 
 impl JointLimits {
@@ -97,7 +110,7 @@ pub fn limit(
     target: f64,
     target_velocity: f64,
     dt: f64,
-) -> (Motion, u8) {
+) -> (Motion, u16) {
     if !target.is_finite() || !target_velocity.is_finite() {
         return (brake(limits, previous, dt), ClampCause::NonFinite.bit());
     }
@@ -200,7 +213,7 @@ impl Limiter {
         &mut self,
         target: &[f64; MAX_JOINTS],
         limited: &mut [f64; MAX_JOINTS],
-        clamps: &mut [u8; MAX_JOINTS],
+        clamps: &mut [u16; MAX_JOINTS],
     ) {
         for (joint, limits) in self.limits.iter().enumerate() {
             let velocity = (target[joint] - self.target[joint]) / self.dt;
@@ -229,11 +242,13 @@ mod tests {
             position: [-1.0, 1.0],
             max_velocity: 0.8,
             max_acceleration: 2.0,
+            max_jerk: 40.0,
             max_step: 0.02,
+            effort: None,
         }
     }
 
-    fn follow(targets: impl IntoIterator<Item = f64>, start: f64) -> Vec<(f64, u8)> {
+    fn follow(targets: impl IntoIterator<Item = f64>, start: f64) -> Vec<(f64, u16)> {
         let mut gate = Limiter::new(vec![limits()], DT);
         let mut measured = [0.0; MAX_JOINTS];
         measured[0] = start;

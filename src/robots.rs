@@ -1,7 +1,9 @@
 //! From configuration to a robot: the one place that knows every driver.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use sinew_firmware_interfaces::mock::{self, MockArm};
 use sinew_firmware_interfaces::mycobot320::emulator::{
     Emulator, EmulatorConfig, Faults, FirmwareConfig, Transport,
 };
@@ -10,8 +12,8 @@ use sinew_firmware_interfaces::mycobot320::{
     Config as DriverConfig, MyCobot320, SteppedMyCobot320,
 };
 use sinew_firmware_interfaces::{
-    BusStatistics, Command, MonotonicClock, Robot, RobotDescription, RobotError, SimulatedClock,
-    State, StopRequest, Timestamp,
+    BusStatistics, Command, MAX_JOINTS, MonotonicClock, Robot, RobotDescription, RobotError,
+    SimulatedClock, State, StopRequest, Timestamp,
 };
 
 use crate::config::{Config, RobotConfig, RobotModel};
@@ -34,6 +36,10 @@ pub enum OpenError {
 pub fn description(config: &RobotConfig) -> RobotDescription {
     match config.model {
         RobotModel::Mycobot320 => driver_config(config).description(),
+        RobotModel::Mock => {
+            let joints = config.joints as usize;
+            mock::Config { joints, ..mock::Config::default() }.description()
+        }
     }
 }
 
@@ -41,6 +47,7 @@ pub fn description(config: &RobotConfig) -> RobotDescription {
 pub fn describe(model: RobotModel) -> RobotDescription {
     match model {
         RobotModel::Mycobot320 => DriverConfig::default().description(),
+        RobotModel::Mock => mock::Config::default().description(),
     }
 }
 
@@ -71,6 +78,10 @@ pub fn open(
             let robot = MyCobot320::open(driver, clock.clone())?;
             Ok((Box::new(Emulated { robot, _emulator: emulator }), port))
         }
+        RobotModel::Mock => {
+            let arm = MockArm::new(mock_config(config)?, Arc::new(clock.clone()));
+            Ok((Box::new(arm), "this process".to_owned()))
+        }
     }
 }
 
@@ -87,6 +98,9 @@ pub fn stepped(config: &Config, clock: &SimulatedClock) -> Result<Box<dyn Robot>
             let robot = SteppedMyCobot320::new(driver, firmware, clock.clone())
                 .map_err(|error| OpenError::Emulator(error.to_string()))?;
             Ok(Box::new(robot))
+        }
+        RobotModel::Mock => {
+            Ok(Box::new(MockArm::new(mock_config(config)?, Arc::new(clock.clone()))))
         }
     }
 }
@@ -105,6 +119,23 @@ fn driver_config(config: &RobotConfig) -> DriverConfig {
         gripper_read_period: millis(config.gripper_read_period_ms),
         ..DriverConfig::default()
     }
+}
+
+fn mock_config(config: &Config) -> Result<mock::Config, OpenError> {
+    let mut faults = mock::Faults::default();
+    for fault in &config.emulator.faults {
+        faults.add(fault).map_err(|error| OpenError::Emulator(error.to_string()))?;
+    }
+    let mut start = [0.0; MAX_JOINTS];
+    for (position, joint) in start.iter_mut().zip(&description(&config.robot).joints) {
+        *position = config.emulator.start.get(&joint.name).copied().unwrap_or_default();
+    }
+    Ok(mock::Config {
+        joints: config.robot.joints as usize,
+        start,
+        seed: config.emulator.seed,
+        faults,
+    })
 }
 
 fn firmware_config(config: &Config) -> Result<FirmwareConfig, OpenError> {

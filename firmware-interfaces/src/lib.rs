@@ -6,13 +6,15 @@
 
 mod camera;
 pub mod cameras;
+pub mod mock;
 pub mod mycobot320;
 mod robot;
 mod time;
 
 pub use camera::{Camera, CameraDescription, CameraError, Frame};
 pub use robot::{
-    BusStatistics, Command, ControlMode, JointDescription, JointKind, JointLimits, LinkStatus,
-    MAX_JOINTS, OnSilence, Robot, RobotDescription, RobotError, State, StopRequest,
+    BusStatistics, Command, ControlMode, DeviceTick, JointDescription, JointKind, JointLimits,
+    LinkStatus, MAX_JOINTS, OnSilence, Robot, RobotDescription, RobotError, State, StopHandle,
+    StopRequest,
 };
 pub use time::{Clock, MonotonicClock, SimulatedClock, Timestamp};

@@ -43,6 +43,10 @@ pub struct JointLimits {
     /// Largest acceleration, in the joint's unit per second squared; `None` where the maker
     /// publishes none.
     pub max_acceleration: Option<f64>,
+    /// Largest jerk, in the joint's unit per second cubed; `None` where the maker publishes none.
+    pub max_jerk: Option<f64>,
+    /// Largest effort, in N·m (N); `None` where the maker publishes none or the joint takes none.
+    pub max_effort: Option<f64>,
 }
 
 /// One joint, in the order in which states and commands carry it.
@@ -61,6 +65,8 @@ pub struct JointDescription {
 pub enum ControlMode {
     /// Joint positions.
     Position,
+    /// Joint efforts: N·m of a revolute joint, N of a prismatic one.
+    Effort,
 }
 
 /// What the device does when commands stop arriving. A runtime that dies cannot stop an arm
@@ -86,6 +92,13 @@ pub struct RobotDescription {
     pub max_command_rate_hz: f64,
     /// Modes the driver accepts.
     pub modes: Vec<ControlMode>,
+    /// True where the driver measures joint velocities; they are 0 otherwise.
+    pub measures_velocity: bool,
+    /// True where the driver measures joint efforts; they are 0 otherwise.
+    pub measures_effort: bool,
+    /// Rate of the device's own clock, in Hz, where the device can set the pace
+    /// ([`Robot::wait`]).
+    pub device_rate_hz: Option<f64>,
     /// Behaviour on silence.
     pub on_silence: OnSilence,
 }
@@ -107,6 +120,10 @@ pub enum LinkStatus {
 pub struct State {
     /// Measured positions, in each joint's unit; entries past the robot's joints are 0.
     pub position: [f64; MAX_JOINTS],
+    /// Measured velocities, in each joint's unit per second; 0 where the driver measures none.
+    pub velocity: [f64; MAX_JOINTS],
+    /// Measured efforts, in N·m (N); 0 where the driver measures none.
+    pub effort: [f64; MAX_JOINTS],
     /// When each joint's sample was taken (request sent, not answer received).
     pub captured: [Timestamp; MAX_JOINTS],
     /// Joints whose position is not measured but substituted (for example a gripper whose read
@@ -124,6 +141,8 @@ impl Default for State {
     fn default() -> Self {
         Self {
             position: [0.0; MAX_JOINTS],
+            velocity: [0.0; MAX_JOINTS],
+            effort: [0.0; MAX_JOINTS],
             captured: [Timestamp::ZERO; MAX_JOINTS],
             substituted: 0,
             sequence: 0,
@@ -145,8 +164,11 @@ impl State {
 pub struct Command {
     /// What the numbers mean.
     pub mode: ControlMode,
-    /// Position targets, in each joint's unit; entries past the robot's joints are ignored.
+    /// Position targets, in each joint's unit; entries past the robot's joints are ignored. In
+    /// effort mode they say where the effort is to take the joint, for drivers that watch it.
     pub position: [f64; MAX_JOINTS],
+    /// Efforts, in N·m (N), in effort mode; 0 otherwise.
+    pub effort: [f64; MAX_JOINTS],
     /// When the command was made.
     pub issued: Timestamp,
     /// The connection it was made for. A driver drops commands of an earlier epoch.
@@ -160,6 +182,23 @@ pub enum StopRequest {
     Hold,
     /// Remove torque. A gravity-loaded arm without brakes falls.
     TorqueOff,
+}
+
+/// One beat of a device that sets the pace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceTick {
+    /// The device's own count of periods. A gap is a period whose state never came.
+    pub index: u64,
+    /// When the beat arrived here.
+    pub arrived: Timestamp,
+}
+
+/// A way to stop a robot from a thread that does not own it: for the watchdog, when the control
+/// thread is stuck. It neither blocks nor waits for that thread.
+pub trait StopHandle: Send {
+    /// Asks for a stop as [`Robot::stop`] does, and latches: commands that the control thread hands
+    /// over afterwards are not sent until the robot is armed again.
+    fn stop(&self, request: StopRequest);
 }
 
 /// Counters of one bus since it was opened.
@@ -316,6 +355,18 @@ pub trait Robot: Send {
     /// Copies the latest state into `state`. `now` drives drivers that run in virtual time;
     /// others ignore it.
     fn read(&mut self, now: Timestamp, state: &mut State);
+
+    /// Waits for the next beat of a device that sets the pace, at most for `timeout`. `None` when
+    /// none came, or when the device has no clock of its own.
+    fn wait(&mut self, timeout: Duration) -> Option<DeviceTick> {
+        let _ = timeout;
+        None
+    }
+
+    /// A handle that stops this robot from another thread; `None` where the bus permits none.
+    fn stop_handle(&self) -> Option<Box<dyn StopHandle>> {
+        None
+    }
 
     /// Hands over a command; a newer one replaces an older one that was not sent yet.
     fn write(&mut self, now: Timestamp, command: &Command);

@@ -50,7 +50,13 @@ impl Run {
         position[GRIPPER] = opening;
         let issued = self.clock.now();
         let epoch = self.state.epoch;
-        let command = Command { mode: ControlMode::Position, position, issued, epoch };
+        let command = Command {
+            mode: ControlMode::Position,
+            position,
+            effort: [0.0; MAX_JOINTS],
+            issued,
+            epoch,
+        };
         self.robot.write(issued, &command);
     }
 

@@ -72,7 +72,13 @@ impl Run {
         position[..6].copy_from_slice(&arm);
         position[GRIPPER] = opening;
         let epoch = self.state.epoch;
-        let command = Command { mode: ControlMode::Position, position, issued: self.now, epoch };
+        let command = Command {
+            mode: ControlMode::Position,
+            position,
+            effort: [0.0; MAX_JOINTS],
+            issued: self.now,
+            epoch,
+        };
         self.robot.write(self.now, &command);
     }
 
@@ -295,7 +301,13 @@ fn gripper_commands_keep_their_distance_from_arm_commands() {
             position[..6].copy_from_slice(&[0.2 * wave; 6]);
             position[GRIPPER] = 0.5 + 0.4 * wave;
             let epoch = session.state().epoch;
-            session.command(&Command { mode: ControlMode::Position, position, issued: now, epoch });
+            session.command(&Command {
+                mode: ControlMode::Position,
+                position,
+                effort: [0.0; MAX_JOINTS],
+                issued: now,
+                epoch,
+            });
         }
         while let Step::Transmit(frame) = session.poll(now) {
             sent.push((now, frame.command()));

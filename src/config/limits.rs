@@ -7,11 +7,15 @@ use super::keys::with_unit;
 use super::schema::{Config, JointLimitsConfig};
 use super::tree::{child, number};
 use super::{ConfigError, Loaded, Origin};
-use crate::limits::JointLimits;
+use crate::limits::{EffortLimits, JointLimits};
 
 /// Default of the largest step, as a multiple of the way a joint goes in one cycle at full speed:
 /// room for a cycle that comes late, none for a jump.
 const DEFAULT_STEP_FACTOR: f64 = 1.5;
+
+/// Default of the largest jerk, as a multiple of the largest acceleration, per s: full acceleration
+/// is reached in 50 ms.
+const DEFAULT_JERK_FACTOR: f64 = 20.0;
 
 /// The limits of every joint, in the robot's order.
 ///
@@ -38,20 +42,35 @@ fn resolve(
     joint: &JointDescription,
     config: &Config,
 ) -> Option<JointLimits> {
-    let (position, max_velocity, max_acceleration, step) = match joint.kind {
+    let (position, margin, max_velocity, max_acceleration, jerk, step) = match joint.kind {
         JointKind::Revolute => (
             said.position_rad?,
+            said.margin_rad,
             said.max_velocity_rad_s?,
             said.max_acceleration_rad_s2?,
+            said.max_jerk_rad_s3,
             said.max_step_rad,
         ),
-        JointKind::Gripper => {
-            (said.opening?, said.max_slew_per_s?, said.max_slew_change_per_s2?, said.max_step)
-        }
+        JointKind::Gripper => (
+            said.opening?,
+            said.margin,
+            said.max_slew_per_s?,
+            said.max_slew_change_per_s2?,
+            said.max_slew_jerk_per_s3,
+            said.max_step,
+        ),
         JointKind::Prismatic => return None,
     };
-    let max_step = step.unwrap_or(DEFAULT_STEP_FACTOR * max_velocity / config.run.rate_hz);
-    Some(JointLimits { position, max_velocity, max_acceleration, max_step })
+    let margin = margin.unwrap_or(0.0);
+    let effort = said.max_torque_nm.zip(said.max_torque_rate_nm_s);
+    Some(JointLimits {
+        position: [position[0] + margin, position[1] - margin],
+        max_velocity,
+        max_acceleration,
+        max_jerk: jerk.unwrap_or(DEFAULT_JERK_FACTOR * max_acceleration),
+        max_step: step.unwrap_or(DEFAULT_STEP_FACTOR * max_velocity / config.run.rate_hz),
+        effort: effort.map(|(max, max_rate)| EffortLimits { max, max_rate }),
+    })
 }
 
 /// The keys of a kind of joint: position, velocity, acceleration, step.

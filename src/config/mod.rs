@@ -32,9 +32,10 @@ use serde::Deserialize;
 pub use error::{ConfigError, Origin, Problem};
 pub use limits::resolve_limits;
 pub use schema::{
-    AtRest, CameraConfig, ClockKind, Config, ElementConfig, ElementUnit, EmulatorConfig, Execution,
-    JointLimitsConfig, PolicyConfig, RecordingConfig, RestConfig, RobotConfig, RobotModel,
-    RunConfig, SupervisionConfig,
+    ActuationConfig, Actuator, AtRest, CameraConfig, ClockKind, Config, ElementConfig, ElementUnit,
+    EmulatorConfig, Execution, GainsConfig, Generator, JointLimitsConfig, OverrunConfig,
+    OverrunPolicy, Pace, PolicyConfig, RealtimeConfig, RealtimeMode, RecordingConfig, RestConfig,
+    RobotConfig, RobotModel, RunConfig, SupervisionConfig, TargetConfig, WorkspaceConfig,
 };
 
 /// Where every value of a configuration was said, by key path: `run.rate_hz`,

@@ -18,6 +18,21 @@ pub struct Config {
     pub emulator: EmulatorConfig,
     /// Limits by joint name. Every joint needs an entry.
     pub limits: BTreeMap<String, JointLimitsConfig>,
+    /// Where the tool may be, for arms with a URDF.
+    #[serde(default)]
+    pub workspace: Option<WorkspaceConfig>,
+    /// From targets to the loop's rate.
+    #[serde(default)]
+    pub target: TargetConfig,
+    /// What turns a position into a command.
+    #[serde(default)]
+    pub actuation: ActuationConfig,
+    /// What happens to a cycle that is late.
+    #[serde(default)]
+    pub overrun: OverrunConfig,
+    /// What the control thread asks of the operating system.
+    #[serde(default)]
+    pub realtime: RealtimeConfig,
     /// Frame sources by name.
     #[serde(default)]
     pub cameras: BTreeMap<String, CameraConfig>,
@@ -47,6 +62,9 @@ pub struct RunConfig {
     /// Real time, or simulated time (emulated robots only).
     #[serde(default)]
     pub clock: ClockKind,
+    /// Who says when a cycle begins.
+    #[serde(default)]
+    pub pace: Pace,
     /// Largest busy wait before a tick, in µs: 0 to 50.
     #[serde(default = "defaults::spin_us")]
     pub spin_us: u32,
@@ -61,6 +79,17 @@ pub enum ClockKind {
     Real,
     /// Virtual time: as fast as the machine can, the same bytes every time.
     Simulated,
+}
+
+/// `run.pace`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pace {
+    /// An absolute grid on the machine's clock.
+    #[default]
+    Timer,
+    /// The robot: a cycle follows each state that it sends.
+    Device,
 }
 
 /// `[robot]`
@@ -80,6 +109,9 @@ pub struct RobotConfig {
     /// True where a gripper is mounted; it is then the last joint.
     #[serde(default = "defaults::yes")]
     pub gripper: bool,
+    /// Number of joints of the mock arm: 1 to 32.
+    #[serde(default = "defaults::joints")]
+    pub joints: u32,
     /// How long to wait for a reply, in ms.
     #[serde(default = "defaults::reply_timeout_ms")]
     pub reply_timeout_ms: u32,
@@ -110,11 +142,13 @@ pub struct RobotConfig {
 pub enum RobotModel {
     /// Elephant Robotics myCobot 320, M5 or Pi.
     Mycobot320,
+    /// An arm of simple joints in this process, for tests and benchmarks.
+    Mock,
 }
 
 impl RobotModel {
     /// Every robot that this build knows.
-    pub const ALL: &[Self] = &[Self::Mycobot320];
+    pub const ALL: &[Self] = &[Self::Mycobot320, Self::Mock];
 }
 
 /// `[emulator]`
@@ -148,9 +182,21 @@ pub struct JointLimitsConfig {
     /// Largest acceleration of a revolute joint, in rad/s².
     #[serde(default)]
     pub max_acceleration_rad_s2: Option<f64>,
+    /// Largest jerk of a revolute joint, in rad/s³.
+    #[serde(default)]
+    pub max_jerk_rad_s3: Option<f64>,
     /// Largest change of the command in one cycle, in rad.
     #[serde(default)]
     pub max_step_rad: Option<f64>,
+    /// How far inside both ends of the range commands stay, in rad.
+    #[serde(default)]
+    pub margin_rad: Option<f64>,
+    /// Largest torque of a revolute joint, in N·m; for commands in torque.
+    #[serde(default)]
+    pub max_torque_nm: Option<f64>,
+    /// Largest change of torque, in N·m/s; for commands in torque.
+    #[serde(default)]
+    pub max_torque_rate_nm_s: Option<f64>,
     /// Allowed openings of a gripper: lower, upper, within 0 to 1.
     #[serde(default)]
     pub opening: Option<[f64; 2]>,
@@ -160,9 +206,163 @@ pub struct JointLimitsConfig {
     /// Largest change of slew of a gripper, in openings per s².
     #[serde(default)]
     pub max_slew_change_per_s2: Option<f64>,
+    /// Largest jerk of a gripper, in openings per s³.
+    #[serde(default)]
+    pub max_slew_jerk_per_s3: Option<f64>,
     /// Largest change of the opening in one cycle.
     #[serde(default)]
     pub max_step: Option<f64>,
+    /// How far inside both ends of the range commands stay, in openings.
+    #[serde(default)]
+    pub margin: Option<f64>,
+}
+
+/// `[workspace]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkspaceConfig {
+    /// The arm's URDF.
+    pub urdf: PathBuf,
+    /// The link that is kept inside the box; default: the last one of the chain.
+    #[serde(default)]
+    pub tip: Option<String>,
+    /// Smallest x, y, z of the tip's origin in the base frame, in m.
+    pub min_m: [f64; 3],
+    /// Largest x, y, z, in m.
+    pub max_m: [f64; 3],
+}
+
+/// `[target]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TargetConfig {
+    /// What makes motion at the loop's rate out of targets.
+    pub generator: Generator,
+    /// The generator's speed, acceleration and jerk, as a fraction of the limits: above 0, below 1.
+    pub fraction: f64,
+}
+
+impl Default for TargetConfig {
+    fn default() -> Self {
+        Self { generator: Generator::default(), fraction: 0.95 }
+    }
+}
+
+/// `target.generator`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Generator {
+    /// The fastest motion inside speed, acceleration and jerk that follows the target.
+    #[default]
+    JerkLimited,
+    /// Straight lines between targets: the limits behind it make what they can of the corners.
+    Linear,
+}
+
+/// `[actuation]`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ActuationConfig {
+    /// What turns a position into a command.
+    pub model: Actuator,
+    /// Gains by joint name, for `model = "pd"`.
+    pub gains: BTreeMap<String, GainsConfig>,
+}
+
+/// `actuation.model`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Actuator {
+    /// The robot takes positions.
+    #[default]
+    Position,
+    /// The robot takes torques, which a proportional and derivative law makes of positions.
+    Pd,
+}
+
+/// `[actuation.gains.JOINT]`
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GainsConfig {
+    /// Torque per position error, in N·m/rad.
+    pub stiffness_nm_rad: f64,
+    /// Torque per velocity error, in N·m·s/rad.
+    pub damping_nm_s_rad: f64,
+}
+
+/// `[overrun]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OverrunConfig {
+    /// What a missed deadline leads to.
+    pub policy: OverrunPolicy,
+    /// Missed deadlines that a window bears.
+    pub allowed: u32,
+    /// The window over which they are forgotten again, in s.
+    pub window_s: f64,
+}
+
+impl Default for OverrunConfig {
+    fn default() -> Self {
+        Self { policy: OverrunPolicy::default(), allowed: 5, window_s: 1.0 }
+    }
+}
+
+/// `overrun.policy`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OverrunPolicy {
+    /// Every miss is counted and shown; nothing else.
+    Report,
+    /// Every miss holds the arm until a cycle is on time; more than allowed ramp to rest.
+    Hold,
+    /// More than allowed ramp to rest.
+    #[default]
+    Stop,
+}
+
+/// `[realtime]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RealtimeConfig {
+    /// Whether what is asked for here must be granted.
+    pub mode: RealtimeMode,
+    /// Priority of the control thread in the class SCHED_FIFO: 1 to 98. The watchdog has one more.
+    pub priority: u32,
+    /// CPUs that the control thread may run on; empty: any.
+    pub cpus: Vec<u32>,
+    /// Whether memory is locked and touched beforehand.
+    pub lock_memory: bool,
+    /// Timer slack of the control thread, in ns, where it has no real-time class.
+    pub timer_slack_ns: u32,
+    /// Longest wake-up of an idle CPU, in µs (`/dev/cpu_dma_latency`); absent: not asked for.
+    pub cpu_dma_latency_us: Option<u32>,
+}
+
+impl Default for RealtimeConfig {
+    fn default() -> Self {
+        Self {
+            mode: RealtimeMode::default(),
+            priority: 80,
+            cpus: Vec::new(),
+            lock_memory: true,
+            timer_slack_ns: 1,
+            cpu_dma_latency_us: None,
+        }
+    }
+}
+
+/// `realtime.mode`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RealtimeMode {
+    /// Ask for nothing.
+    Off,
+    /// Ask, and say what was not granted.
+    #[default]
+    Prefer,
+    /// Refuse to arm without.
+    Enforce,
 }
 
 /// `[cameras.NAME]`
@@ -320,6 +520,10 @@ pub struct SupervisionConfig {
     pub tracking_error_ms: f64,
     /// How long a ramp to rest may take, in s, before it counts as failed.
     pub ramp_timeout_s: f64,
+    /// Stop the robot when the control thread has begun no cycle for this long, in ms.
+    pub watchdog_ms: f64,
+    /// Ramp stop when the limits have changed a joint's target in every cycle for this long, in ms.
+    pub clamp_fault_ms: f64,
 }
 
 impl Default for SupervisionConfig {
@@ -334,6 +538,8 @@ impl Default for SupervisionConfig {
             tracking_error_opening: 0.5,
             tracking_error_ms: 500.0,
             ramp_timeout_s: 20.0,
+            watchdog_ms: 500.0,
+            clamp_fault_ms: 5000.0,
         }
     }
 }
@@ -361,6 +567,9 @@ mod defaults {
     }
     pub fn yes() -> bool {
         true
+    }
+    pub fn joints() -> u32 {
+        7
     }
     pub fn reply_timeout_ms() -> u32 {
         100

@@ -46,6 +46,23 @@ pub(super) static ROOT: Shape = Shape::Table(&[
         "Limits by joint name: every joint of the robot, and no other.",
     ),
     key(
+        "workspace",
+        Shape::Table(WORKSPACE),
+        Optional("the tool is not watched"),
+        "",
+        "Where the tool may be, for arms with a URDF.",
+    ),
+    key("target", Shape::Table(TARGET), Default, "", "From targets to the loop's rate."),
+    key("actuation", Shape::Table(ACTUATION), Default, "", "What turns a position into a command."),
+    key("overrun", Shape::Table(OVERRUN), Default, "", "What happens to a cycle that is late."),
+    key(
+        "realtime",
+        Shape::Table(REALTIME),
+        Default,
+        "",
+        "What the control thread asks of the operating system.",
+    ),
+    key(
         "cameras",
         Shape::Map { of: &CAMERA, placeholder: "NAME", names: Names::Plain },
         Default,
@@ -70,11 +87,18 @@ const RUN: &[Key] = &[
         "",
         "`real`: the machine's monotonic clock. `simulated`: virtual time, as fast as the machine can, the same bytes every time; only with `robot.port = \"emulator\"`.",
     ),
+    key(
+        "pace",
+        Shape::Choice(&["timer", "device"]),
+        Default,
+        "",
+        "Who says when a cycle begins. `timer`: an absolute grid on the machine's clock. `device`: the robot, with each state that it sends; only for robots that own the clock.",
+    ),
     key("spin_us", integer(0, 50), Default, "µs", "Largest busy wait before a tick."),
 ];
 
 const ROBOT: &[Key] = &[
-    key("model", Shape::Choice(&["mycobot320"]), Required, "", "Which driver."),
+    key("model", Shape::Choice(&["mycobot320", "mock"]), Required, "", "Which driver."),
     key("port", Shape::Text, Required, "", "Serial device, `tcp://HOST:PORT`, or `emulator`."),
     key("speed_percent", integer(1, 100), Default, "%", "Speed byte of motion commands."),
     key("expect_ack", Shape::Bool, Default, "", "True where the firmware acknowledges setters."),
@@ -84,6 +108,13 @@ const ROBOT: &[Key] = &[
         Default,
         "",
         "True where a gripper is mounted; it is then the last joint, `gripper`.",
+    ),
+    key(
+        "joints",
+        integer(1, 32),
+        Default,
+        "",
+        "Number of joints of the mock arm, `joint1`, `joint2` and so on; no effect on other robots.",
     ),
     key("reply_timeout_ms", integer(5, 10_000), Default, "ms", "How long to wait for a reply."),
     key(
@@ -165,11 +196,39 @@ const LIMITS: &[Key] = &[
         "Largest acceleration of a revolute joint.",
     ),
     key(
+        "max_jerk_rad_s3",
+        above(0.0, 1e7),
+        Optional("`20 * max_acceleration_rad_s2`"),
+        "rad/s³",
+        "Largest jerk of a revolute joint.",
+    ),
+    key(
         "max_step_rad",
         above(0.0, 100.0),
         Optional("`1.5 * max_velocity_rad_s / run.rate_hz`"),
         "rad",
         "Largest change of a revolute joint's command in one cycle; at least `max_velocity_rad_s / run.rate_hz`.",
+    ),
+    key(
+        "margin_rad",
+        range(0.0, 3.0),
+        Optional("0"),
+        "rad",
+        "How far inside both ends of `position_rad` commands stay.",
+    ),
+    key(
+        "max_torque_nm",
+        above(0.0, 10_000.0),
+        Optional("required with `actuation.model = \"pd\"`"),
+        "N·m",
+        "Largest torque of a revolute joint, for commands in torque.",
+    ),
+    key(
+        "max_torque_rate_nm_s",
+        above(0.0, 1e7),
+        Optional("required with `actuation.model = \"pd\"`"),
+        "N·m/s",
+        "Largest change of torque, for commands in torque.",
     ),
     key(
         "opening",
@@ -193,11 +252,148 @@ const LIMITS: &[Key] = &[
         "Largest change of slew of a gripper.",
     ),
     key(
+        "max_slew_jerk_per_s3",
+        above(0.0, 1e7),
+        Optional("`20 * max_slew_change_per_s2`"),
+        "opening/s³",
+        "Largest jerk of a gripper.",
+    ),
+    key(
+        "margin",
+        range(0.0, 0.5),
+        Optional("0"),
+        "opening",
+        "How far inside both ends of `opening` commands stay.",
+    ),
+    key(
         "max_step",
         above(0.0, 100.0),
         Optional("`1.5 * max_slew_per_s / run.rate_hz`"),
         "opening",
         "Largest change of a gripper's command in one cycle; at least `max_slew_per_s / run.rate_hz`.",
+    ),
+];
+
+const WORKSPACE: &[Key] = &[
+    key(
+        "urdf",
+        Shape::Path,
+        Required,
+        "",
+        "The arm's URDF: its joints have the robot's joint names.",
+    ),
+    key(
+        "tip",
+        Shape::Text,
+        Optional("the last link of the chain"),
+        "",
+        "The link whose origin is kept inside the box.",
+    ),
+    key("min_m", CORNER, Required, "m", "Smallest x, y, z in the base frame."),
+    key("max_m", CORNER, Required, "m", "Largest x, y, z in the base frame."),
+];
+
+const CORNER: Shape = Shape::List { of: &range(-100.0, 100.0), least: 3 };
+
+const TARGET: &[Key] = &[
+    key(
+        "generator",
+        Shape::Choice(&["jerk_limited", "linear"]),
+        Default,
+        "",
+        "`jerk_limited`: the fastest motion inside speed, acceleration and jerk that follows the target. `linear`: straight lines between targets; the limits make what they can of the corners.",
+    ),
+    key(
+        "fraction",
+        range(0.05, 0.99),
+        Default,
+        "",
+        "The generator's speed, acceleration and jerk, as a fraction of the limits, so that these need not bind.",
+    ),
+];
+
+const ACTUATION: &[Key] = &[
+    key(
+        "model",
+        Shape::Choice(&["position", "pd"]),
+        Default,
+        "",
+        "`position`: the robot takes positions. `pd`: it takes torques, made of position and velocity errors.",
+    ),
+    key(
+        "gains",
+        Shape::Map { of: &Shape::Table(GAINS), placeholder: "JOINT", names: Names::Any },
+        Default,
+        "",
+        "Gains by joint name, for every joint, with `model = \"pd\"`.",
+    ),
+];
+
+const GAINS: &[Key] = &[
+    key("stiffness_nm_rad", range(0.0, 1e6), Required, "N·m/rad", "Torque per position error."),
+    key("damping_nm_s_rad", range(0.0, 1e6), Required, "N·m·s/rad", "Torque per velocity error."),
+];
+
+const OVERRUN: &[Key] = &[
+    key(
+        "policy",
+        Shape::Choice(&["report", "hold", "stop"]),
+        Default,
+        "",
+        "What a missed deadline leads to. `report`: it is counted and shown. `hold`: the arm also holds until a cycle is on time, and more than allowed ramp to rest. `stop`: more than allowed ramp to rest.",
+    ),
+    key("allowed", integer(0, 1_000_000), Default, "", "Missed deadlines that a window bears."),
+    key(
+        "window_s",
+        above(0.0, 3600.0),
+        Default,
+        "s",
+        "The time over which that many misses are forgotten again.",
+    ),
+];
+
+const REALTIME: &[Key] = &[
+    key(
+        "mode",
+        Shape::Choice(&["off", "prefer", "enforce"]),
+        Default,
+        "",
+        "`off`: ask for nothing. `prefer`: ask, and say what was not granted. `enforce`: refuse to arm without.",
+    ),
+    key(
+        "priority",
+        integer(1, 98),
+        Default,
+        "",
+        "Priority of the control thread in the class SCHED_FIFO; the watchdog has one more.",
+    ),
+    key(
+        "cpus",
+        Shape::List { of: &integer(0, 1023), least: 0 },
+        Default,
+        "",
+        "CPUs that the control thread may run on; an empty list: any.",
+    ),
+    key(
+        "lock_memory",
+        Shape::Bool,
+        Default,
+        "",
+        "Whether memory is locked and touched before the run.",
+    ),
+    key(
+        "timer_slack_ns",
+        integer(1, 1_000_000),
+        Default,
+        "ns",
+        "Timer slack of the control thread, where it has no real-time class.",
+    ),
+    key(
+        "cpu_dma_latency_us",
+        integer(0, 1_000_000),
+        Optional("not asked for"),
+        "µs",
+        "Longest wake-up of an idle CPU, asked for at `/dev/cpu_dma_latency`.",
     ),
 ];
 
@@ -431,6 +627,20 @@ const SUPERVISION: &[Key] = &[
         Default,
         "s",
         "How long a ramp to rest may take before it counts as failed.",
+    ),
+    key(
+        "watchdog_ms",
+        range(20.0, 60_000.0),
+        Default,
+        "ms",
+        "Stop the robot when the control thread has begun no cycle for this long.",
+    ),
+    key(
+        "clamp_fault_ms",
+        above(0.0, 600_000.0),
+        Default,
+        "ms",
+        "Ramp stop when the limits have changed a joint's target in every cycle for this long.",
     ),
 ];
 

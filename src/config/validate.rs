@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use sinew_firmware_interfaces::mock;
 use sinew_firmware_interfaces::mycobot320::emulator::Faults;
 use sinew_firmware_interfaces::{OnSilence, RobotDescription};
 
@@ -191,10 +192,15 @@ impl Loaded {
     fn check_emulator(&self, robot: &RobotDescription, problems: &mut Vec<Problem>) {
         for (index, fault) in self.config.emulator.faults.iter().enumerate() {
             let refused = match self.config.robot.model {
-                RobotModel::Mycobot320 => Faults::default().add(fault).err(),
+                RobotModel::Mycobot320 => {
+                    Faults::default().add(fault).err().map(|error| error.to_string())
+                }
+                RobotModel::Mock => {
+                    mock::Faults::default().add(fault).err().map(|error| error.to_string())
+                }
             };
             if let Some(error) = refused {
-                problems.push(self.problem(&element("emulator.faults", index), error.to_string()));
+                problems.push(self.problem(&element("emulator.faults", index), error));
             }
         }
         let start = &self.config.emulator.start;

@@ -20,7 +20,9 @@ impl Bench {
             position: [-2.0, 2.0],
             max_velocity: 1.0,
             max_acceleration: 4.0,
+            max_jerk: 400.0,
             max_step: 0.05,
+            effort: None,
         };
         let mut settings = CycleSettings {
             period: PERIOD,

@@ -312,7 +312,7 @@ impl PolicyWorker {
             actions: chunk
                 .actions
                 .iter()
-                .flat_map(|action| driven.iter().map(|joint| action[*joint] as f32))
+                .flat_map(|action| driven.iter().map(|joint| action[*joint]))
                 .collect(),
         });
         let _ = self.mailboxes.chunks.push(chunk);

@@ -53,6 +53,7 @@ impl CycleSample {
             limited: self.outcome.limited[..joints].to_vec(),
             clamps: self.outcome.clamps[..joints].to_vec(),
             observation_ns: self.outcome.observed.map(|at| at.as_nanos()),
+            ..CycleRecord::default()
         }
     }
 }

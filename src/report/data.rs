@@ -80,7 +80,9 @@ pub fn payload(survey: &Survey, rate_hz: f64) -> Value {
                 "limited": series(1),
                 "measured": series(2),
                 "error": series(3),
-                "flags": flags.map(|sets| base64(sets)),
+                "flags": flags.map(|sets| {
+                    base64(&sets.iter().flat_map(|set| set.to_le_bytes()).collect::<Vec<u8>>())
+                }),
             })
         })
         .collect();

@@ -28,7 +28,7 @@ pub struct Envelope {
     /// where no sample had a value.
     pub columns: Vec<Vec<[f32; 2]>>,
     /// Per flag set and bucket: the flags of any of its samples.
-    pub flags: Vec<Vec<u8>>,
+    pub flags: Vec<Vec<u16>>,
     /// Samples per bucket; the last bucket may have fewer.
     pub per_bucket: u32,
     in_last: u32,
@@ -52,7 +52,7 @@ impl Envelope {
 
     /// Adds a sample. Values that are not finite count as absent; a series or flag set without
     /// a value in the slices gets none.
-    pub fn push(&mut self, time_ns: u64, values: &[f32], flags: &[u8]) {
+    pub fn push(&mut self, time_ns: u64, values: &[f32], flags: &[u16]) {
         if (self.starts.is_empty() || self.in_last == self.per_bucket) && self.is_full() {
             self.halve();
         }
@@ -180,7 +180,7 @@ mod tests {
             let spike = spikes.iter().find(|(at, _)| *at == time);
             let value = spike.map_or((time as f32 * 0.01).sin(), |(_, value)| *value);
             let second = if time % 2 == 0 { f32::NAN } else { 1.0 };
-            envelope.push(time, &[value, second], &[u8::from(time == 7_777)]);
+            envelope.push(time, &[value, second], &[u16::from(time == 7_777)]);
         }
         assert!(envelope.starts.len() <= 64 && envelope.starts.len() > 32);
         assert_eq!(envelope.per_bucket, 256);

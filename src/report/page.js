@@ -32,7 +32,7 @@ chunks.latency = column(data.chunks.latency);
 const series = Object.fromEntries(Object.entries(data.series).map(([k, v]) => [k, column(v)]));
 for (const joint of data.joints) {
   for (const k of ["requested", "limited", "measured", "error"]) joint[k] = column(joint[k]);
-  joint.flags = joint.flags ? bytes(joint.flags) : null;
+  joint.flags = joint.flags ? new Uint16Array(bytes(joint.flags).buffer) : null;
   joint.lanes = joint.flags ? [...data.causes, [data.substituted, "substituted"]]
     .filter(([bit]) => joint.flags.some(set => set & bit)) : [];
 }

@@ -29,7 +29,7 @@ pub const CYCLE_SERIES: usize = 4;
 pub const JOINT_SERIES: usize = 4;
 
 /// Bit of a joint's flags for a substituted measurement; the lower ones are clamp causes.
-pub const SUBSTITUTED: u8 = 1 << 7;
+pub const SUBSTITUTED: u16 = 1 << 15;
 
 /// A missed stretch of the grid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -258,7 +258,7 @@ impl Survey {
         }
     }
 
-    fn joints(&mut self, cycle: &CycleRecord) -> (Vec<f32>, Vec<u8>) {
+    fn joints(&mut self, cycle: &CycleRecord) -> (Vec<f32>, Vec<u16>) {
         let joints = self.header.joints.len();
         let mut values = Vec::with_capacity(joints * JOINT_SERIES + CYCLE_SERIES);
         let mut flags = Vec::with_capacity(joints);

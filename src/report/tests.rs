@@ -28,6 +28,7 @@ fn header() -> Header {
             kind: "act".into(),
             path: "models/\"tiny\"".into(),
             sha256: "00ff".repeat(16),
+            action_steps: 8,
         }),
         config: "[run]\nname = \"a<b\"\n".into(),
     }

@@ -169,6 +169,7 @@ impl Parts {
                 kind: description.kind.to_owned(),
                 path: description.path.display().to_string(),
                 sha256: description.sha256.clone(),
+                action_steps: description.action_steps as u32,
             }),
             config: loaded.effective_toml(),
         }

@@ -61,6 +61,8 @@ pub struct PolicyMeta {
     pub path: String,
     /// SHA-256 of its weights.
     pub sha256: String,
+    /// How many actions of a chunk its queue plays (`n_action_steps`).
+    pub action_steps: u32,
 }
 
 /// Why a limit changed a joint's request. The discriminant is the bit in
@@ -78,15 +80,32 @@ pub enum ClampCause {
     Step = 3,
     /// Not a finite number.
     NonFinite = 4,
+    /// Largest jerk.
+    Jerk = 5,
+    /// Largest effort.
+    Effort = 6,
+    /// Largest change of effort.
+    EffortRate = 7,
+    /// The tool would leave its Cartesian box.
+    Workspace = 8,
 }
 
 impl ClampCause {
     /// Every cause, in bit order.
-    pub const ALL: [Self; 5] =
-        [Self::Position, Self::Velocity, Self::Acceleration, Self::Step, Self::NonFinite];
+    pub const ALL: [Self; 9] = [
+        Self::Position,
+        Self::Velocity,
+        Self::Acceleration,
+        Self::Step,
+        Self::NonFinite,
+        Self::Jerk,
+        Self::Effort,
+        Self::EffortRate,
+        Self::Workspace,
+    ];
 
     /// The cause's bit in a clamp set.
-    pub const fn bit(self) -> u8 {
+    pub const fn bit(self) -> u16 {
         1 << self as u8
     }
 
@@ -98,6 +117,10 @@ impl ClampCause {
             Self::Acceleration => "acceleration",
             Self::Step => "step",
             Self::NonFinite => "non_finite",
+            Self::Jerk => "jerk",
+            Self::Effort => "effort",
+            Self::EffortRate => "effort_rate",
+            Self::Workspace => "workspace",
         }
     }
 }
@@ -107,12 +130,16 @@ impl ClampCause {
 pub struct Phases {
     /// Reading the robot's latest state.
     pub read: u32,
-    /// Mailboxes, target, limits, supervision.
+    /// Taking over mailboxes.
+    pub take: u32,
+    /// Target, generator, limits, supervision.
     pub decide: u32,
     /// Handing the command over.
     pub write: u32,
     /// Handing the record over (of the previous cycle).
     pub record: u32,
+    /// The whole previous cycle: from when its tick was due, lateness included, to its end.
+    pub previous: u32,
 }
 
 /// One control cycle.
@@ -124,6 +151,10 @@ pub struct CycleRecord {
     pub scheduled_ns: u64,
     /// When the thread woke.
     pub woke_ns: u64,
+    /// Deadlines missed since the previous cycle: its own, and every period without a cycle.
+    pub misses: u64,
+    /// True once the watchdog has stopped the robot.
+    pub watchdog: bool,
     /// Durations of the parts.
     pub phases: Phases,
     /// What the operator had asked for: 0 nothing, 1 stop, 2 torque off.
@@ -136,18 +167,32 @@ pub struct CycleRecord {
     pub sample: u64,
     /// Arm state after the cycle: 0 disarmed, 1 holding, 2 running, 3 stopping, 4 faulted.
     pub state: u8,
+    /// Why the arm holds, 0 while it does not: a number of `sinew`'s hold causes.
+    pub hold: u8,
+    /// Why the run ends, 0 until it does: the cause's number in `sinew`, from 1.
+    pub cause: u8,
     /// Measured positions.
     pub measured: Vec<f64>,
+    /// Measured velocities, in the joint's unit per second; empty where the robot measures none.
+    pub measured_velocity: Vec<f64>,
+    /// Measured efforts, in N·m (N); empty where the robot measures none.
+    pub measured_effort: Vec<f64>,
     /// When each joint was measured.
     pub measured_ns: Vec<u64>,
     /// Joints whose measurement is a substitute, as a bit set.
     pub substituted: u32,
     /// What the target source asked for.
     pub requested: Vec<f64>,
+    /// What the target generator made of it.
+    pub generated: Vec<f64>,
     /// What the limits let through.
     pub limited: Vec<f64>,
+    /// Commanded efforts, in N·m (N); empty where positions are commanded.
+    pub effort: Vec<f64>,
+    /// True where a command was sent.
+    pub commanded: bool,
     /// Per joint, the set of [`ClampCause`] bits.
-    pub clamps: Vec<u8>,
+    pub clamps: Vec<u16>,
     /// Capture time of the observation behind the target, or `None` without a policy target.
     pub observation_ns: Option<u64>,
 }
@@ -184,7 +229,7 @@ pub struct ChunkRecord {
     /// Length of one action.
     pub action_size: u32,
     /// Actions, step by step, one value per driven joint, in joint units.
-    pub actions: Vec<f32>,
+    pub actions: Vec<f64>,
 }
 
 /// Something worth a line: state changes, stops, faults, reconnects, drops.

@@ -51,12 +51,18 @@ pub fn cycle(index: u64, running: u64) -> CycleRecord {
     let angle = |joint: u64| (index as f64 * 0.05 + joint as f64).sin();
     let requested: Vec<f64> = (0..3).map(angle).collect();
     let limited: Vec<f64> = requested.iter().map(|value| value.clamp(-0.8, 0.8)).collect();
-    let clamps = requested.iter().zip(&limited).map(|(r, l)| u8::from(r != l)).collect();
+    let clamps = requested.iter().zip(&limited).map(|(r, l)| u16::from(r != l)).collect();
     CycleRecord {
         index,
         scheduled_ns,
         woke_ns: scheduled_ns + 40_000 + index % 7 * 1_000,
-        phases: Phases { read: 1_000, decide: 2_000, write: 3_000, record: 4_000 },
+        phases: Phases {
+            read: 1_000,
+            decide: 2_000,
+            write: 3_000,
+            record: 4_000,
+            ..Phases::default()
+        },
         state: match index {
             i if i < HOLDING => 1,
             i if i < HOLDING + running => 2,
@@ -73,6 +79,7 @@ pub fn cycle(index: u64, running: u64) -> CycleRecord {
         link: 1,
         epoch: 1,
         sample: index,
+        ..CycleRecord::default()
     }
 }
 

@@ -153,6 +153,8 @@ impl Config {
             position: arm::joint_range(joint),
             max_velocity: arm::MAX_JOINT_SPEED_DEGREES.to_radians(),
             max_acceleration: Some(arm::MAX_JOINT_ACCELERATION_DEGREES.to_radians()),
+            max_jerk: None,
+            max_effort: None,
         };
         let joint = |(index, name): (usize, &&str)| JointDescription {
             name: (*name).to_owned(),
@@ -168,6 +170,8 @@ impl Config {
                     position: 0.0..=1.0,
                     max_velocity: arm::MAX_GRIPPER_SPEED,
                     max_acceleration: None,
+                    max_jerk: None,
+                    max_effort: None,
                 },
             });
         }
@@ -176,6 +180,9 @@ impl Config {
             joints,
             max_command_rate_hz: self.max_command_rate_hz,
             modes: vec![ControlMode::Position],
+            measures_velocity: false,
+            measures_effort: false,
+            device_rate_hz: None,
             // Users report that the arm finishes its last motion and stays powered.
             on_silence: OnSilence::Continues,
         }

@@ -110,6 +110,7 @@ impl MyCobot320 {
         let command = Command {
             mode: ControlMode::Position,
             position: [0.0; MAX_JOINTS],
+            effort: [0.0; MAX_JOINTS],
             issued: Timestamp::ZERO,
             epoch: 0,
         };

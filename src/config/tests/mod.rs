@@ -20,7 +20,13 @@ use crate::limits::JointLimits;
 /// A robot of two revolute joints and a gripper, whose figures the tests quote.
 fn robot() -> RobotDescription {
     let joint = |name: &str, kind, reach: (f64, f64), max_velocity, max_acceleration| {
-        let limits = DeviceLimits { position: reach.0..=reach.1, max_velocity, max_acceleration };
+        let limits = DeviceLimits {
+            position: reach.0..=reach.1,
+            max_velocity,
+            max_acceleration,
+            max_jerk: None,
+            max_effort: None,
+        };
         JointDescription { name: name.to_owned(), kind, limits }
     };
     RobotDescription {
@@ -32,6 +38,9 @@ fn robot() -> RobotDescription {
         ],
         max_command_rate_hz: 50.0,
         modes: vec![ControlMode::Position],
+        measures_velocity: false,
+        measures_effort: false,
+        device_rate_hz: None,
         on_silence: OnSilence::Continues,
     }
 }
@@ -152,7 +161,9 @@ fn a_good_file_loads_and_resolves() {
             position: [-2.4, 2.4],
             max_velocity: 1.0,
             max_acceleration: 2.5,
-            max_step: 0.025
+            max_jerk: 50.0,
+            max_step: 0.025,
+            effort: None,
         }
     );
     // Not said: 1.5 times the way of one cycle at full speed.
@@ -356,7 +367,13 @@ fn the_shipped_demo_is_in_order() {
         .map(|(position, number)| JointDescription {
             name: format!("joint{number}"),
             kind: JointKind::Revolute,
-            limits: DeviceLimits { position, max_velocity: 2.6, max_acceleration: None },
+            limits: DeviceLimits {
+                position,
+                max_velocity: 2.6,
+                max_acceleration: None,
+                max_jerk: None,
+                max_effort: None,
+            },
         })
         .collect();
     joints.extend(robot().joints.pop());

@@ -284,8 +284,11 @@ impl Session {
     /// Takes a command. It is dropped unless the arm is armed, the command was made for the
     /// present connection and every value is finite and in range.
     pub fn command(&mut self, command: &Command) {
-        let ControlMode::Position = command.mode;
-        if !self.is_armed() || command.epoch != self.state.epoch || self.epoch_ends {
+        if command.mode != ControlMode::Position
+            || !self.is_armed()
+            || command.epoch != self.state.epoch
+            || self.epoch_ends
+        {
             return;
         }
         let mut angles = [0; ARM_JOINTS];
