@@ -8,10 +8,10 @@ use std::time::Duration;
 use sinew_episodes::journal::{ClampCause, Phases};
 use sinew_firmware_interfaces::{MAX_JOINTS, Robot, State, StopRequest, Timestamp};
 
-use crate::cycle::{Cycle, CycleSettings, OperatorRequest};
+use crate::cycle::{Cycle, CycleInputs, CycleSettings, OperatorRequest};
 use crate::pacing::{Distribution, Pacer};
-use crate::recording::{CycleSample, SampleSink};
-use crate::supervision::{ArmState, StopCause};
+use crate::recording::{CycleSample, FlightRecorder, SampleSink};
+use crate::supervision::{ArmState, Heartbeat, StopCause};
 use crate::targets::Chunk;
 
 /// How often the operator asked for a stop. Shared with the signal handler.
@@ -60,7 +60,9 @@ pub struct LoopStatistics {
     pub lateness: Distribution,
     /// Reading the latest state.
     pub read: Distribution,
-    /// Mailboxes, target, limits, supervision.
+    /// Taking over mailboxes.
+    pub take: Distribution,
+    /// Target, generator, limits, supervision.
     pub decide: Distribution,
     /// Handing over the command.
     pub write: Distribution,
@@ -74,8 +76,10 @@ pub struct LoopStatistics {
     pub observation_age: Distribution,
     /// Periods without a cycle.
     pub missed: u64,
-    /// Cycles that ended after the next tick was due.
+    /// Cycles that ended after the next tick was due, lateness included.
     pub overruns: u64,
+    /// The longest of all cycles, from when it was due to its end, in ns.
+    pub longest_ns: u64,
     /// Clamps by joint and cause.
     pub clamps: [[u64; ClampCause::ALL.len()]; MAX_JOINTS],
     /// Cycles in each arm state.
@@ -91,12 +95,14 @@ pub struct LoopStatistics {
 }
 
 impl LoopStatistics {
-    fn new() -> Self {
+    /// Nothing counted yet.
+    pub fn new() -> Self {
         let empty = Distribution::new;
         Self {
             period: empty(),
             lateness: empty(),
             read: empty(),
+            take: empty(),
             decide: empty(),
             write: empty(),
             record: empty(),
@@ -105,6 +111,7 @@ impl LoopStatistics {
             observation_age: empty(),
             missed: 0,
             overruns: 0,
+            longest_ns: 0,
             clamps: Default::default(),
             cycles_in: Default::default(),
             chunks: 0,
@@ -123,6 +130,8 @@ pub struct ControlLoop<'a> {
     link: PolicyLink,
     sink: SampleSink,
     operator: OperatorSignal,
+    heartbeat: Heartbeat,
+    flight: FlightRecorder,
     period: Duration,
     judged: u32,
     statistics: LoopStatistics,
@@ -136,12 +145,15 @@ impl<'a> ControlLoop<'a> {
         link: PolicyLink,
         sink: SampleSink,
         operator: OperatorSignal,
+        heartbeat: Heartbeat,
     ) -> Self {
         Self {
             robot,
             link,
             sink,
             operator,
+            heartbeat,
+            flight: FlightRecorder::new(settings.period),
             period: settings.period,
             judged: settings.judged,
             cycle: Cycle::new(settings),
@@ -153,20 +165,23 @@ impl<'a> ControlLoop<'a> {
     /// locks, logs nor waits for anything but the next tick.
     pub fn run(&mut self, pacer: &mut dyn Pacer) -> Option<StopCause> {
         let mut state = State::default();
-        let mut previous_wake = None;
-        let mut record_time = 0;
-        let mut first = true;
+        let mut previous = Previous::default();
         loop {
-            let tick = pacer.wait();
+            let tick = pacer.wait(self.robot);
+            self.heartbeat.beat();
             self.robot.read(tick.woke, &mut state);
             let read = pacer.now();
-            if first {
+            if previous.woke.is_none() {
                 self.cycle.arm(&state, tick.scheduled);
-                first = false;
             }
             let chunk = self.exchange(&state, tick.scheduled);
-            let operator = self.operator.request();
-            let outcome = self.cycle.step(&state, operator, tick.scheduled);
+            let taken = pacer.now();
+            let inputs = CycleInputs {
+                operator: self.operator.request(),
+                misses: tick.missed + u64::from(previous.overran),
+                watchdog: self.heartbeat.has_fired(),
+            };
+            let outcome = self.cycle.step(&state, inputs, tick.scheduled);
             self.ask(tick.scheduled);
             let decided = pacer.now();
             if let Some(request) = outcome.request {
@@ -179,38 +194,49 @@ impl<'a> ControlLoop<'a> {
 
             let phases = Phases {
                 read: nanos(tick.woke, read),
-                take: 0,
-                decide: nanos(read, decided),
+                take: nanos(read, taken),
+                decide: nanos(taken, decided),
                 write: nanos(decided, written),
-                record: record_time,
-                previous: 0,
+                record: previous.record,
+                previous: previous.total,
             };
             let sample = CycleSample {
                 tick,
                 phases,
-                operator,
+                inputs,
                 state,
                 outcome,
                 hold: self.cycle.hold(),
                 cause: self.cycle.cause(),
                 chunk,
             };
-            self.sink.push(sample);
-            self.count(&sample, previous_wake);
-            previous_wake = Some(tick.woke);
+            self.sink.push(&sample);
+            self.flight.push(&sample);
+            self.count(&sample, previous.woke);
             let recorded = pacer.now();
-            record_time = nanos(written, recorded);
-            let spent = recorded.since(tick.woke);
+            let total = nanos(tick.scheduled, recorded);
+            let overran = recorded > tick.scheduled.after(self.period);
             self.statistics.record.record(recorded.since(written));
-            self.statistics.cycle.record(spent);
-            if recorded > tick.scheduled.after(self.period) {
-                self.statistics.overruns += 1;
-            }
+            self.statistics.cycle.record(recorded.since(tick.woke));
+            self.statistics.overruns += u64::from(overran);
+            self.statistics.longest_ns = self.statistics.longest_ns.max(total.into());
+            previous = Previous {
+                woke: Some(tick.woke),
+                record: nanos(written, recorded),
+                total,
+                overran,
+            };
             if matches!(outcome.state, ArmState::Disarmed | ArmState::Faulted) {
+                self.heartbeat.end();
                 self.statistics.dropped_samples = self.sink.dropped();
                 return self.cycle.cause();
             }
         }
+    }
+
+    /// The last cycles before the end, for when the recorder has lost them.
+    pub fn flight(&self) -> &FlightRecorder {
+        &self.flight
     }
 
     /// What the cycles added up to.
@@ -257,6 +283,7 @@ impl<'a> ControlLoop<'a> {
         }
         statistics.lateness.record(tick.woke.since(tick.scheduled));
         statistics.read.record(Duration::from_nanos(sample.phases.read.into()));
+        statistics.take.record(Duration::from_nanos(sample.phases.take.into()));
         statistics.decide.record(Duration::from_nanos(sample.phases.decide.into()));
         statistics.write.record(Duration::from_nanos(sample.phases.write.into()));
         statistics.missed += tick.missed;
@@ -280,8 +307,24 @@ impl<'a> ControlLoop<'a> {
     }
 }
 
+/// What a cycle knows of the one before.
+#[derive(Default)]
+struct Previous {
+    woke: Option<Timestamp>,
+    record: u32,
+    total: u32,
+    overran: bool,
+}
+
+impl Default for LoopStatistics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Drop for ControlLoop<'_> {
     fn drop(&mut self) {
+        self.heartbeat.end();
         // Whoever joins this thread may have to wait for others first; the arm must not.
         if std::thread::panicking() {
             self.robot.stop(Timestamp::ZERO, StopRequest::Hold);

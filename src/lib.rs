@@ -5,6 +5,7 @@
 //! read the state, take the target, pass it through the [limits], write the command, leave a
 //! record. `ARCHITECTURE.md` has the map.
 
+pub mod actuation;
 pub mod cameras;
 pub mod cli;
 pub mod config;

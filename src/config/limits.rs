@@ -69,6 +69,7 @@ fn resolve(
         max_acceleration,
         max_jerk: jerk.unwrap_or(DEFAULT_JERK_FACTOR * max_acceleration),
         max_step: step.unwrap_or(DEFAULT_STEP_FACTOR * max_velocity / config.run.rate_hz),
+        barrier: None,
         effort: effort.map(|(max, max_rate)| EffortLimits { max, max_rate }),
     })
 }

@@ -1,8 +1,10 @@
 //! From the control thread to the journal: samples over a ring that never blocks, and the
 //! recorder that empties it.
 
+mod flight;
 mod recorder;
 mod sample;
 
+pub use flight::FlightRecorder;
 pub use recorder::{Recorder, RecorderError, RecorderInbox, RecorderMessage, RecorderReport};
 pub use sample::{CycleSample, SampleSink};

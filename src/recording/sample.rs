@@ -3,19 +3,19 @@
 use sinew_episodes::journal::{CycleRecord, Phases};
 use sinew_firmware_interfaces::{LinkStatus, MAX_JOINTS, State};
 
-use crate::cycle::{OperatorRequest, Outcome};
+use crate::cycle::{CycleInputs, Outcome};
 use crate::pacing::Tick;
 use crate::supervision::{HoldCause, StopCause};
 
 /// One cycle.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct CycleSample {
     /// Grid tick.
     pub tick: Tick,
     /// Durations of the parts.
     pub phases: Phases,
-    /// What the operator had asked for.
-    pub operator: OperatorRequest,
+    /// What the cycle consumed beside the state and the mailboxes.
+    pub inputs: CycleInputs,
     /// What the robot reported.
     pub state: State,
     /// What the cycle decided.
@@ -32,12 +32,21 @@ impl CycleSample {
     /// The journal's form, for the first `joints` joints.
     pub fn record(&self, joints: usize) -> CycleRecord {
         let joints = joints.min(MAX_JOINTS);
+        let outcome = &self.outcome;
+        let measured = |values: &[f64; MAX_JOINTS]| values[..joints].to_vec();
+        // Whoever measures none has zeros only: not worth their bytes.
+        let present = |values: &[f64; MAX_JOINTS]| {
+            let values = measured(values);
+            if values.iter().all(|value| value.to_bits() == 0) { Vec::new() } else { values }
+        };
         CycleRecord {
             index: self.tick.index,
             scheduled_ns: self.tick.scheduled.as_nanos(),
             woke_ns: self.tick.woke.as_nanos(),
+            misses: self.inputs.misses,
+            watchdog: self.inputs.watchdog,
             phases: self.phases,
-            operator: self.operator as u8,
+            operator: self.inputs.operator as u8,
             link: match self.state.link {
                 LinkStatus::Down => 0,
                 LinkStatus::Up => 1,
@@ -45,15 +54,21 @@ impl CycleSample {
             },
             epoch: self.state.epoch,
             sample: self.state.sequence,
-            state: self.outcome.state as u8,
-            measured: self.state.position[..joints].to_vec(),
+            state: outcome.state as u8,
+            hold: self.hold.map_or(0, HoldCause::number),
+            cause: self.cause.map_or(0, StopCause::number),
+            measured: measured(&self.state.position),
+            measured_velocity: present(&self.state.velocity),
+            measured_effort: present(&self.state.effort),
             measured_ns: self.state.captured[..joints].iter().map(|at| at.as_nanos()).collect(),
             substituted: self.state.substituted,
-            requested: self.outcome.requested[..joints].to_vec(),
-            limited: self.outcome.limited[..joints].to_vec(),
-            clamps: self.outcome.clamps[..joints].to_vec(),
-            observation_ns: self.outcome.observed.map(|at| at.as_nanos()),
-            ..CycleRecord::default()
+            requested: measured(&outcome.requested),
+            generated: measured(&outcome.generated),
+            limited: measured(&outcome.limited),
+            effort: outcome.effort.as_ref().map(measured).unwrap_or_default(),
+            commanded: outcome.command.is_some(),
+            clamps: outcome.clamps[..joints].to_vec(),
+            observation_ns: outcome.observed.map(|at| at.as_nanos()),
         }
     }
 }
@@ -67,13 +82,16 @@ pub struct SampleSink {
 impl SampleSink {
     /// A ring for `capacity` samples, and its reading end.
     pub fn new(capacity: usize) -> (Self, rtrb::Consumer<CycleSample>) {
-        let (ring, reader) = rtrb::RingBuffer::new(capacity.max(1));
+        let (mut ring, mut reader) = rtrb::RingBuffer::new(capacity.max(1));
+        // Touched once, so that no page has to be found while cycles run.
+        while ring.push(CycleSample::default()).is_ok() {}
+        while reader.pop().is_ok() {}
         (Self { ring, dropped: 0 }, reader)
     }
 
     /// Leaves a sample behind, or counts it as dropped. Never blocks.
-    pub fn push(&mut self, sample: CycleSample) {
-        if self.ring.push(sample).is_err() {
+    pub fn push(&mut self, sample: &CycleSample) {
+        if self.ring.push(*sample).is_err() {
             self.dropped += 1;
         }
     }

@@ -1,6 +1,7 @@
 //! A run from configuration to summary: prepare everything that can fail, then arm, cycle, record
 //! and clean up.
 
+mod control_thread;
 mod ending;
 mod error;
 mod opening;

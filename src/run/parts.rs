@@ -6,15 +6,19 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sinew_episodes::journal::{CameraMeta, Header, JointMeta, PolicyMeta};
-use sinew_firmware_interfaces::{Camera, Clock, JointKind, MAX_JOINTS, RobotDescription, State};
+use sinew_firmware_interfaces::{
+    Camera, Clock, JointDescription, JointKind, MAX_JOINTS, RobotDescription, State,
+};
 use sinew_models::Policy;
 
 use super::RunError;
+use crate::actuation::Gains;
 use crate::cameras::{self, CameraWorker};
-use crate::config::{ClockKind, Config, Execution, Loaded};
+use crate::config::{Actuator, ClockKind, Config, Execution, Generator, Loaded};
 use crate::control::PolicyLink;
 use crate::cycle::{CycleSettings, Thresholds};
 use crate::limits::JointLimits;
+use crate::pacing::Overruns;
 use crate::policy::{self, Mapping, PolicyMailboxes, PolicySettings, PolicyWorker};
 use crate::recording::RecorderInbox;
 use crate::robots;
@@ -103,13 +107,27 @@ fn settings(
         period: Duration::from_secs_f64(1.0 / config.run.rate_hz),
         duration: Duration::from_secs_f64(config.run.duration_s),
         limits,
+        workspace: None,
         driven: mapping.driven(),
         judged,
         blend,
         crossfade: millis(config.policy.crossfade_ms),
+        generator: match config.target.generator {
+            Generator::JerkLimited => Some(config.target.fraction),
+            Generator::Linear => None,
+        },
+        gains: match config.actuation.model {
+            Actuator::Position => None,
+            Actuator::Pd => Some(gains(config, robot)),
+        },
         start_ramp: millis(config.rest.start_ramp_ms),
         rest,
         rest_fraction: config.rest.speed_fraction,
+        overruns: Overruns {
+            policy: config.overrun.policy,
+            allowed: config.overrun.allowed,
+            window: Duration::from_secs_f64(config.overrun.window_s),
+        },
         thresholds: Thresholds {
             policy_hold: millis(supervision.policy_hold_after_ms),
             policy_ramp: millis(supervision.policy_ramp_after_ms),
@@ -117,9 +135,20 @@ fn settings(
             state_ramp: millis(supervision.state_ramp_after_ms),
             tracking,
             tracking_time: millis(supervision.tracking_error_ms),
+            clamp_time: millis(supervision.clamp_fault_ms),
             ramp_timeout: Duration::from_secs_f64(supervision.ramp_timeout_s),
         },
     }
+}
+
+/// Gains in joint order; joints without any take no effort.
+fn gains(config: &Config, robot: &RobotDescription) -> Vec<Gains> {
+    let of = |joint: &JointDescription| {
+        let said = config.actuation.gains.get(&joint.name);
+        said.map(|said| Gains { stiffness: said.stiffness_nm_rad, damping: said.damping_nm_s_rad })
+            .unwrap_or_default()
+    };
+    robot.joints.iter().map(of).collect()
 }
 
 impl Parts {

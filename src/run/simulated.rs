@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sinew_firmware_interfaces::{Clock, SimulatedClock, Timestamp};
+use sinew_firmware_interfaces::{Clock, Robot, SimulatedClock, Timestamp};
 
 use super::ending::{self, Ending};
 use super::opening::{self, Opening};
@@ -92,7 +92,7 @@ impl World<'_> {
 }
 
 impl Pacer for World<'_> {
-    fn wait(&mut self) -> Tick {
+    fn wait(&mut self, _robot: &mut dyn Robot) -> Tick {
         let (index, scheduled) = self.grid.advance();
         // In order of time, and in a fixed order among those of the same time.
         while let Some((worker, at)) = self

@@ -2,14 +2,19 @@
 //!
 //! ```text
 //! Disarmed ─Armed→ Holding ⇄ Running ─→ Stopping ─AtRest→ Disarmed
-//!                     └──────────┴──────────┴─ LinkLost, TorqueOff → Faulted (latched)
+//!                     └──────────┴──────────┴─ TorqueOff, Watchdog → Faulted (latched)
 //! ```
 //!
 //! The ladder: clamp and count (in [`crate::limits`]) → hold → ramp to rest → torque off. Each
-//! rung has a cause, and each cause that ends a run has an exit code of its own.
+//! rung has a cause, and each cause that ends a run has an exit code of its own. Beside the ladder
+//! stands the [`Watchdog`], which stops the robot when nobody is left to climb it.
+
+mod watchdog;
 
 use serde::Serialize;
 use sinew_firmware_interfaces::StopRequest;
+
+pub use watchdog::{Heartbeat, Watchdog};
 
 /// State of the arm.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -58,9 +63,25 @@ pub enum HoldCause {
     StateStale,
     /// The link is down and being opened again.
     LinkDown,
+    /// A cycle missed its deadline.
+    Overrun,
 }
 
 impl HoldCause {
+    /// Every cause, in the order of their numbers.
+    pub const ALL: [Self; 5] = [
+        Self::WaitingForPolicy,
+        Self::PolicyStale,
+        Self::StateStale,
+        Self::LinkDown,
+        Self::Overrun,
+    ];
+
+    /// Its number in the journal, from 1.
+    pub const fn number(self) -> u8 {
+        self as u8 + 1
+    }
+
     /// A sentence for people.
     pub const fn message(self) -> &'static str {
         match self {
@@ -68,6 +89,7 @@ impl HoldCause {
             Self::PolicyStale => "no action chunk speaks for the present",
             Self::StateStale => "a joint's measurement is too old",
             Self::LinkDown => "the link to the robot is down and being opened again",
+            Self::Overrun => "a cycle missed its deadline",
         }
     }
 }
@@ -96,11 +118,17 @@ pub enum StopCause {
     LinkLost,
     /// The ramp to rest did not arrive in time.
     RampTimeout,
+    /// The control thread was stuck and the watchdog stopped the robot.
+    ControlStalled,
+    /// Too many deadlines were missed.
+    Overrun,
+    /// The limits had to change a joint's target for too long.
+    PersistentClamp,
 }
 
 impl StopCause {
     /// Every cause.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Completed,
         Self::Operator,
         Self::OperatorTorqueOff,
@@ -111,7 +139,15 @@ impl StopCause {
         Self::OutsideLimits,
         Self::LinkLost,
         Self::RampTimeout,
+        Self::ControlStalled,
+        Self::Overrun,
+        Self::PersistentClamp,
     ];
+
+    /// Its number in the journal, from 1.
+    pub const fn number(self) -> u8 {
+        self as u8 + 1
+    }
 
     /// Name in tables and files.
     pub const fn name(self) -> &'static str {
@@ -126,6 +162,9 @@ impl StopCause {
             Self::OutsideLimits => "outside_limits",
             Self::LinkLost => "link_lost",
             Self::RampTimeout => "ramp_timeout",
+            Self::ControlStalled => "control_stalled",
+            Self::Overrun => "overrun",
+            Self::PersistentClamp => "persistent_clamp",
         }
     }
 
@@ -142,6 +181,11 @@ impl StopCause {
             Self::OutsideLimits => "a joint stood outside its limits when the link came back",
             Self::LinkLost => "the driver lost the robot for good",
             Self::RampTimeout => "the ramp to rest did not arrive in time",
+            Self::ControlStalled => {
+                "the control thread was stuck and the watchdog stopped the robot"
+            }
+            Self::Overrun => "too many cycles missed their deadlines",
+            Self::PersistentClamp => "the limits had to change a joint's target for too long",
         }
     }
 
@@ -158,6 +202,9 @@ impl StopCause {
             Self::LinkLost => 34,
             Self::RampTimeout => 35,
             Self::OutsideLimits => 36,
+            Self::ControlStalled => 37,
+            Self::Overrun => 38,
+            Self::PersistentClamp => 39,
         }
     }
 
@@ -184,6 +231,8 @@ pub enum Event {
     Ramp(StopCause),
     /// Remove torque.
     TorqueOff(StopCause),
+    /// The watchdog has stopped the robot.
+    Watchdog,
     /// The ramp has arrived and the arm stands.
     AtRest,
 }
@@ -255,6 +304,11 @@ impl Supervisor {
                 self.cause = Some(cause);
                 (Faulted, Some(StopRequest::TorqueOff))
             }
+            (Holding | Running | Stopping, Event::Watchdog) => {
+                self.hold = None;
+                self.cause = Some(StopCause::ControlStalled);
+                (Faulted, Some(StopRequest::Hold))
+            }
             (Stopping, Event::AtRest) => (Disarmed, Some(StopRequest::Hold)),
             // Everything else changes nothing: a fault latches, a stop under way goes on.
             (state, _) => (state, None),
@@ -270,15 +324,8 @@ mod tests {
     use super::*;
 
     fn events() -> Vec<Event> {
-        let mut events = vec![Event::Armed, Event::Ready, Event::AtRest];
-        for cause in [
-            HoldCause::WaitingForPolicy,
-            HoldCause::PolicyStale,
-            HoldCause::StateStale,
-            HoldCause::LinkDown,
-        ] {
-            events.push(Event::Hold(cause));
-        }
+        let mut events = vec![Event::Armed, Event::Ready, Event::AtRest, Event::Watchdog];
+        events.extend(HoldCause::ALL.map(Event::Hold));
         for cause in StopCause::ALL {
             events.push(Event::Ramp(cause));
             events.push(Event::TorqueOff(cause));
@@ -302,27 +349,106 @@ mod tests {
         supervisor
     }
 
+    /// The diagram, written as a table of its own: state, hold, cause and request after an event.
+    fn expected(
+        before: &Supervisor,
+        event: Event,
+    ) -> (ArmState, Option<HoldCause>, Option<StopCause>, Option<StopRequest>) {
+        use ArmState::{Disarmed, Faulted, Holding, Running, Stopping};
+        let same = (before.state, before.hold, before.cause, None);
+        match before.state {
+            Disarmed if event == Event::Armed => {
+                (Holding, Some(HoldCause::WaitingForPolicy), before.cause, None)
+            }
+            Disarmed | Faulted => same,
+            Holding | Running | Stopping if event == Event::Watchdog => {
+                (Faulted, None, Some(StopCause::ControlStalled), Some(StopRequest::Hold))
+            }
+            Stopping => match event {
+                Event::TorqueOff(cause) => {
+                    (Faulted, None, Some(cause), Some(StopRequest::TorqueOff))
+                }
+                Event::AtRest => (Disarmed, None, before.cause, Some(StopRequest::Hold)),
+                Event::Ramp(cause) => {
+                    let worse =
+                        cause.stands_still() && !before.cause.is_some_and(StopCause::stands_still);
+                    (Stopping, None, if worse { Some(cause) } else { before.cause }, None)
+                }
+                _ => same,
+            },
+            Holding | Running => match event {
+                Event::Ready => (Running, None, before.cause, None),
+                Event::Hold(cause) => (Holding, Some(cause), before.cause, None),
+                Event::Ramp(cause) => (Stopping, None, Some(cause), None),
+                Event::TorqueOff(cause) => {
+                    (Faulted, None, Some(cause), Some(StopRequest::TorqueOff))
+                }
+                _ => same,
+            },
+        }
+    }
+
+    /// Every supervisor that can come about, and every event upon each: all there is.
     #[test]
     fn every_state_meets_every_event_as_the_diagram_says() {
-        for state in ArmState::ALL {
+        let mut known = vec![Supervisor::default()];
+        let mut next = 0;
+        while let Some(before) = known.get(next).copied() {
+            next += 1;
             for event in events() {
-                let mut supervisor = in_state(state);
+                let mut supervisor = before;
                 let reaction = supervisor.handle(event);
-                let expected = match (state, event) {
-                    (ArmState::Disarmed, Event::Armed) => ArmState::Holding,
-                    (ArmState::Holding, Event::Ready) => ArmState::Running,
-                    (ArmState::Running, Event::Hold(_)) => ArmState::Holding,
-                    (ArmState::Holding | ArmState::Running, Event::Ramp(_)) => ArmState::Stopping,
-                    (ArmState::Stopping, Event::AtRest) => ArmState::Disarmed,
-                    (ArmState::Disarmed | ArmState::Faulted, _) => state,
-                    (_, Event::TorqueOff(_)) => ArmState::Faulted,
-                    _ => state,
-                };
-                assert_eq!(supervisor.state(), expected, "{state:?} {event:?}");
-                assert_eq!(reaction.changed.is_some(), expected != state);
-                let off = expected == ArmState::Faulted && state != ArmState::Faulted;
-                assert_eq!(reaction.request == Some(StopRequest::TorqueOff), off);
+                let (state, hold, cause, request) = expected(&before, event);
+                assert_eq!(
+                    (supervisor.state(), supervisor.hold(), supervisor.cause()),
+                    (state, hold, cause),
+                    "{before:?} {event:?}"
+                );
+                assert_eq!(reaction.request, request, "{before:?} {event:?}");
+                let changed = (state != before.state).then_some((before.state, state));
+                assert_eq!(reaction.changed, changed, "{before:?} {event:?}");
+                if !known.contains(&supervisor) {
+                    known.push(supervisor);
+                }
             }
+        }
+        for state in ArmState::ALL {
+            assert!(known.iter().any(|supervisor| supervisor.state == state), "{state:?}");
+        }
+        // Every cause was seen to stop and to fault, every hold cause to hold.
+        assert!(known.len() > 2 * StopCause::ALL.len() + HoldCause::ALL.len(), "{}", known.len());
+    }
+
+    #[test]
+    fn causes_have_names_messages_and_numbers_of_their_own() {
+        let mut names: Vec<_> = StopCause::ALL.iter().map(|cause| cause.name()).collect();
+        let mut messages: Vec<_> = StopCause::ALL.iter().map(|cause| cause.message()).collect();
+        messages.extend(HoldCause::ALL.iter().map(|cause| cause.message()));
+        for words in [&mut names, &mut messages] {
+            let count = words.len();
+            words.sort_unstable();
+            words.dedup();
+            assert_eq!(words.len(), count);
+            assert!(words.iter().all(|word| word.len() > 3));
+        }
+        for (index, cause) in StopCause::ALL.iter().enumerate() {
+            assert_eq!(usize::from(cause.number()), index + 1);
+        }
+        for (index, cause) in HoldCause::ALL.iter().enumerate() {
+            assert_eq!(usize::from(cause.number()), index + 1);
+        }
+        for (index, state) in ArmState::ALL.iter().enumerate() {
+            assert_eq!(*state as usize, index);
+            assert_eq!(state.name(), format!("{state:?}").to_lowercase());
+        }
+    }
+
+    #[test]
+    fn only_what_makes_the_way_unsafe_ends_in_a_stand() {
+        use StopCause::{NonFinite, OutsideLimits, StateStale, TrackingError};
+        for cause in StopCause::ALL {
+            let stands = [TrackingError, NonFinite, StateStale, OutsideLimits].contains(&cause);
+            assert_eq!(cause.stands_still(), stands, "{cause:?}");
         }
     }
 
@@ -337,10 +463,26 @@ mod tests {
     }
 
     #[test]
-    fn exit_codes_are_distinct() {
-        let mut codes: Vec<u8> = StopCause::ALL.iter().map(|cause| cause.exit_code()).collect();
-        codes.sort_unstable();
-        codes.dedup();
-        assert_eq!(codes.len(), StopCause::ALL.len());
+    fn exit_codes_are_those_of_the_documentation() {
+        use StopCause as S;
+        let codes = [
+            (S::Completed, 0),
+            (S::Operator, 20),
+            (S::OperatorTorqueOff, 21),
+            (S::PolicyStale, 30),
+            (S::StateStale, 31),
+            (S::TrackingError, 32),
+            (S::NonFinite, 33),
+            (S::LinkLost, 34),
+            (S::RampTimeout, 35),
+            (S::OutsideLimits, 36),
+            (S::ControlStalled, 37),
+            (S::Overrun, 38),
+            (S::PersistentClamp, 39),
+        ];
+        assert_eq!(codes.len(), S::ALL.len());
+        for (cause, code) in codes {
+            assert_eq!(cause.exit_code(), code, "{cause:?}");
+        }
     }
 }

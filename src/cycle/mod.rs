@@ -1,0 +1,374 @@
+//! One control cycle as a plain function: state, time and mailboxes in, command out.
+//!
+//! No I/O, no clock reads, no allocation, no locks. Whatever a cycle consumes is handed to it, so
+//! the same inputs give the same command, bit for bit, on any machine and in any kind of time.
+
+mod judgement;
+mod motions;
+mod settings;
+
+use std::time::Duration;
+
+use sinew_firmware_interfaces::{
+    Command, ControlMode, LinkStatus, MAX_JOINTS, State, StopRequest, Timestamp,
+};
+
+pub use settings::{CycleSettings, Thresholds};
+
+use crate::pacing::OverrunBucket;
+use crate::supervision::{ArmState, Event, HoldCause, Reaction, StopCause, Supervisor};
+use crate::targets::{Blend, Chunk, Timeline};
+use motions::{Motions, Moved, Wanted};
+
+/// What the operator asked for so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum OperatorRequest {
+    /// Nothing.
+    #[default]
+    None = 0,
+    /// Ramp to rest (first Ctrl-C).
+    Stop = 1,
+    /// Torque off (second Ctrl-C).
+    TorqueOff = 2,
+}
+
+/// What a cycle consumes beside the robot's state and the mailboxes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CycleInputs {
+    /// What the operator has asked for so far.
+    pub operator: OperatorRequest,
+    /// Deadlines missed since the last cycle: its own, and every period without a cycle.
+    pub misses: u64,
+    /// True once the watchdog has stopped the robot.
+    pub watchdog: bool,
+}
+
+/// What a cycle did, for the journal and the statistics.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outcome {
+    /// State after the cycle.
+    pub state: ArmState,
+    /// What to send, unless the arm is disarmed or faulted.
+    pub command: Option<Command>,
+    /// A stop to send first.
+    pub request: Option<StopRequest>,
+    /// State change of this cycle.
+    pub changed: Option<(ArmState, ArmState)>,
+    /// The first joint whose measured position was too far off, when that stopped the run.
+    pub offender: Option<u8>,
+    /// What the target source asked for.
+    pub requested: [f64; MAX_JOINTS],
+    /// What the target generator made of it.
+    pub generated: [f64; MAX_JOINTS],
+    /// What the limits let through.
+    pub limited: [f64; MAX_JOINTS],
+    /// Efforts, where efforts are commanded.
+    pub effort: Option<[f64; MAX_JOINTS]>,
+    /// Clamp causes per joint.
+    pub clamps: [u16; MAX_JOINTS],
+    /// Capture time of the observation behind the target.
+    pub observed: Option<Timestamp>,
+    /// True in the cycle in which the link came back and commands began again at the measurement.
+    pub restarted: bool,
+    /// Misses in the bucket of overruns, and how many it bears.
+    pub overruns: (u64, u32),
+}
+
+/// The cycle's memory from one tick to the next.
+#[derive(Debug)]
+pub struct Cycle {
+    settings: CycleSettings,
+    motions: Motions,
+    timeline: Timeline,
+    supervisor: Supervisor,
+    bucket: OverrunBucket,
+    epoch: Option<u32>,
+    /// Start of the present hold, ramp-in or stop.
+    since: Timestamp,
+    /// Where the present ramp-in started.
+    origin: [f64; MAX_JOINTS],
+    /// First time the policy drove.
+    began: Option<Timestamp>,
+    strayed: [Option<Timestamp>; MAX_JOINTS],
+    /// Since when the limits have changed each joint's target in every cycle.
+    clamped: [Option<Timestamp>; MAX_JOINTS],
+    /// When the command of a stop came to a stand at its goal.
+    arrived: Option<Timestamp>,
+    policy_failed: bool,
+    /// When the present connection began: nothing seen before is acted upon.
+    connected: Timestamp,
+    /// The first joint outside its limits when the link came back; the tool's box counts as one
+    /// behind the last.
+    outside: Option<u8>,
+    /// How long the arm has held without a target, over all holds since a target last spoke, while
+    /// the robot was there: a hold for another cause in between does not start it again.
+    silent: Duration,
+}
+
+/// How long the arm may take to settle once its command stands at the goal of a stop.
+const SETTLE: Duration = Duration::from_secs(1);
+/// How near the measured arm must then be to count as arrived at once, in joint units.
+const SETTLED: f64 = 0.02;
+
+impl Cycle {
+    /// A disarmed cycle.
+    pub fn new(settings: CycleSettings) -> Self {
+        let crossfade = match settings.blend {
+            // LeRobot's rules know no hand-over: its queue jumps, its ensemble blends by itself.
+            Blend::Queue { .. } | Blend::Ensemble { .. } => Duration::ZERO,
+            Blend::Newest => settings.crossfade,
+        };
+        Self {
+            motions: Motions::new(&settings),
+            timeline: Timeline::new(settings.blend, crossfade),
+            supervisor: Supervisor::default(),
+            bucket: OverrunBucket::new(settings.overruns),
+            epoch: None,
+            since: Timestamp::ZERO,
+            origin: [0.0; MAX_JOINTS],
+            began: None,
+            strayed: [None; MAX_JOINTS],
+            clamped: [None; MAX_JOINTS],
+            arrived: None,
+            policy_failed: false,
+            connected: Timestamp::ZERO,
+            outside: None,
+            silent: Duration::ZERO,
+            settings,
+        }
+    }
+
+    /// Number of joints.
+    pub fn joints(&self) -> usize {
+        self.settings.limits.len()
+    }
+
+    /// The arm's state.
+    pub fn state(&self) -> ArmState {
+        self.supervisor.state()
+    }
+
+    /// Why the arm holds.
+    pub fn hold(&self) -> Option<HoldCause> {
+        self.supervisor.hold()
+    }
+
+    /// Why the run ends, once it does.
+    pub fn cause(&self) -> Option<StopCause> {
+        self.supervisor.cause()
+    }
+
+    /// True when a queue has played its actions and the arm is to go on: the time to infer again.
+    pub fn wants_chunk(&self, now: Timestamp) -> bool {
+        matches!(self.state(), ArmState::Holding | ArmState::Running)
+            && self.timeline.is_used_up(now)
+    }
+
+    /// Takes over a chunk. A chunk without actions is the policy's admission of failure: it is
+    /// given back, and the next step starts a ramp stop. A chunk whose observation is from before
+    /// the last reconnect is given back too: what it saw is no longer so.
+    pub fn insert(&mut self, chunk: Box<Chunk>, now: Timestamp) -> Option<Box<Chunk>> {
+        if chunk.actions.is_empty() {
+            self.policy_failed = true;
+            return Some(chunk);
+        }
+        if chunk.observed < self.connected {
+            return Some(chunk);
+        }
+        let joints = self.joints();
+        self.timeline.insert(chunk, now, joints);
+        None
+    }
+
+    /// How many actions of `chunk` are never executed because their time has passed.
+    pub fn expired(&self, chunk: &Chunk) -> usize {
+        if matches!(self.settings.blend, Blend::Queue { .. }) { 0 } else { chunk.expired() }
+    }
+
+    /// Gives back one chunk that is no longer needed; call until `None`.
+    pub fn retire(&mut self, now: Timestamp) -> Option<Box<Chunk>> {
+        if self.timeline.observed().is_some_and(|observed| observed < self.connected) {
+            return self.timeline.clear();
+        }
+        match self.supervisor.state() {
+            ArmState::Holding | ArmState::Running => self.timeline.retire(now),
+            _ => self.timeline.clear(),
+        }
+    }
+
+    /// Starts from `state`, the first full measurement after the robot was armed.
+    pub fn arm(&mut self, state: &State, now: Timestamp) {
+        self.supervisor.handle(Event::Armed);
+        self.since = now;
+        if is_finite(state, self.joints()) {
+            self.restart(state, now);
+        }
+    }
+
+    /// Commands begin at the measured position, standing.
+    fn restart(&mut self, state: &State, now: Timestamp) {
+        self.epoch = Some(state.epoch);
+        self.motions.restart(state);
+        self.origin = state.position;
+        self.strayed = [None; MAX_JOINTS];
+        self.clamped = [None; MAX_JOINTS];
+        // A ramp has one time limit, however often the link comes back.
+        if self.state() != ArmState::Stopping {
+            self.since = now;
+        }
+    }
+
+    /// Runs one cycle at `now`, the tick's time on the grid.
+    pub fn step(&mut self, state: &State, inputs: CycleInputs, now: Timestamp) -> Outcome {
+        let joints = self.joints();
+        // Commands cannot begin at a number that is not finite; without a beginning none are sent.
+        let restarted = state.link == LinkStatus::Up
+            && self.epoch != Some(state.epoch)
+            && is_finite(state, joints)
+            && matches!(self.state(), ArmState::Holding | ArmState::Running | ArmState::Stopping);
+        if restarted {
+            self.restart(state, now);
+            self.connected = now;
+            self.outside = self.outside(state);
+        }
+
+        let mut target = [0.0; MAX_JOINTS];
+        // A queue repeats its last action for ever; it speaks only until that is too old.
+        let fresh =
+            self.overdue(now).is_some_and(|late| late <= self.settings.thresholds.policy_hold);
+        let speaks = fresh && self.timeline.sample(now, joints, &mut target);
+        let verdict = self.bucket.judge(inputs.misses, now);
+        let mut offender = None;
+        let before = self.state();
+        let mut request = None;
+        let first = self.judge(state, inputs, now, speaks, verdict, &mut offender);
+        if let Some(event) = first {
+            let reaction = self.react(event, now);
+            request = reaction.request;
+        }
+
+        let wanted = self.wanted(now, speaks.then_some(&target));
+        let Moved { requested, generated, limited, effort, clamps } =
+            self.motions.advance(&wanted, state);
+        if self.state() == ArmState::Running {
+            let not_finite = |joint: &usize| !requested[*joint].is_finite();
+            if let Some(joint) = (0..joints).find(not_finite) {
+                // The joint has braked this cycle; from here on the stop ladder takes over.
+                offender = Some(joint as u8);
+                self.react(Event::Ramp(StopCause::NonFinite), now);
+            } else if let Some(joint) = self.clamped(&clamps, now) {
+                offender = Some(joint as u8);
+                self.react(Event::Ramp(StopCause::PersistentClamp), now);
+            }
+        } else {
+            self.clamped = [None; MAX_JOINTS];
+        }
+        if self.state() == ArmState::Stopping && self.has_settled(state, now) {
+            request = self.react(Event::AtRest, now).request.or(request);
+        }
+
+        let after = self.state();
+        let commands = matches!(after, ArmState::Holding | ArmState::Running | ArmState::Stopping)
+            && state.link == LinkStatus::Up
+            && self.epoch == Some(state.epoch);
+        let by_effort = self.motions.commands_effort();
+        let mode = if by_effort { ControlMode::Effort } else { ControlMode::Position };
+        let command = Command { mode, position: limited, effort, issued: now, epoch: state.epoch };
+        Outcome {
+            state: after,
+            command: commands.then_some(command),
+            request,
+            changed: (before != after).then_some((before, after)),
+            offender,
+            requested,
+            generated,
+            limited,
+            effort: by_effort.then_some(effort),
+            clamps,
+            observed: if after == ArmState::Running { self.timeline.observed() } else { None },
+            restarted,
+            overruns: self.bucket.level(),
+        }
+    }
+
+    /// Passes an event to the supervisor and prepares what the new state begins with.
+    fn react(&mut self, event: Event, now: Timestamp) -> Reaction {
+        let before = (self.hold(), self.cause());
+        let reaction = self.supervisor.handle(event);
+        if reaction.changed.is_some() || (self.hold(), self.cause()) != before {
+            self.since = now;
+            self.origin = std::array::from_fn(|joint| self.motions.motion(joint).position);
+            if self.state() == ArmState::Running && self.began.is_none() {
+                self.began = Some(now);
+            }
+        }
+        reaction
+    }
+
+    /// What the present state wants of each joint.
+    fn wanted(&self, now: Timestamp, target: Option<&[f64; MAX_JOINTS]>) -> [Wanted; MAX_JOINTS] {
+        let mut wanted = [Wanted::Stand; MAX_JOINTS];
+        let stands_still = self.cause().is_some_and(StopCause::stands_still);
+        let fade = ease(now.since(self.since), self.settings.start_ramp);
+        for (joint, wanted) in wanted.iter_mut().enumerate().take(self.joints()) {
+            match (self.state(), target) {
+                // Without a target the joint brakes: that bridges a short gap between chunks.
+                (ArmState::Running, Some(target)) if self.settings.driven & (1 << joint) != 0 => {
+                    let origin = self.origin[joint];
+                    *wanted = Wanted::Follow(origin + fade * (target[joint] - origin));
+                }
+                (ArmState::Stopping, _) if !stands_still => {
+                    *wanted = Wanted::Rest(self.settings.rest[joint]);
+                }
+                _ => {}
+            }
+        }
+        wanted
+    }
+
+    /// True when the command of a stop stands at its goal and the arm has followed it there, or
+    /// has had time to. Never while the link is down: nothing is known then.
+    fn has_settled(&mut self, state: &State, now: Timestamp) -> bool {
+        let stands_still = self.cause().is_some_and(StopCause::stands_still);
+        let joints = 0..self.settings.limits.len();
+        let stands = joints.clone().all(|joint| {
+            let motion = self.motions.motion(joint);
+            let goal = self.settings.rest[joint];
+            motion.velocity.abs() < 1e-6 && (stands_still || (motion.position - goal).abs() < 1e-4)
+        });
+        if !stands || state.link != LinkStatus::Up {
+            self.arrived = None;
+            return false;
+        }
+        let since = *self.arrived.get_or_insert(now);
+        let near = joints.clone().all(|joint| {
+            (state.position[joint] - self.motions.motion(joint).position).abs() < SETTLED
+                || state.is_substituted(joint)
+        });
+        near || now.since(since) > SETTLE
+    }
+}
+
+/// True if everything that is measured is a number.
+fn is_finite(state: &State, joints: usize) -> bool {
+    (0..joints).all(|joint| is_finite_at(state, joint))
+}
+
+fn is_finite_at(state: &State, joint: usize) -> bool {
+    state.position[joint].is_finite()
+        && state.velocity[joint].is_finite()
+        && state.effort[joint].is_finite()
+}
+
+/// A smooth fade from 0 to 1 over `span`, without a kink in velocity at either end.
+fn ease(elapsed: Duration, span: Duration) -> f64 {
+    if elapsed >= span {
+        return 1.0;
+    }
+    let x = elapsed.as_secs_f64() / span.as_secs_f64();
+    x * x * (3.0 - 2.0 * x)
+}
+
+#[cfg(test)]
+mod tests;

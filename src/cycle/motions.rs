@@ -1,0 +1,169 @@
+//! From what is wanted of each joint to what it is told: target generator, gate and actuator.
+
+use sinew_episodes::journal::ClampCause;
+use sinew_firmware_interfaces::{MAX_JOINTS, State};
+
+use super::CycleSettings;
+use crate::actuation::{PdActuator, TargetGenerator};
+use crate::limits::{EffortGate, Finite, Gate, Motion};
+
+/// What is wanted of one joint in this cycle.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Wanted {
+    /// To come to a stand, or stay there.
+    Stand,
+    /// To follow a target that moves.
+    Follow(f64),
+    /// To go to its rest position.
+    Rest(f64),
+}
+
+/// What the joints are told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moved {
+    pub requested: [f64; MAX_JOINTS],
+    pub generated: [f64; MAX_JOINTS],
+    pub limited: [f64; MAX_JOINTS],
+    pub effort: [f64; MAX_JOINTS],
+    pub clamps: [u16; MAX_JOINTS],
+}
+
+/// Which generator a joint followed in the last cycle without being changed by the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    None,
+    Follow,
+    Rest,
+}
+
+/// The motion of all joints from one cycle to the next.
+#[derive(Debug)]
+pub(super) struct Motions {
+    gate: Gate,
+    /// `None` follows targets in straight lines.
+    follow: Option<TargetGenerator>,
+    rest: TargetGenerator,
+    /// `None` commands positions.
+    pd: Option<PdActuator>,
+    efforts: Vec<Option<EffortGate>>,
+    sources: [Source; MAX_JOINTS],
+    ranges: Vec<[f64; 2]>,
+}
+
+impl Motions {
+    pub fn new(settings: &CycleSettings) -> Self {
+        let dt = settings.period.as_secs_f64();
+        let limits = &settings.limits;
+        let generator = |fraction: f64| {
+            let slowed: Vec<_> = limits.iter().map(|limits| limits.slowed(fraction)).collect();
+            TargetGenerator::new(&slowed, dt)
+        };
+        Self {
+            gate: Gate::new(limits, settings.workspace.clone(), dt),
+            follow: settings.generator.map(generator),
+            // A little below the limits even at full speed: the gate shall have nothing to change.
+            rest: generator(settings.rest_fraction.min(0.99)),
+            pd: settings.gains.clone().map(PdActuator::new),
+            efforts: limits
+                .iter()
+                .map(|limits| limits.effort.map(|effort| EffortGate::new(effort, dt)))
+                .collect(),
+            sources: [Source::None; MAX_JOINTS],
+            ranges: limits.iter().map(|limits| limits.position).collect(),
+        }
+    }
+
+    /// Commands begin again at the measured state, standing. It must be finite.
+    pub fn restart(&mut self, state: &State) {
+        for (joint, measured) in state.position.iter().enumerate().take(self.ranges.len()) {
+            if let Some(measured) = Finite::new(*measured) {
+                self.gate.reset(joint, measured);
+            }
+            if let Some(effort) = &mut self.efforts[joint] {
+                effort.reset(state.effort[joint]);
+            }
+        }
+        self.sources = [Source::None; MAX_JOINTS];
+    }
+
+    /// The last command of joint `joint`.
+    pub fn motion(&self, joint: usize) -> Motion {
+        self.gate.joint(joint).map(|joint| joint.motion()).unwrap_or_default()
+    }
+
+    /// True where efforts are commanded.
+    pub fn commands_effort(&self) -> bool {
+        self.pd.is_some()
+    }
+
+    /// One cycle. `state` is what the actuators act upon.
+    pub fn advance(&mut self, wanted: &[Wanted; MAX_JOINTS], state: &State) -> Moved {
+        let joints = self.ranges.len();
+        let mut moved = Moved {
+            requested: [0.0; MAX_JOINTS],
+            generated: [0.0; MAX_JOINTS],
+            limited: [0.0; MAX_JOINTS],
+            effort: [0.0; MAX_JOINTS],
+            clamps: [0; MAX_JOINTS],
+        };
+        let mut causes = [0; MAX_JOINTS];
+        let mut requests = [None; MAX_JOINTS];
+        for joint in 0..joints {
+            (requests[joint], causes[joint]) = self.request(joint, wanted[joint]);
+        }
+        self.gate.apply(&requests, &mut moved.limited, &mut moved.clamps);
+        for joint in 0..joints {
+            let limited = moved.limited[joint];
+            let generated = requests[joint].map_or(limited, Finite::get);
+            // What the gate had to change, the generator did not know: it begins anew there.
+            if generated != limited {
+                self.sources[joint] = Source::None;
+            }
+            moved.generated[joint] = generated;
+            moved.requested[joint] = match wanted[joint] {
+                Wanted::Follow(target) | Wanted::Rest(target) => target,
+                Wanted::Stand => limited,
+            };
+            moved.clamps[joint] |= causes[joint];
+            self.actuate(joint, state, &mut moved);
+        }
+        moved
+    }
+
+    /// The request to the gate, and clamp causes that it will not see.
+    fn request(&mut self, joint: usize, wanted: Wanted) -> (Option<Finite>, u16) {
+        let (source, target, generator) = match wanted {
+            Wanted::Stand => {
+                self.sources[joint] = Source::None;
+                return (None, 0);
+            }
+            Wanted::Follow(target) => (Source::Follow, target, self.follow.as_mut()),
+            Wanted::Rest(target) => (Source::Rest, target, Some(&mut self.rest)),
+        };
+        let Some(target) = Finite::new(target) else {
+            self.sources[joint] = Source::None;
+            return (None, ClampCause::NonFinite.bit());
+        };
+        let Some(generator) = generator else { return (Some(target), 0) };
+        if self.sources[joint] != source
+            && let Some(gate) = self.gate.joint(joint)
+        {
+            generator.begin(joint, gate);
+            self.sources[joint] = source;
+        }
+        let [lower, upper] = self.ranges[joint];
+        let outside = !(lower..=upper).contains(&target.get());
+        let causes = if outside { ClampCause::Position.bit() } else { 0 };
+        (generator.step(joint, target), causes)
+    }
+
+    fn actuate(&mut self, joint: usize, state: &State, moved: &mut Moved) {
+        let (Some(pd), Some(gate)) = (&self.pd, &mut self.efforts[joint]) else { return };
+        let motion = self.gate.joint(joint).map(|joint| joint.motion()).unwrap_or_default();
+        let measured = [state.position[joint], state.velocity[joint]];
+        let wanted = pd.effort(joint, [motion.position, motion.velocity], measured);
+        let (effort, causes) = gate.apply(wanted);
+        moved.effort[joint] = effort;
+        moved.clamps[joint] |= causes;
+    }
+}

@@ -1,0 +1,68 @@
+//! Everything constant about a run's cycles.
+
+use std::time::Duration;
+
+use sinew_firmware_interfaces::MAX_JOINTS;
+
+use crate::actuation::Gains;
+use crate::limits::{JointLimits, Workspace};
+use crate::pacing::Overruns;
+use crate::targets::Blend;
+
+/// Everything constant about a run's cycles.
+#[derive(Clone, Debug)]
+pub struct CycleSettings {
+    /// Time of one cycle.
+    pub period: Duration,
+    /// How long the target source drives.
+    pub duration: Duration,
+    /// Limits, in joint order.
+    pub limits: Vec<JointLimits>,
+    /// The box that the tool stays in, where there is one.
+    pub workspace: Option<Workspace>,
+    /// Joints that the policy drives, as a bit set. The others hold.
+    pub driven: u32,
+    /// Joints whose measurements must be fresh, as a bit set. Grippers are read at a lower rate
+    /// and left out; their age is recorded, not judged.
+    pub judged: u32,
+    /// How chunks become targets.
+    pub blend: Blend,
+    /// Fade of a chunk hand-over.
+    pub crossfade: Duration,
+    /// Speed, acceleration and jerk of the target generator, as a fraction of the limits; `None`
+    /// hands targets to the limits as they are.
+    pub generator: Option<f64>,
+    /// Gains in joint order where efforts are commanded; `None` commands positions.
+    pub gains: Option<Vec<Gains>>,
+    /// Fade from the measured position to the target source.
+    pub start_ramp: Duration,
+    /// Rest pose.
+    pub rest: [f64; MAX_JOINTS],
+    /// Speed of the motion to rest, as a fraction of the limits.
+    pub rest_fraction: f64,
+    /// What becomes of missed deadlines.
+    pub overruns: Overruns,
+    /// Thresholds of the ladder.
+    pub thresholds: Thresholds,
+}
+
+/// Thresholds of the stop ladder.
+#[derive(Clone, Debug)]
+pub struct Thresholds {
+    /// No target for this long: hold.
+    pub policy_hold: Duration,
+    /// Holding for this long because of that: ramp.
+    pub policy_ramp: Duration,
+    /// Measurement older than this: hold.
+    pub state_hold: Duration,
+    /// Measurement older than this: ramp.
+    pub state_ramp: Duration,
+    /// Largest difference between measured and commanded position, per joint.
+    pub tracking: [f64; MAX_JOINTS],
+    /// How long it may last.
+    pub tracking_time: Duration,
+    /// How long the limits may change a joint's target without a break.
+    pub clamp_time: Duration,
+    /// How long a ramp may take.
+    pub ramp_timeout: Duration,
+}

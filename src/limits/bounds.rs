@@ -1,0 +1,133 @@
+//! Limits of a joint as configured, and as the gate counts them.
+
+/// How far outside its range a joint may be measured when a run or a connection begins, in the
+/// joint's unit: a servo at rest on its limit reads a little to either side.
+pub const START_TOLERANCE: f64 = 0.02;
+
+/// Limits of one joint.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct JointLimits {
+    /// Allowed positions: lower, upper, margins taken off already.
+    pub position: [f64; 2],
+    /// Largest speed.
+    pub max_velocity: f64,
+    /// Largest acceleration.
+    pub max_acceleration: f64,
+    /// Largest jerk.
+    pub max_jerk: f64,
+    /// Largest change of the command in one cycle.
+    pub max_step: f64,
+    /// Limit of speed that depends on position, for robots that refuse what passes it.
+    pub barrier: Option<VelocityBarrier>,
+    /// Limits of effort, where efforts are commanded.
+    pub effort: Option<EffortLimits>,
+}
+
+/// Limits of a joint's effort, in N·m (N).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EffortLimits {
+    /// Largest effort.
+    pub max: f64,
+    /// Largest change of effort per second.
+    pub max_rate: f64,
+}
+
+/// A limit of speed that falls towards the ends of the range, as Franka's FR3 has it: towards the
+/// upper end at most `sqrt(2 * deceleration * (upper - q)) - offset`, never below 0, and mirrored
+/// towards the lower end. (libfranka 0.21, `joint_velocity_limits.cpp`.)
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct VelocityBarrier {
+    /// The range's ends as the robot has them.
+    pub position: [f64; 2],
+    /// Speed taken off.
+    pub offset: f64,
+    /// Deceleration of the parabola.
+    pub deceleration: f64,
+}
+
+impl VelocityBarrier {
+    /// Smallest and largest velocity at `position`; `max_velocity` caps both.
+    pub fn at(&self, position: f64, max_velocity: f64) -> [f64; 2] {
+        let towards = |distance: f64| {
+            let braked = (2.0 * self.deceleration * distance).max(0.0).sqrt();
+            (braked - self.offset).max(0.0).min(max_velocity)
+        };
+        let [lower, upper] = self.position;
+        [-towards(position - lower), towards(upper - position)]
+    }
+}
+
+impl JointLimits {
+    /// The same limits with speed, acceleration and jerk scaled by `fraction`.
+    pub fn slowed(self, fraction: f64) -> Self {
+        Self {
+            max_velocity: self.max_velocity * fraction,
+            max_acceleration: self.max_acceleration * fraction,
+            max_jerk: self.max_jerk * fraction,
+            ..self
+        }
+    }
+
+    /// True where a joint measured at `position` may take part in a run: inside the range, but for
+    /// [`START_TOLERANCE`].
+    pub fn holds(&self, position: f64) -> bool {
+        let [lower, upper] = self.position;
+        (lower - START_TOLERANCE..=upper + START_TOLERANCE).contains(&position)
+    }
+}
+
+/// The limits of one joint, per cycle: speed in units per cycle, and so on. Counting in cycles
+/// makes positions sums, without a division that could round a stop past its limit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Bounds {
+    pub lower: f64,
+    pub upper: f64,
+    /// Largest |velocity|, per cycle.
+    pub velocity: f64,
+    /// Largest |acceleration|, per cycle².
+    pub acceleration: f64,
+    /// Largest |jerk|, per cycle³. More than twice the acceleration changes nothing.
+    pub jerk: f64,
+    /// With speeds per cycle.
+    pub barrier: Option<VelocityBarrier>,
+}
+
+impl Bounds {
+    pub fn new(limits: &JointLimits, dt: f64) -> Self {
+        let acceleration = limits.max_acceleration * dt * dt;
+        Self {
+            lower: limits.position[0],
+            upper: limits.position[1],
+            velocity: (limits.max_velocity * dt).min(limits.max_step),
+            acceleration,
+            jerk: (limits.max_jerk * dt * dt * dt).min(2.0 * acceleration),
+            barrier: limits.barrier.map(|barrier| VelocityBarrier {
+                offset: barrier.offset * dt,
+                deceleration: barrier.deceleration * dt * dt,
+                ..barrier
+            }),
+        }
+    }
+
+    /// `position` as near as the range allows after `before`: a joint outside its range may move
+    /// inwards, never further out.
+    pub fn inside(&self, position: f64, before: f64) -> f64 {
+        position.clamp(self.lower.min(before), self.upper.max(before))
+    }
+
+    /// True where `position` is allowed after `before`.
+    pub fn holds(&self, position: f64, before: f64) -> bool {
+        position >= self.lower.min(before) && position <= self.upper.max(before)
+    }
+
+    /// True where `velocity` at `position` is below the barrier, if there is one.
+    pub fn passes_barrier(&self, position: f64, velocity: f64) -> bool {
+        self.barrier.is_none_or(|barrier| {
+            let [least, most] = barrier.at(position, self.velocity);
+            (least - SLACK * self.velocity..=most + SLACK * self.velocity).contains(&velocity)
+        })
+    }
+}
+
+/// Relative slack below which a difference is rounding.
+pub(super) const SLACK: f64 = 1e-9;

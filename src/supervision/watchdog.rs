@@ -1,0 +1,166 @@
+//! A second pair of eyes: stops the robot when the control thread begins no more cycles.
+//!
+//! It runs on a thread of its own, above the control thread's priority where that is granted, and
+//! holds its own handle to the robot. It needs nothing from the control thread but its heartbeat.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use sinew_firmware_interfaces::{StopHandle, StopRequest, Timestamp};
+
+/// What control thread and watchdog share.
+#[derive(Clone, Debug, Default)]
+pub struct Heartbeat {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    beats: AtomicU64,
+    /// True while cycles are to be expected.
+    watched: AtomicBool,
+    fired: AtomicBool,
+}
+
+impl Heartbeat {
+    /// One more cycle has begun; the first one begins the watch.
+    pub fn beat(&self) {
+        let beats = self.shared.beats.load(Ordering::Relaxed);
+        // The only writer: no read-modify-write is needed.
+        self.shared.beats.store(beats + 1, Ordering::Relaxed);
+        if beats == 0 {
+            self.shared.watched.store(true, Ordering::Release);
+        }
+    }
+
+    /// No more cycles follow.
+    pub fn end(&self) {
+        self.shared.watched.store(false, Ordering::Release);
+    }
+
+    /// True once the watchdog has stopped the robot.
+    pub fn has_fired(&self) -> bool {
+        self.shared.fired.load(Ordering::Acquire)
+    }
+}
+
+/// Watches a heartbeat. Pure but for the stop: time is an argument.
+pub struct Watchdog {
+    heartbeat: Heartbeat,
+    handle: Box<dyn StopHandle>,
+    timeout: Duration,
+    beats: u64,
+    /// When the last beat was seen to be new.
+    heard: Timestamp,
+    looked: Timestamp,
+}
+
+impl Watchdog {
+    /// A watchdog that stops the robot through `handle` when no beat came for `timeout`.
+    pub fn new(heartbeat: Heartbeat, handle: Box<dyn StopHandle>, timeout: Duration) -> Self {
+        let (heard, looked) = (Timestamp::ZERO, Timestamp::ZERO);
+        Self { heartbeat, handle, timeout, beats: 0, heard, looked }
+    }
+
+    /// Looks once, and returns when to look again. Stops the robot at most once.
+    pub fn look(&mut self, now: Timestamp) -> Timestamp {
+        let shared = &self.heartbeat.shared;
+        let beats = shared.beats.load(Ordering::Relaxed);
+        // Who has slept too long itself was stopped with the whole process, and cannot tell who
+        // is stuck: the control thread gets its time to go on.
+        let overslept = now.since(self.looked) > self.timeout / 2;
+        self.looked = now;
+        if beats != self.beats || overslept || !shared.watched.load(Ordering::Acquire) {
+            self.beats = beats;
+            self.heard = now;
+        } else if now.since(self.heard) > self.timeout && !self.heartbeat.has_fired() {
+            self.handle.stop(StopRequest::Hold);
+            shared.fired.store(true, Ordering::Release);
+        }
+        now.after(self.timeout / 10)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    #[derive(Clone, Default)]
+    struct Stops(Arc<Mutex<Vec<StopRequest>>>);
+
+    impl StopHandle for Stops {
+        fn stop(&self, request: StopRequest) {
+            self.0.lock().unwrap().push(request);
+        }
+    }
+
+    struct Bench {
+        heartbeat: Heartbeat,
+        watchdog: Watchdog,
+        stops: Stops,
+        now: Timestamp,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let (heartbeat, stops) = (Heartbeat::default(), Stops::default());
+            let timeout = Duration::from_millis(100);
+            let watchdog = Watchdog::new(heartbeat.clone(), Box::new(stops.clone()), timeout);
+            Self { heartbeat, watchdog, stops, now: Timestamp::ZERO }
+        }
+
+        /// Looks every 10 ms, as asked, with a beat before each look if `beats`.
+        fn pass(&mut self, millis: u64, beats: bool) -> usize {
+            for _ in 0..millis / 10 {
+                if beats {
+                    self.heartbeat.beat();
+                }
+                self.now = self.now.after(Duration::from_millis(10));
+                let next = self.watchdog.look(self.now);
+                assert_eq!(next.since(self.now), Duration::from_millis(10));
+            }
+            self.stops.0.lock().unwrap().len()
+        }
+    }
+
+    #[test]
+    fn it_waits_for_the_first_beat_and_stops_watching_at_the_end() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.pass(1000, false), 0);
+        assert_eq!(bench.pass(1000, true), 0);
+        bench.heartbeat.end();
+        assert_eq!(bench.pass(1000, false), 0);
+        assert!(!bench.heartbeat.has_fired());
+    }
+
+    #[test]
+    fn a_heart_that_stands_still_stops_the_robot_once() {
+        let mut bench = Bench::new();
+        bench.pass(50, true);
+        assert_eq!(bench.pass(100, false), 0, "not before its time");
+        assert!(!bench.heartbeat.has_fired());
+        assert_eq!(bench.pass(20, false), 1);
+        assert!(bench.heartbeat.has_fired());
+        assert_eq!(bench.stops.0.lock().unwrap()[0], StopRequest::Hold);
+        assert_eq!(bench.pass(1000, false), 1);
+        bench.pass(50, true);
+        assert_eq!(bench.pass(1000, false), 1, "a fault latches");
+    }
+
+    #[test]
+    fn a_watchdog_that_was_asleep_itself_gives_the_control_thread_time() {
+        let mut bench = Bench::new();
+        bench.pass(50, true);
+        // The whole process was stopped for a minute.
+        bench.now = bench.now.after(Duration::from_secs(60));
+        assert_eq!(bench.pass(100, false), 0);
+        assert_eq!(bench.pass(50, false), 1, "but not for ever");
+        let mut bench = Bench::new();
+        bench.pass(50, true);
+        bench.now = bench.now.after(Duration::from_secs(60));
+        bench.pass(20, false);
+        assert_eq!(bench.pass(500, true), 0);
+    }
+}
