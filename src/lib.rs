@@ -13,6 +13,7 @@ pub mod cycle;
 pub mod limits;
 pub mod pacing;
 pub mod policy;
+pub mod realtime;
 pub mod recording;
 pub mod report;
 pub mod robots;
