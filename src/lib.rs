@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod cycle;
+pub mod doctor;
 pub mod limits;
 pub mod pacing;
 pub mod policy;

@@ -102,8 +102,8 @@ pub enum GrantError {
     },
     /// The memory a run maps may outgrow the limit, and then mapping fails in the middle of it.
     #[error(
-        "RLIMIT_MEMLOCK is {} MiB, without CAP_IPC_LOCK; a run may need {} MiB",
-        .limit_bytes >> 20, .needed_bytes >> 20
+        "RLIMIT_MEMLOCK is {}, without CAP_IPC_LOCK; a run may need {}",
+        size(*.limit_bytes), size(*.needed_bytes)
     )]
     MemoryLimit {
         /// The limit, in bytes.
@@ -135,6 +135,11 @@ pub enum GrantError {
         /// The kernel's answer.
         source: Errno,
     },
+}
+
+/// A size in the kernel's units.
+pub(crate) fn size(bytes: u64) -> String {
+    if bytes >= 1 << 20 { format!("{} MiB", bytes >> 20) } else { format!("{} KiB", bytes >> 10) }
 }
 
 impl GrantError {
@@ -242,7 +247,7 @@ mod tests {
             },
             Grant {
                 what: Facility::Memory,
-                asked: "memory locked".to_owned(),
+                asked: "memory lock".to_owned(),
                 outcome: Ok("52 MiB".to_owned()),
             },
         ])
@@ -253,7 +258,12 @@ mod tests {
         let line = grants().to_string();
         assert!(line.starts_with("SCHED_FIFO 80: not granted (RLIMIT_RTPRIO is 50"), "{line}");
         assert!(line.contains("realtime.priority to 49 or less"), "{line}");
-        assert!(line.ends_with("; memory locked: granted, 52 MiB"), "{line}");
+        assert!(line.ends_with("; memory lock: granted, 52 MiB"), "{line}");
+    }
+
+    #[test]
+    fn sizes_are_in_binary_units() {
+        assert_eq!((size(64 << 10), size(8 << 20)), ("64 KiB".to_owned(), "8 MiB".to_owned()));
     }
 
     #[test]
@@ -276,7 +286,7 @@ mod tests {
         assert_eq!(
             json[1],
             serde_json::json!({
-                "what": "memory", "asked": "memory locked", "granted": true, "got": "52 MiB"
+                "what": "memory", "asked": "memory lock", "granted": true, "got": "52 MiB"
             })
         );
     }

@@ -21,6 +21,7 @@ mod status;
 mod thread;
 
 pub use cpus::CpuList;
+pub(crate) use grant::size;
 pub use grant::{Facility, Grant, GrantError, Grants, NotGranted};
 pub use process::{ProcessSetup, prepare_process};
 pub use status::{

@@ -9,7 +9,7 @@ use rustix::process::Resource;
 use rustix::thread::CapabilitySet;
 
 use super::status::{has_capability, locked_bytes, mapped_bytes, raised_limit};
-use super::{Facility, Grant, GrantError, Grants};
+use super::{Facility, Grant, GrantError, Grants, size};
 use crate::config::{RealtimeConfig, RealtimeMode};
 
 /// Where a process asks for quick wake-ups of idle CPUs; the request lasts while the file is open.
@@ -50,7 +50,7 @@ pub fn prepare_process(config: &RealtimeConfig) -> ProcessSetup {
     if config.lock_memory {
         let outcome = lock_memory();
         setup.locked = outcome.is_ok();
-        let asked = "memory locked".to_owned();
+        let asked = "memory lock".to_owned();
         setup.grants.0.push(Grant { what: Facility::Memory, asked, outcome });
     }
     if let Some(micros) = config.cpu_dma_latency_us {
@@ -76,7 +76,7 @@ fn lock_memory() -> Result<String, GrantError> {
         let _ = munlockall();
         return Err(GrantError::MemoryLock { source });
     }
-    Ok(locked_bytes().map_or_else(String::new, |bytes| format!("{} MiB", bytes >> 20)))
+    Ok(locked_bytes().map_or_else(String::new, size))
 }
 
 /// Whether a run fits under the limit (`None`: unlimited). What is mapped now may be unknown.

@@ -1,6 +1,7 @@
 //! What concerns one thread: class, CPUs, timers, stack.
 
 use std::num::NonZeroU64;
+use std::panic::resume_unwind;
 use std::{hint, io, thread};
 
 use rustix::io::Errno;
@@ -82,7 +83,8 @@ pub fn rehearse(config: &RealtimeConfig, role: Role) -> io::Result<ThreadSetup> 
     let thread = thread::Builder::new()
         .name("rehearsal".to_owned())
         .spawn(move || prepare_thread(&config, role))?;
-    thread.join().map_err(|_| io::Error::other("the rehearsing thread panicked"))
+    // A panic over there is one over here.
+    Ok(thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
 }
 
 fn enter_fifo(priority: u32) -> Result<String, GrantError> {
