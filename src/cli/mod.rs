@@ -18,6 +18,7 @@ macro_rules! complain {
 }
 
 mod check;
+mod doctor;
 mod emulate;
 mod info;
 mod list;
@@ -45,6 +46,8 @@ enum Verb {
     Run(run::RunArguments),
     /// Validate a configuration and everything it names, without opening a port or moving
     Check(CheckArguments),
+    /// Look at this computer: kernel, rights, devices, disk, and how late a thread wakes
+    Doctor(doctor::DoctorArguments),
     /// Run an emulated device for anybody's client, until Ctrl-C
     #[command(subcommand)]
     Emulate(emulate::Device),
@@ -102,6 +105,7 @@ pub fn main() -> ExitCode {
             let CheckArguments { config, explain, format } = arguments;
             check::check(&config.config, &config.sets, explain, format)
         }
+        Verb::Doctor(arguments) => doctor::doctor(&arguments),
         Verb::Emulate(device) => emulate::emulate(&device),
         Verb::Policy(verb) => policy::policy(&verb),
         Verb::Info(arguments) => info::info(&arguments),

@@ -135,7 +135,7 @@ fn clamps(summary: &RunSummary, lines: &mut Vec<String>) {
 }
 
 /// A duration in the unit that reads best.
-fn micros(value: f64) -> String {
+pub(super) fn micros(value: f64) -> String {
     if value >= 1e6 {
         format!("{:.2} s", value / 1e6)
     } else if value >= 1e3 {
