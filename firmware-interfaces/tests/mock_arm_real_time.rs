@@ -105,6 +105,9 @@ fn a_stalled_read_blocks_once_and_a_handle_stops_the_arm_meanwhile() {
     }
     stopper.join().unwrap();
     assert!(blocked >= 1);
+    // The device hears it at its next beat.
+    std::thread::sleep(Duration::from_millis(10));
+    robot.write(clock.now(), &effort);
     robot.read(clock.now(), &mut state);
     let stood = state.position;
     assert!(robot.statistics().rejected > 0);

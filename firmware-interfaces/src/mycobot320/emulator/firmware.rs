@@ -377,6 +377,34 @@ mod tests {
     }
 
     #[test]
+    fn a_controller_that_starts_again_forgets_all_but_its_joints() {
+        let faults = "reset@1s".parse().unwrap();
+        let config = FirmwareConfig { faults, ..FirmwareConfig::default() };
+        let mut firmware = Firmware::new(config);
+        let reboots = |firmware: &mut Firmware, now| {
+            let replies = ask(firmware, now, Request::GetRebootCount {}, 50);
+            replies.first().map(|(_, bytes)| bytes[5])
+        };
+        assert_eq!(reboots(&mut firmware, 0), Some(1));
+        ask(&mut firmware, 100, Request::SetFreshMode { mode: 1 }, 50);
+        ask(&mut firmware, 200, Request::SetColor { red: 9, green: 8, blue: 7 }, 50);
+        let target = [1000, -1000, 500, 0, 0, 0];
+        ask(&mut firmware, 700, Request::SendAngles { angles: target, speed: 100 }, 50);
+        // In the middle of a motion; a request that is under way is forgotten.
+        firmware.receive(at(995), Request::GetAngles {}.encode().as_bytes());
+        assert_eq!(reboots(&mut firmware, 1000), None);
+        assert_eq!(reboots(&mut firmware, 1900), None);
+        assert!(!firmware.has_torque());
+        let stood = firmware.plant_positions(at(1000));
+        assert!(stood[0] > 0.01 && stood[0] < 0.17, "{stood:?}");
+        assert_eq!(reboots(&mut firmware, 2000), Some(2));
+        assert_eq!(firmware.plant_positions(at(9000)), stood);
+        assert_eq!(firmware.color(), [0, 0, 0]);
+        ask(&mut firmware, 9100, Request::PowerOn {}, 50);
+        assert!(firmware.has_torque());
+    }
+
+    #[test]
     fn old_firmware_does_not_acknowledge_but_obeys() {
         let config = FirmwareConfig { acknowledge: false, ..FirmwareConfig::default() };
         let mut firmware = Firmware::new(config);
