@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use sinew_firmware_interfaces::mock::{self, MockArm};
 use sinew_firmware_interfaces::mycobot320::emulator::{
-    Emulator, EmulatorConfig, Faults, FirmwareConfig, Transport,
+    Emulator, EmulatorConfig, Faults, FirmwareConfig, Stall, Transport,
 };
 use sinew_firmware_interfaces::mycobot320::wire::ARM_JOINTS;
 use sinew_firmware_interfaces::mycobot320::{
     Config as DriverConfig, MyCobot320, SteppedMyCobot320,
 };
 use sinew_firmware_interfaces::{
-    BusStatistics, Command, MAX_JOINTS, MonotonicClock, Robot, RobotDescription, RobotError,
-    SimulatedClock, State, StopRequest, Timestamp,
+    BusStatistics, Clock, Command, DeviceTick, MAX_JOINTS, MonotonicClock, Robot, RobotDescription,
+    RobotError, SimulatedClock, State, StopHandle, StopRequest, Timestamp,
 };
 
 use crate::config::{Config, RobotConfig, RobotModel};
@@ -30,6 +30,12 @@ pub enum OpenError {
     /// Its emulator could not be started.
     #[error("cannot start the emulator: {0}")]
     Emulator(String),
+    /// A fault needs a thread that can be blocked.
+    #[error(
+        "fault \"stall\" blocks the control thread in real time, and run.clock = \"simulated\" has \
+         neither. Use run.clock = \"real\", or leave the fault out of emulator.faults"
+    )]
+    StallInVirtualTime,
 }
 
 /// What a configured robot is, without opening it.
@@ -70,13 +76,16 @@ pub fn open(
             // A pseudo-terminal that was closed and made again has another name: the link stays.
             let link = std::env::temp_dir().join(format!("sinew-emulator-{}", std::process::id()));
             let transport = Transport::Pty { link: Some(link) };
-            let emulator = EmulatorConfig { firmware: firmware_config(config)?, transport };
+            let firmware = firmware_config(config)?;
+            let stall = firmware.faults.stall;
+            let emulator = EmulatorConfig { firmware, transport };
+            let began = clock.now();
             let emulator = Emulator::spawn(emulator)
                 .map_err(|error| OpenError::Emulator(error.to_string()))?;
             driver.port = emulator.port();
             let port = driver.port.clone();
             let robot = MyCobot320::open(driver, clock.clone())?;
-            Ok((Box::new(Emulated { robot, _emulator: emulator }), port))
+            Ok((Box::new(Emulated { robot, stall, began, _emulator: emulator }), port))
         }
         RobotModel::Mock => {
             let arm = MockArm::new(mock_config(config)?, Arc::new(clock.clone()));
@@ -89,18 +98,25 @@ pub fn open(
 /// firmware, joined without a port.
 ///
 /// # Errors
-/// [`OpenError`] when a fault or a setting cannot be understood.
+/// [`OpenError`] when a fault or a setting cannot be understood, or has no meaning in virtual time.
 pub fn stepped(config: &Config, clock: &SimulatedClock) -> Result<Box<dyn Robot>, OpenError> {
     match config.robot.model {
         RobotModel::Mycobot320 => {
             let driver = driver_config(&config.robot);
             let firmware = firmware_config(config)?;
+            if firmware.faults.stall.is_some() {
+                return Err(OpenError::StallInVirtualTime);
+            }
             let robot = SteppedMyCobot320::new(driver, firmware, clock.clone())
                 .map_err(|error| OpenError::Emulator(error.to_string()))?;
             Ok(Box::new(robot))
         }
         RobotModel::Mock => {
-            Ok(Box::new(MockArm::new(mock_config(config)?, Arc::new(clock.clone()))))
+            let mock = mock_config(config)?;
+            if mock.faults.stall.is_some() {
+                return Err(OpenError::StallInVirtualTime);
+            }
+            Ok(Box::new(MockArm::new(mock, Arc::new(clock.clone()))))
         }
     }
 }
@@ -133,8 +149,10 @@ fn mock_config(config: &Config) -> Result<mock::Config, OpenError> {
     Ok(mock::Config {
         joints: config.robot.joints as usize,
         start,
+        reconnect_window: Duration::from_millis(config.robot.reconnect_window_ms.into()),
         seed: config.emulator.seed,
         faults,
+        ..mock::Config::default()
     })
 }
 
@@ -158,9 +176,13 @@ fn firmware_config(config: &Config) -> Result<FirmwareConfig, OpenError> {
     })
 }
 
-/// A robot that takes its emulator along, so that both end together.
+/// A robot that takes its emulator along, so that both end together, and whose reads can be made
+/// to block.
 struct Emulated {
     robot: MyCobot320,
+    stall: Option<Stall>,
+    /// When the emulator was started: faults count from then.
+    began: Timestamp,
     _emulator: Emulator,
 }
 
@@ -174,7 +196,16 @@ impl Robot for Emulated {
     }
 
     fn read(&mut self, now: Timestamp, state: &mut State) {
+        Stall::block(&mut self.stall, Timestamp::ZERO.after(now.since(self.began)));
         self.robot.read(now, state);
+    }
+
+    fn wait(&mut self, timeout: Duration) -> Option<DeviceTick> {
+        self.robot.wait(timeout)
+    }
+
+    fn stop_handle(&self) -> Option<Box<dyn StopHandle>> {
+        self.robot.stop_handle()
     }
 
     fn write(&mut self, now: Timestamp, command: &Command) {

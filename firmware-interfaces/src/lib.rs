@@ -6,8 +6,10 @@
 
 mod camera;
 pub mod cameras;
+mod faults;
 pub mod mock;
 pub mod mycobot320;
+mod random;
 mod robot;
 mod time;
 

@@ -44,6 +44,11 @@ impl Timestamp {
 pub trait Clock: Send + Sync {
     /// The current time.
     fn now(&self) -> Timestamp;
+
+    /// True where time moves only when somebody moves it: waiting for it would last for ever.
+    fn is_simulated(&self) -> bool {
+        false
+    }
 }
 
 /// The operating system's monotonic clock, counted from when this value was made.
@@ -97,5 +102,9 @@ impl SimulatedClock {
 impl Clock for SimulatedClock {
     fn now(&self) -> Timestamp {
         Timestamp(self.nanos.load(Ordering::SeqCst))
+    }
+
+    fn is_simulated(&self) -> bool {
+        true
     }
 }

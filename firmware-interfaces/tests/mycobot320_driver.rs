@@ -195,6 +195,64 @@ fn hold_stops_the_arm_and_torque_off_releases_it() {
 }
 
 #[test]
+fn a_stop_handle_stops_while_the_control_thread_goes_on_commanding_and_latches() {
+    let emulator = pty("");
+    let mut run = Run::armed(&emulator);
+    let handle = run.robot.stop_handle().unwrap();
+    let far = [1.5, -0.3, 0.6, -0.3, 0.2, 0.0];
+    run.write(far, 1.0);
+    run.until("motion", |state| state.position[0] > 0.1);
+
+    let stopper = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(50));
+        handle.stop(StopRequest::Hold);
+        handle
+    });
+    // Every command differs from the one before, or it would not be sent anyway.
+    let command = |run: &mut Run, count: u32| {
+        for step in 0..count {
+            run.write([1.4 + f64::from(step % 100) * 1e-3, -0.3, 0.6, -0.3, 0.2, 0.0], 1.0);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    command(&mut run, 20);
+    let handle = stopper.join().unwrap();
+    // What was on the wire when it came is over, and the arm stands, a few reads later.
+    run.reads(60);
+    let (sent, held) = (run.robot.statistics().commands, run.state.position);
+    command(&mut run, 100);
+    run.robot.stop(run.clock.now(), StopRequest::Hold);
+    command(&mut run, 20);
+    run.reads(20);
+    assert_eq!(run.robot.statistics().commands, sent, "a command was sent behind the stop");
+    assert_eq!(run.state.position[0], held[0]);
+
+    run.robot.arm(PATIENCE).unwrap();
+    run.read();
+    run.reach(GOAL, 1.0);
+
+    handle.stop(StopRequest::TorqueOff);
+    command(&mut run, 100);
+    run.robot.disarm(PATIENCE).unwrap();
+    assert!(!emulator.has_torque());
+    // The driver has ended; nobody minds.
+    handle.stop(StopRequest::Hold);
+}
+
+#[test]
+fn a_controller_that_starts_again_has_no_power_and_is_lost() {
+    let emulator = pty("");
+    let mut run = Run::armed(&emulator);
+    run.reach(GOAL, 0.5);
+    emulator.faults().reset();
+    run.until("down", |state| state.link == LinkStatus::Down);
+    run.until("lost", |state| state.link == LinkStatus::Lost);
+    let failure = run.robot.last_failure().unwrap();
+    assert!(failure.contains("no power"), "{failure}");
+    assert!(!emulator.has_torque());
+}
+
+#[test]
 fn lost_garbled_and_dirty_replies_do_not_stop_the_run() {
     let emulator = pty("drop=0.05,corrupt=0.05,garbage=0.2");
     let mut run = Run::armed(&emulator);

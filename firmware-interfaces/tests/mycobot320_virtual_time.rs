@@ -565,3 +565,24 @@ fn a_torque_off_that_nobody_acknowledged_is_not_called_delivered() {
     assert!(run.robot.disarm(2 * SECOND).is_err());
     assert!(run.robot.firmware_mut().has_torque());
 }
+
+#[test]
+fn a_controller_that_starts_again_unarmed_can_be_armed_and_armed_is_lost() {
+    let mut run = Run::with_faults("reset@1s");
+    run.until(|state| state.epoch == 1);
+    run.cycles(4 * SECOND);
+    assert_eq!(run.state.link, LinkStatus::Up);
+    run.robot.arm(2 * SECOND).unwrap();
+    assert!(run.robot.firmware_mut().has_torque());
+
+    let mut run = Run::armed("reset@2s");
+    run.write(GOAL, 0.5);
+    run.cycles(Duration::from_millis(1500));
+    let stood = run.robot.plant_positions();
+    run.until(|state| state.link == LinkStatus::Down);
+    run.until(|state| state.link == LinkStatus::Lost);
+    assert!(run.robot.last_failure().unwrap().contains("no power"));
+    assert!(!run.robot.firmware_mut().has_torque());
+    assert_eq!(run.robot.plant_positions(), stood);
+    assert!(run.robot.stop_handle().is_none());
+}

@@ -30,7 +30,7 @@ pub(super) struct Mycobot320Arguments {
     #[arg(long, requires = "tcp")]
     allow_remote: bool,
     /// Misbehave, for example drop=0.05, delay=200ms@3s, silence=2s@5s, disconnect=1s@5s,
-    /// gripper255; may be repeated
+    /// reset@5s, gripper255; may be repeated
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<String>,
     /// Seed of latency jitter and random faults
@@ -48,6 +48,13 @@ pub(super) fn emulate(device: &Device) -> u8 {
         if let Err(error) = firmware.faults.add(fault) {
             return fail(&error, 2, Format::Text);
         }
+    }
+    if firmware.faults.stall.is_some() {
+        complain!(
+            "error: --fault stall: it blocks the control thread of a run, which this program has \
+             not. Set it there: --set 'emulator.faults=[\"stall=2s@3s\"]' with robot.port = \"emulator\""
+        );
+        return 2;
     }
     let transport = match &arguments.tcp {
         None => Transport::Pty { link: arguments.link.clone() },

@@ -16,7 +16,7 @@ use super::link::{Address, CONNECT_TIMEOUT, Link, RECONNECT_TIMEOUT};
 use super::session::{Failure, Session, Step};
 use crate::robot::{
     BusStatistics, Command, ControlMode, LinkStatus, MAX_JOINTS, Robot, RobotDescription,
-    RobotError, State, StopRequest,
+    RobotError, State, StopHandle, StopRequest,
 };
 use crate::{Clock, MonotonicClock, Timestamp};
 
@@ -32,6 +32,8 @@ const DROP_TIMEOUT: Duration = Duration::from_millis(500);
 
 const HOLD: u8 = 1;
 const TORQUE_OFF: u8 = 2;
+/// The floor under every command: nothing passes until the next arming.
+const LATCHED: u64 = u64::MAX;
 
 /// A command with its number, so that a stop tells earlier ones from later ones.
 #[derive(Clone, Copy)]
@@ -43,7 +45,9 @@ struct Numbered {
 /// What both threads see.
 struct Shared {
     stops: AtomicU8,
-    /// Commands up to this number were handed over before the last stop or arming.
+    /// Commands up to this number are not sent: they were handed over before the last stop or
+    /// arming. Stops only raise it, so that one from the control thread does not end a latch;
+    /// arming sets it.
     floor: AtomicU64,
     arm_requested: AtomicU64,
     arm_served: AtomicU64,
@@ -58,6 +62,18 @@ struct Shared {
 }
 
 impl Shared {
+    /// Asks for a stop that overtakes the commands up to `floor`.
+    fn stop(&self, floor: u64, request: StopRequest) {
+        let flag = match request {
+            StopRequest::Hold => HOLD,
+            StopRequest::TorqueOff => TORQUE_OFF,
+        };
+        // The floor comes first: the bus thread that sees the flag must see the floor, or it would
+        // send one more command behind the stop.
+        self.floor.fetch_max(floor, Ordering::AcqRel);
+        self.stops.fetch_or(flag, Ordering::AcqRel);
+    }
+
     fn failure(&self) -> Option<Failure> {
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -240,12 +256,11 @@ impl Robot for MyCobot320 {
     }
 
     fn stop(&mut self, _now: Timestamp, request: StopRequest) {
-        self.shared.floor.store(self.number, Ordering::Release);
-        let flag = match request {
-            StopRequest::Hold => HOLD,
-            StopRequest::TorqueOff => TORQUE_OFF,
-        };
-        self.shared.stops.fetch_or(flag, Ordering::Release);
+        self.shared.stop(self.number, request);
+    }
+
+    fn stop_handle(&self) -> Option<Box<dyn StopHandle>> {
+        Some(Box::new(Handle { shared: Arc::clone(&self.shared) }))
     }
 
     fn disarm(&mut self, timeout: Duration) -> Result<(), RobotError> {
@@ -278,6 +293,17 @@ impl Robot for MyCobot320 {
 impl Drop for MyCobot320 {
     fn drop(&mut self) {
         self.end(DROP_TIMEOUT);
+    }
+}
+
+/// Stops the arm from another thread, as long as the bus thread lives.
+struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl StopHandle for Handle {
+    fn stop(&self, request: StopRequest) {
+        self.shared.stop(LATCHED, request);
     }
 }
 

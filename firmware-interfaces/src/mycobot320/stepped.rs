@@ -52,7 +52,8 @@ impl Transit {
 /// A myCobot 320 and its driver in virtual time.
 ///
 /// [`Robot::read`] brings both up to its `now`; [`Robot::arm`] and [`Robot::disarm`] move the
-/// simulated clock on for as long as they take.
+/// simulated clock on for as long as they take. There is no [`stop_handle`](Robot::stop_handle):
+/// virtual time runs on one thread, and nothing moves while that one is stuck.
 pub struct SteppedMyCobot320 {
     description: RobotDescription,
     session: Session,

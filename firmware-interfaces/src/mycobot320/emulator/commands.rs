@@ -6,13 +6,13 @@ use super::conversions::{
 };
 use super::force_gripper::ForceGripper;
 use super::plant::{self, Plant};
+use crate::Timestamp;
 use crate::mycobot320::wire::{ARM_JOINTS, Answer, NO_SOLUTION, Reply, Request, scaling};
 
 /// Versions times 10, as the recorded firmware reports them.
 const SYSTEM_VERSION: u8 = 11;
 const ATOM_VERSION: u8 = 42;
 const BASIC_VERSION: u8 = 10;
-const REBOOTS: u16 = 1;
 const SUPPLY_DECIVOLT: u8 = 240;
 const TEMPERATURE: u8 = 32;
 /// Current at rest, and per rad/s of speed, in mA: plausible, not measured.
@@ -54,6 +54,7 @@ pub(super) struct Controller {
     servo_memory: [[u8; 256]; ARM_JOINTS + 1],
     last_gains: [[u8; 3]; ARM_JOINTS + 1],
     force_gripper: ForceGripper,
+    reboots: u16,
 }
 
 impl Controller {
@@ -76,7 +77,21 @@ impl Controller {
             servo_memory: [memory; ARM_JOINTS + 1],
             last_gains: [[32, 0, 8]; ARM_JOINTS + 1],
             force_gripper: ForceGripper::default(),
+            reboots: 1,
         }
+    }
+
+    /// Starts again at `time`: everything is forgotten but what servos and flash memory keep, and
+    /// the servos have no power. Joints stay where they are: gravity is not emulated.
+    pub(super) fn reboot(&mut self, time: Timestamp) {
+        self.plant.advance_to(time);
+        let mut plant = Plant::new(self.plant.angles(), self.plant.gripper.position(), false);
+        plant.limits = self.plant.limits.clone();
+        plant.force_gripper = self.plant.force_gripper;
+        plant.force_gripper.halt();
+        let before = std::mem::replace(self, Self::new(plant));
+        self.servo_memory = before.servo_memory;
+        self.reboots = before.reboots.wrapping_add(1);
     }
 
     /// Executes `request`.
@@ -184,7 +199,7 @@ impl Controller {
                 angles: wire_angles(&angles),
                 coords: wire_coords(&plant.coords_of(&angles)),
             },
-            Request::GetRebootCount {} => Answer::RebootCount { count: REBOOTS },
+            Request::GetRebootCount {} => Answer::RebootCount { count: self.reboots },
             Request::GetServoSpeeds {} => Answer::ServoSpeeds {
                 speeds: plant.velocities().map(|velocity| counts_per_second(velocity) as i16),
             },

@@ -4,17 +4,20 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::commands::{Controller, Response};
-use super::faults::{Faults, Rate};
+use super::faults::Faults;
 use super::plant::Plant;
-use super::random::Random;
 use crate::Timestamp;
+use crate::faults::Rate;
 use crate::mycobot320::wire::{ARM_JOINTS, FrameReader, Request};
+use crate::random::Random;
 
 /// Requests that wait while one is executed; more are lost, as in a full receive buffer.
 const INBOX_LENGTH: usize = 64;
 const OUTBOX_LENGTH: usize = 64;
 const MESSAGE_LENGTH: usize = 64;
 const LONGEST_GARBAGE: usize = 12;
+/// How long the controller takes to start again. An estimate: the maker publishes none.
+const BOOT: Duration = Duration::from_secs(1);
 /// Bytes of one frame further apart than this belong to different frames.
 const INTER_BYTE_TIMEOUT: Duration = Duration::from_millis(50);
 
@@ -101,6 +104,8 @@ pub struct Firmware {
     busy_until: Timestamp,
     random: Random,
     replies: u64,
+    /// The reset that has been executed last.
+    reset: Option<Timestamp>,
     /// Switched while running.
     faults: Faults,
 }
@@ -118,6 +123,7 @@ impl Firmware {
             busy_until: Timestamp::ZERO,
             random: Random::new(config.seed),
             replies: 0,
+            reset: None,
             faults: config.faults,
             config,
         }
@@ -125,6 +131,9 @@ impl Firmware {
 
     /// Takes bytes that arrived at `now`.
     pub fn receive(&mut self, now: Timestamp, bytes: &[u8]) {
+        if self.is_booting(now) {
+            return;
+        }
         if self.reader.is_partial() && now.since(self.last_byte) > INTER_BYTE_TIMEOUT {
             self.reader.reset();
         }
@@ -144,6 +153,9 @@ impl Firmware {
 
     /// The next message that is due at `now`. Call it until it returns `None`.
     pub fn transmit(&mut self, now: Timestamp) -> Option<Message> {
+        if self.is_booting(now) {
+            return None;
+        }
         while let Some((due, request)) = self.inbox.front().copied()
             && due <= now
         {
@@ -184,6 +196,7 @@ impl Firmware {
 
     /// Where the joints (rad) and the gripper (opening) really are at `now`.
     pub fn plant_positions(&mut self, now: Timestamp) -> [f64; ARM_JOINTS + 1] {
+        self.is_booting(now);
         self.controller.plant.advance_to(now);
         let angles = self.controller.plant.angles();
         let opening = self.controller.plant.gripper.position();
@@ -198,6 +211,17 @@ impl Firmware {
     /// The light at the flange: red, green, blue.
     pub const fn color(&self) -> [u8; 3] {
         self.controller.color
+    }
+
+    /// True while the controller starts again; does so when it is time to.
+    fn is_booting(&mut self, now: Timestamp) -> bool {
+        let Some(start) = self.faults.reset.filter(|start| now >= *start) else { return false };
+        if self.reset != Some(start) {
+            self.reset = Some(start);
+            self.hang_up();
+            self.controller.reboot(start);
+        }
+        now < start.after(BOOT)
     }
 
     fn latency(&mut self, request: &Request) -> Duration {
@@ -264,18 +288,14 @@ impl Firmware {
 
     fn happens(&mut self, rate: Rate) -> bool {
         let drawn = self.random.fraction();
-        match rate {
-            Rate::Never => false,
-            Rate::Probability(probability) => drawn < probability,
-            Rate::EveryNth(nth) => nth != 0 && self.replies.is_multiple_of(u64::from(nth)),
-        }
+        rate.happens(self.replies, drawn)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mycobot320::emulator::faults::Window;
+    use crate::faults::Window;
     use crate::mycobot320::wire::{Answer, Frame, Reply};
 
     fn at(milliseconds: u64) -> Timestamp {
@@ -354,6 +374,34 @@ mod tests {
             [9, 10, 14, 15].map(|t| firmware.is_connected(at(t))),
             [true, false, false, true]
         );
+    }
+
+    #[test]
+    fn a_controller_that_starts_again_forgets_all_but_its_joints() {
+        let faults = "reset@1s".parse().unwrap();
+        let config = FirmwareConfig { faults, ..FirmwareConfig::default() };
+        let mut firmware = Firmware::new(config);
+        let reboots = |firmware: &mut Firmware, now| {
+            let replies = ask(firmware, now, Request::GetRebootCount {}, 50);
+            replies.first().map(|(_, bytes)| bytes[5])
+        };
+        assert_eq!(reboots(&mut firmware, 0), Some(1));
+        ask(&mut firmware, 100, Request::SetFreshMode { mode: 1 }, 50);
+        ask(&mut firmware, 200, Request::SetColor { red: 9, green: 8, blue: 7 }, 50);
+        let target = [1000, -1000, 500, 0, 0, 0];
+        ask(&mut firmware, 700, Request::SendAngles { angles: target, speed: 100 }, 50);
+        // In the middle of a motion; a request that is under way is forgotten.
+        firmware.receive(at(995), Request::GetAngles {}.encode().as_bytes());
+        assert_eq!(reboots(&mut firmware, 1000), None);
+        assert_eq!(reboots(&mut firmware, 1900), None);
+        assert!(!firmware.has_torque());
+        let stood = firmware.plant_positions(at(1000));
+        assert!(stood[0] > 0.01 && stood[0] < 0.17, "{stood:?}");
+        assert_eq!(reboots(&mut firmware, 2000), Some(2));
+        assert_eq!(firmware.plant_positions(at(9000)), stood);
+        assert_eq!(firmware.color(), [0, 0, 0]);
+        ask(&mut firmware, 9100, Request::PowerOn {}, 50);
+        assert!(firmware.has_torque());
     }
 
     #[test]

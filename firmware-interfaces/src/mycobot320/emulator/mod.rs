@@ -15,11 +15,11 @@ mod faults;
 mod firmware;
 mod force_gripper;
 mod plant;
-mod random;
 #[cfg(unix)]
 mod server;
 
-pub use faults::{FaultError, Faults, Rate, Window};
+pub use crate::faults::{FaultError, Rate, Stall, Window};
+pub use faults::Faults;
 pub use firmware::{Firmware, FirmwareConfig, Message};
 #[cfg(unix)]
 pub use server::{

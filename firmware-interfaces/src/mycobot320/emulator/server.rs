@@ -8,8 +8,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::endpoint::{Endpoint, PtyEndpoint, TcpEndpoint};
-use super::faults::{Faults, Window};
+use super::faults::Faults;
 use super::firmware::{Firmware, FirmwareConfig};
+use crate::faults::Window;
 use crate::mycobot320::wire::ARM_JOINTS;
 use crate::{Clock, MonotonicClock, Timestamp};
 
@@ -153,6 +154,11 @@ impl FaultSwitch {
     /// Connection closed from now on, for `duration` or for good.
     pub fn disconnect(&self, duration: Option<Duration>) {
         self.update(|faults, now| faults.disconnect = Some(Window { start: now, duration }));
+    }
+
+    /// The controller starts again now.
+    pub fn reset(&self) {
+        self.update(|faults, now| faults.reset = Some(now));
     }
 }
 

@@ -1,17 +1,18 @@
-//! A small seeded generator (SplitMix64): jitter and random faults repeat exactly.
+//! A small seeded generator (SplitMix64): latencies and random faults of emulated devices repeat
+//! exactly.
 
 /// Random numbers from a seed.
 #[derive(Clone, Debug)]
-pub(super) struct Random {
+pub(crate) struct Random {
     state: u64,
 }
 
 impl Random {
-    pub(super) const fn new(seed: u64) -> Self {
+    pub(crate) const fn new(seed: u64) -> Self {
         Self { state: seed }
     }
 
-    pub(super) const fn next(&mut self) -> u64 {
+    pub(crate) const fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -20,12 +21,12 @@ impl Random {
     }
 
     /// From 0 up to, not including, 1.
-    pub(super) const fn fraction(&mut self) -> f64 {
+    pub(crate) const fn fraction(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// From 0 up to, not including, `bound`.
-    pub(super) const fn below(&mut self, bound: usize) -> usize {
+    pub(crate) const fn below(&mut self, bound: usize) -> usize {
         if bound == 0 { 0 } else { (self.next() % bound as u64) as usize }
     }
 }
