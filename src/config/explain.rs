@@ -113,15 +113,12 @@ impl Loaded {
         let Need::Optional(instead) = key.need else { return None };
         let derived = match (key.name, table) {
             ("rate_hz", "recording") => Some(self.config.policy.rate_hz),
-            ("max_step" | "max_step_rad", _) => self
+            _ => self
                 .config
                 .limits
                 .iter()
                 .find(|(name, _)| child("limits", name) == table)
-                .and_then(|(_, said)| limits::step_key(said))
-                .filter(|(name, _)| *name == key.name)
-                .map(|(_, per_s)| per_s / self.config.run.rate_hz),
-            _ => None,
+                .and_then(|(_, said)| limits::derived(said, key.name, self.config.run.rate_hz)),
         };
         let text = match derived {
             Some(value) => format!("{place} = {}", toml::Value::Float(value)),

@@ -58,6 +58,8 @@ pub(super) enum Shape {
     Choice(&'static [&'static str]),
     /// Lower and upper end, in this order.
     Pair(Range),
+    /// Three numbers: x, y, z.
+    Point(Range),
     /// A list of at least `least` values.
     List {
         of: &'static Shape,
@@ -126,6 +128,7 @@ impl Shape {
             Self::Factor(range) => format!("a number of magnitude {}", range.words(unit)),
             Self::Choice(choices) => format!("one of {}", choices_words(choices)),
             Self::Pair(range) => format!("[lower, upper], two numbers, {}", range.words(unit)),
+            Self::Point(range) => format!("[x, y, z], three numbers, {}", range.words(unit)),
             Self::List { of, least: 0 } => format!("a list, each {}", of.words(unit)),
             Self::List { of, least } => {
                 format!("a list of {least} or more, each {}", of.words(unit))

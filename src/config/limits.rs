@@ -1,4 +1,6 @@
-//! From limits by name and kind to limits by joint, and the checks that go with it.
+//! From limits by name and kind to limits by joint.
+
+mod check;
 
 use sinew_firmware_interfaces::{JointDescription, JointKind, RobotDescription};
 
@@ -6,8 +8,10 @@ use super::error::Problem;
 use super::keys::with_unit;
 use super::schema::{Config, JointLimitsConfig};
 use super::tree::{child, number};
-use super::{ConfigError, Loaded, Origin};
+use super::{ConfigError, Origin};
 use crate::limits::{EffortLimits, JointLimits};
+
+pub(super) use check::{check_joint, stopping_time};
 
 /// Default of the largest step, as a multiple of the way a joint goes in one cycle at full speed:
 /// room for a cycle that comes late, none for a jump.
@@ -21,7 +25,7 @@ const DEFAULT_JERK_FACTOR: f64 = 20.0;
 ///
 /// # Errors
 /// The joints that have no complete limits of their kind. A configuration that passed
-/// [`Loaded::validate`] with the same robot has none.
+/// [`Loaded::validate`](super::Loaded::validate) with the same robot has none.
 pub fn resolve_limits(
     config: &Config,
     robot: &RobotDescription,
@@ -61,29 +65,78 @@ fn resolve(
         ),
         JointKind::Prismatic => return None,
     };
-    let margin = margin.unwrap_or(0.0);
     let effort = said.max_torque_nm.zip(said.max_torque_rate_nm_s);
     Some(JointLimits {
-        position: [position[0] + margin, position[1] - margin],
+        position: inset(position, margin),
         max_velocity,
         max_acceleration,
-        max_jerk: jerk.unwrap_or(DEFAULT_JERK_FACTOR * max_acceleration),
-        max_step: step.unwrap_or(DEFAULT_STEP_FACTOR * max_velocity / config.run.rate_hz),
+        max_jerk: jerk.unwrap_or_else(|| default_jerk(max_acceleration)),
+        max_step: step.unwrap_or_else(|| default_step(max_velocity, config.run.rate_hz)),
         barrier: None,
         effort: effort.map(|(max, max_rate)| EffortLimits { max, max_rate }),
     })
 }
 
-/// The keys of a kind of joint: position, velocity, acceleration, step.
-const fn key_names(kind: JointKind) -> Option<[&'static str; 4]> {
-    match kind {
-        JointKind::Revolute => {
-            Some(["position_rad", "max_velocity_rad_s", "max_acceleration_rad_s2", "max_step_rad"])
+/// The positions that are commanded: the range of the joint's kind less its margin at both ends;
+/// `None` where that is not said or leaves nothing.
+pub(super) fn commanded_range(
+    said: &JointLimitsConfig,
+    joint: &JointDescription,
+) -> Option<[f64; 2]> {
+    let (range, margin) = match joint.kind {
+        JointKind::Revolute => (said.position_rad?, said.margin_rad),
+        JointKind::Gripper => (said.opening?, said.margin),
+        JointKind::Prismatic => return None,
+    };
+    Some(inset(range, margin)).filter(|[low, high]| low < high)
+}
+
+fn inset([low, high]: [f64; 2], margin: Option<f64>) -> [f64; 2] {
+    let margin = margin.unwrap_or(0.0);
+    [low + margin, high - margin]
+}
+
+/// The keys of a kind of joint.
+pub(super) struct Keys {
+    /// Nothing runs without these: position, speed, acceleration.
+    pub required: [&'static str; 3],
+    pub jerk: &'static str,
+    pub step: &'static str,
+    pub margin: &'static str,
+    /// Largest torque and largest change of torque, where the joint takes torques.
+    pub torque: &'static [&'static str],
+}
+
+const REVOLUTE: Keys = Keys {
+    required: ["position_rad", "max_velocity_rad_s", "max_acceleration_rad_s2"],
+    jerk: "max_jerk_rad_s3",
+    step: "max_step_rad",
+    margin: "margin_rad",
+    torque: &["max_torque_nm", "max_torque_rate_nm_s"],
+};
+
+const GRIPPER: Keys = Keys {
+    required: ["opening", "max_slew_per_s", "max_slew_change_per_s2"],
+    jerk: "max_slew_jerk_per_s3",
+    step: "max_step",
+    margin: "margin",
+    torque: &[],
+};
+
+impl Keys {
+    /// The keys of a joint of this kind; `None` where there are none yet.
+    pub(super) const fn of(kind: JointKind) -> Option<&'static Self> {
+        match kind {
+            JointKind::Revolute => Some(&REVOLUTE),
+            JointKind::Gripper => Some(&GRIPPER),
+            JointKind::Prismatic => None,
         }
-        JointKind::Gripper => {
-            Some(["opening", "max_slew_per_s", "max_slew_change_per_s2", "max_step"])
-        }
-        JointKind::Prismatic => None,
+    }
+
+    /// Every one of them.
+    fn all(&self) -> impl Iterator<Item = &'static str> {
+        let more = [self.jerk, self.step, self.margin];
+        self.required.into_iter().chain(more).chain(self.torque.iter().copied())
     }
 }
 
@@ -98,138 +151,32 @@ pub(super) fn missing(at: Origin, joint: &JointDescription) -> Problem {
 }
 
 fn needed(kind: JointKind) -> String {
-    match key_names(kind) {
-        Some([position, velocity, acceleration, _]) => {
-            format!("a table with {position}, {velocity}, {acceleration}")
-        }
+    match Keys::of(kind) {
+        Some(keys) => format!("a table with {}", keys.required.join(", ")),
         None => "a joint that limits can be written for: prismatic joints have no keys yet".into(),
     }
 }
 
-/// The name of the step's key for this joint, for the table of effective values.
-pub(super) fn step_key(said: &JointLimitsConfig) -> Option<(&'static str, f64)> {
-    match (said.max_velocity_rad_s, said.max_slew_per_s) {
-        (Some(velocity), None) if said.max_step_rad.is_none() => {
-            Some(("max_step_rad", DEFAULT_STEP_FACTOR * velocity))
-        }
-        (None, Some(slew)) if said.max_step.is_none() => {
-            Some(("max_step", DEFAULT_STEP_FACTOR * slew))
-        }
+/// What stands in for a key that was left out, for the table of effective values; `None` for keys
+/// that have no default with what was said.
+pub(super) fn derived(said: &JointLimitsConfig, key: &str, rate_hz: f64) -> Option<f64> {
+    match key {
+        "max_step_rad" => said.max_velocity_rad_s.map(|speed| default_step(speed, rate_hz)),
+        "max_step" => said.max_slew_per_s.map(|speed| default_step(speed, rate_hz)),
+        "max_jerk_rad_s3" => said.max_acceleration_rad_s2.map(default_jerk),
+        "max_slew_jerk_per_s3" => said.max_slew_change_per_s2.map(default_jerk),
+        "margin_rad" => said.position_rad.and(Some(0.0)),
+        "margin" => said.opening.and(Some(0.0)),
         _ => None,
     }
 }
 
-/// Checks the limits of one joint against its kind, the device and the loop's rate.
-pub(super) fn check_joint(
-    loaded: &Loaded,
-    joint: &JointDescription,
-    said: &JointLimitsConfig,
-    problems: &mut Vec<Problem>,
-) {
-    let table = child("limits", &joint.name);
-    let Some(names) = key_names(joint.kind) else {
-        problems.push(loaded.problem(&table, needed(joint.kind)));
-        return;
-    };
-    check_kind(loaded, joint, said, &names, &table, problems);
-    let Some(limits) = resolve(said, joint, &loaded.config) else { return };
-
-    let [position_key, velocity_key, acceleration_key, step_key] =
-        names.map(|name| child(&table, name));
-    let unit = display_unit(joint.kind);
-    let per_s = format!("{unit}/s");
-    let per_s2 = format!("{unit}/s²");
-    let device = &joint.limits;
-
-    let [low, high] = limits.position;
-    if low < *device.position.start() || high > *device.position.end() {
-        problems.push(Problem::OutOfRange {
-            at: loaded.place(&position_key),
-            key: position_key,
-            value: with_unit(&format!("[{}, {}]", number(low), number(high)), unit),
-            allowed: range_words(*device.position.start(), *device.position.end(), unit),
-            remedy: format!("The {} cannot go further: narrow it", joint.name),
-        });
-    }
-    let mut check_most = |key: &String, value: f64, most: f64, unit: &str| {
-        if value > most {
-            problems.push(Problem::OutOfRange {
-                at: loaded.place(key),
-                key: key.clone(),
-                value: with_unit(&number(value), unit),
-                allowed: with_unit(&format!("above 0, up to {}", number(rounded_down(most))), unit),
-                remedy: "The device cannot do more: lower it".to_owned(),
-            });
-        }
-    };
-    check_most(&velocity_key, limits.max_velocity, device.max_velocity, &per_s);
-    if let Some(most) = device.max_acceleration {
-        check_most(&acceleration_key, limits.max_acceleration, most, &per_s2);
-    }
-
-    let rate = loaded.config.run.rate_hz;
-    let least = limits.max_velocity / rate;
-    // The product of a rounded decimal and a rate may fall short by its last digit.
-    if limits.max_step < least * (1.0 - 1e-9) {
-        problems.push(loaded.problem(
-            &step_key,
-            format!(
-                "{} per cycle at run.rate_hz = {} ({}) stops the joint short of {} = {} ({}). \
-                 Raise {} to {} or more, or lower {}",
-                with_unit(&number(limits.max_step), unit),
-                number(rate),
-                loaded.place("run.rate_hz"),
-                velocity_key,
-                with_unit(&number(limits.max_velocity), &per_s),
-                loaded.place(&velocity_key),
-                names[3],
-                with_unit(&number(least), unit),
-                names[1],
-            ),
-        ));
-    }
+fn default_step(speed: f64, rate_hz: f64) -> f64 {
+    DEFAULT_STEP_FACTOR * speed / rate_hz
 }
 
-/// The keys of this joint's kind are there and those of other kinds are not.
-fn check_kind(
-    loaded: &Loaded,
-    joint: &JointDescription,
-    said: &JointLimitsConfig,
-    names: &[&str; 4],
-    table: &str,
-    problems: &mut Vec<Problem>,
-) {
-    let present = [
-        ("position_rad", said.position_rad.is_some()),
-        ("max_velocity_rad_s", said.max_velocity_rad_s.is_some()),
-        ("max_acceleration_rad_s2", said.max_acceleration_rad_s2.is_some()),
-        ("max_step_rad", said.max_step_rad.is_some()),
-        ("opening", said.opening.is_some()),
-        ("max_slew_per_s", said.max_slew_per_s.is_some()),
-        ("max_slew_change_per_s2", said.max_slew_change_per_s2.is_some()),
-        ("max_step", said.max_step.is_some()),
-    ];
-    for (name, said) in present {
-        let key = child(table, name);
-        if said && !names.contains(&name) {
-            let message = format!(
-                "{} is a {} joint, whose limits are {}. Use those keys",
-                joint.name,
-                kind_word(joint.kind),
-                names.join(", ")
-            );
-            problems.push(loaded.problem(&key, message));
-        }
-        // The last one, the step, has a default.
-        if !said && names[..3].contains(&name) {
-            problems.push(Problem::Missing {
-                at: loaded.place(&key),
-                key,
-                meaning: "Nothing runs without limits.".to_owned(),
-                needed: format!("{} for a {} joint", names[..3].join(", "), kind_word(joint.kind)),
-            });
-        }
-    }
+fn default_jerk(acceleration: f64) -> f64 {
+    DEFAULT_JERK_FACTOR * acceleration
 }
 
 /// The kind of a joint in words.
@@ -256,6 +203,6 @@ pub(super) fn range_words(low: f64, high: f64, unit: &str) -> String {
 }
 
 /// Four decimals, not above `value` by more than the error of a product.
-fn rounded_down(value: f64) -> f64 {
+pub(super) fn rounded_down(value: f64) -> f64 {
     (value * 1e4 + 1e-6).floor() / 1e4
 }

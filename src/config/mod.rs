@@ -7,6 +7,7 @@
 //!
 //! The keys themselves are described in `docs/configuration.md`.
 
+mod actuation;
 mod error;
 mod explain;
 mod keys;
@@ -17,6 +18,7 @@ mod shape;
 mod source;
 mod suggest;
 mod table;
+mod timing;
 mod tree;
 mod validate;
 

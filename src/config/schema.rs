@@ -136,6 +136,13 @@ pub struct RobotConfig {
     pub accept_motion_on_silence: bool,
 }
 
+impl RobotConfig {
+    /// [`RobotConfig::joints`] where nobody says it.
+    pub(super) fn default_joints() -> u32 {
+        defaults::joints()
+    }
+}
+
 /// `robot.model`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

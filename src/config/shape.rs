@@ -30,6 +30,16 @@ pub(super) fn check(
         Shape::Factor(range) => check_factor(node, shape, key, *range),
         Shape::Choice(choices) => check_choice(node, shape, key, choices),
         Shape::Pair(range) => return check_pair(node, shape, key, unit, *range, problems),
+        Shape::Point(range) => match &mut node.value {
+            Value::List(items) if items.len() == 3 => {
+                let one = Shape::Number(*range);
+                for (index, item) in items.iter_mut().enumerate() {
+                    problems.extend(check_number(item, &one, &element(key, index), unit, *range));
+                }
+                None
+            }
+            _ => Some(wrong_type(node, shape, key, unit)),
+        },
         Shape::List { of, least } => match &mut node.value {
             Value::List(items) if items.len() >= *least => {
                 for (index, item) in items.iter_mut().enumerate() {

@@ -92,9 +92,15 @@ const RUN: &[Key] = &[
         Shape::Choice(&["timer", "device"]),
         Default,
         "",
-        "Who says when a cycle begins. `timer`: an absolute grid on the machine's clock. `device`: the robot, with each state that it sends; only for robots that own the clock.",
+        "Who says when a cycle begins. `timer`: an absolute grid on the machine's clock. `device`: the robot, with each state that it sends; only for robots that own the clock, and with `rate_hz` the robot's rate.",
     ),
-    key("spin_us", integer(0, 50), Default, "µs", "Largest busy wait before a tick."),
+    key(
+        "spin_us",
+        integer(0, 50),
+        Default,
+        "µs",
+        "Largest busy wait before a tick; no effect with `pace = \"device\"`, which waits for the robot.",
+    ),
 ];
 
 const ROBOT: &[Key] = &[
@@ -114,7 +120,7 @@ const ROBOT: &[Key] = &[
         integer(1, 32),
         Default,
         "",
-        "Number of joints of the mock arm, `joint1`, `joint2` and so on; no effect on other robots.",
+        "Number of joints of the mock arm, `joint1`, `joint2` and so on; refused for other robots.",
     ),
     key("reply_timeout_ms", integer(5, 10_000), Default, "ms", "How long to wait for a reply."),
     key(
@@ -293,7 +299,7 @@ const WORKSPACE: &[Key] = &[
     key("max_m", CORNER, Required, "m", "Largest x, y, z in the base frame."),
 ];
 
-const CORNER: Shape = Shape::List { of: &range(-100.0, 100.0), least: 3 };
+const CORNER: Shape = Shape::Point(Range { min: -100.0, max: 100.0, above: false });
 
 const TARGET: &[Key] = &[
     key(
@@ -325,7 +331,7 @@ const ACTUATION: &[Key] = &[
         Shape::Map { of: &Shape::Table(GAINS), placeholder: "JOINT", names: Names::Any },
         Default,
         "",
-        "Gains by joint name, for every joint, with `model = \"pd\"`.",
+        "Gains by joint name: every revolute joint with `model = \"pd\"`, none without.",
     ),
 ];
 
@@ -342,7 +348,13 @@ const OVERRUN: &[Key] = &[
         "",
         "What a missed deadline leads to. `report`: it is counted and shown. `hold`: the arm also holds until a cycle is on time, and more than allowed ramp to rest. `stop`: more than allowed ramp to rest.",
     ),
-    key("allowed", integer(0, 1_000_000), Default, "", "Missed deadlines that a window bears."),
+    key(
+        "allowed",
+        integer(0, 1_000_000),
+        Default,
+        "",
+        "Missed deadlines that a window bears; with `policy = \"stop\"` fewer than it has periods.",
+    ),
     key(
         "window_s",
         above(0.0, 3600.0),
@@ -633,7 +645,7 @@ const SUPERVISION: &[Key] = &[
         range(20.0, 60_000.0),
         Default,
         "ms",
-        "Stop the robot when the control thread has begun no cycle for this long.",
+        "Stop the robot when the control thread has begun no cycle for this long; at least 10 periods of the loop.",
     ),
     key(
         "clamp_fault_ms",

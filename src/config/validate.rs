@@ -12,9 +12,9 @@ use super::error::Problem;
 use super::keys::with_unit;
 use super::limits::{self, display_unit, range_words};
 use super::mapping::{self, unknown_joint};
-use super::schema::{CameraConfig, ClockKind, Execution, RobotModel};
+use super::schema::{CameraConfig, ClockKind, Execution, RobotConfig, RobotModel};
 use super::tree::{child, element, number};
-use super::{ConfigError, Loaded, resolve_limits};
+use super::{ConfigError, Loaded, actuation, resolve_limits, timing};
 use crate::limits::JointLimits;
 
 impl Loaded {
@@ -33,6 +33,9 @@ impl Loaded {
         mapping::check(self, robot, &mut problems);
         self.check_supervision(&mut problems);
         self.check_recording(&mut problems);
+        actuation::check(self, robot, &mut problems);
+        timing::check(self, robot, &mut problems);
+        self.check_workspace(&mut problems);
         if !problems.is_empty() {
             return Err(ConfigError::sorted(problems));
         }
@@ -61,6 +64,13 @@ impl Loaded {
                 check(&key, path, "a folder of PNG files");
             }
         }
+        if let Some(workspace) = &self.config.workspace
+            && !workspace.urdf.is_file()
+        {
+            let found = if workspace.urdf.exists() { "is not a file" } else { "does not exist" };
+            let message = format!("{} {found}. Needed is the arm's URDF", workspace.urdf.display());
+            problems.push(self.problem("workspace.urdf", message));
+        }
         let directory = &self.config.recording.directory;
         // The folder itself may come into being with the first episode.
         if let Some(file) = directory.ancestors().find(|it| it.exists()).filter(|it| !it.is_dir()) {
@@ -81,6 +91,15 @@ impl Loaded {
                 self.place("robot.port")
             );
             problems.push(self.problem("run.clock", message));
+        }
+        if said.model != RobotModel::Mock && said.joints != RobotConfig::default_joints() {
+            let message = format!(
+                "{} has no effect on the {}, which has its own {} joints. Remove it",
+                said.joints,
+                robot.model,
+                robot.joints.len()
+            );
+            problems.push(self.problem("robot.joints", message));
         }
         let silence = match robot.on_silence {
             OnSilence::Stops => None,
@@ -140,7 +159,8 @@ impl Loaded {
                 continue;
             };
             let Some(said) = self.config.limits.get(&joint.name) else { continue };
-            let Some([low, high]) = said.position_rad.or(said.opening) else { continue };
+            // Limits that are wrong themselves are named by themselves.
+            let Some([low, high]) = limits::commanded_range(said, joint) else { continue };
             if *position < low || *position > high {
                 problems.push(Problem::OutOfRange {
                     at: self.place(&key),
@@ -148,7 +168,7 @@ impl Loaded {
                     value: with_unit(&number(*position), unit),
                     allowed: range_words(low, high, unit),
                     remedy: format!(
-                        "Move it inside limits.{} ({})",
+                        "Move it inside limits.{}, less its margin at both ends ({})",
                         joint.name,
                         self.place(&child("limits", &joint.name))
                     ),
@@ -172,20 +192,29 @@ impl Loaded {
             let slowed = limits.slowed(self.config.rest.speed_fraction);
             let [low, high] = limits.position;
             let farthest = (rest - low).abs().max((high - rest).abs());
-            let needed = farthest / slowed.max_velocity
-                + slowed.max_velocity / slowed.max_acceleration
-                + SETTLING;
-            if needed > given {
-                problems.push(self.problem(
-                    "supervision.ramp_timeout_s",
-                    format!(
-                        "{given} s is too short: at rest.speed_fraction = {} joint `{}` may need \
-                         {needed:.1} s to its rest pose, and a ramp that takes longer ends in \
-                         torque off. Raise one of the two",
-                        self.config.rest.speed_fraction, joint.name
-                    ),
-                ));
+            let way = farthest / slowed.max_velocity;
+            let needed = way + limits::stopping_time(&slowed) + SETTLING;
+            if needed <= given {
+                continue;
             }
+            let without_jerk = way + slowed.max_velocity / slowed.max_acceleration + SETTLING;
+            let remedy = if without_jerk > given {
+                "Raise one of the two".to_owned()
+            } else {
+                format!(
+                    "Raise it, or the joint's jerk, which costs {:.1} s of them",
+                    needed - without_jerk
+                )
+            };
+            problems.push(self.problem(
+                "supervision.ramp_timeout_s",
+                format!(
+                    "{given} s is too short: at rest.speed_fraction = {} joint `{}` may need \
+                     {needed:.1} s to its rest pose, and a ramp that takes longer ends in torque \
+                     off. {remedy}",
+                    self.config.rest.speed_fraction, joint.name
+                ),
+            ));
         }
     }
 
@@ -289,6 +318,26 @@ impl Loaded {
                         number(hold_after)
                     ),
                 ));
+            }
+        }
+    }
+
+    /// The box of the workspace has an inside. Whether the arm is in it, the URDF says.
+    fn check_workspace(&self, problems: &mut Vec<Problem>) {
+        let Some(said) = &self.config.workspace else { return };
+        for ((index, low), high) in said.min_m.iter().enumerate().zip(&said.max_m) {
+            if low >= high {
+                let least = element("workspace.min_m", index);
+                let key = element("workspace.max_m", index);
+                problems.push(Problem::OutOfRange {
+                    at: self.place(&key),
+                    key,
+                    value: with_unit(&number(*high), "m"),
+                    allowed: format!("above {least} = {} m ({})", number(*low), self.place(&least)),
+                    remedy: "Write the corner with the smaller x, y and z in min_m; nothing is \
+                             swapped for you"
+                        .to_owned(),
+                });
             }
         }
     }

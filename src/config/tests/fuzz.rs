@@ -18,7 +18,9 @@ fn judge(files: &Files, result: Result<Loaded, ConfigError>) {
                 for joint in limits {
                     let [low, high] = joint.position;
                     assert!(low.is_finite() && high.is_finite() && low < high);
-                    for value in [joint.max_velocity, joint.max_acceleration, joint.max_step] {
+                    for value in
+                        [joint.max_velocity, joint.max_acceleration, joint.max_jerk, joint.max_step]
+                    {
                         assert!(value.is_finite() && value > 0.0);
                     }
                 }
@@ -66,6 +68,7 @@ const VALUES: &[&str] = &[
     "[[]]",
     "[1, 2]",
     "[2, 1]",
+    "[0, 0, 1]",
     "[nan, 1]",
     "{}",
     "{ x = 1 }",
@@ -74,6 +77,9 @@ const VALUES: &[&str] = &[
     "07:32:00",
     "\"emulator\"",
     "\"queue\"",
+    "\"pd\"",
+    "\"device\"",
+    "\"mock\"",
     "\"elbow\"",
     "[\"shoulder\"]",
     "\"ensemble\"",

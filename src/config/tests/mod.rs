@@ -1,5 +1,6 @@
 //! Tests of loading and validation, on files in a temporary folder.
 
+mod control;
 mod fuzz;
 mod reference;
 mod refusals;
@@ -65,6 +66,8 @@ position_rad = [-2.4, 2.4]
 max_velocity_rad_s = 1.0
 max_acceleration_rad_s2 = 2.5
 max_step_rad = 0.025
+max_jerk_rad_s3 = 40.0
+margin_rad = 0.1
 
 [limits.elbow]
 position_rad = [-1.9, 1.9]
@@ -111,6 +114,31 @@ policy_hold_after_ms = 300.0
 
 [recording]
 directory = "episodes"
+
+[workspace]
+urdf = "arm.urdf"
+tip = "flange"
+min_m = [-0.3, -0.3, 0.0]
+max_m = [0.3, 0.3, 0.5]
+
+[target]
+generator = "jerk_limited"
+fraction = 0.9
+
+[actuation]
+model = "position"
+
+[overrun]
+policy = "hold"
+allowed = 10
+window_s = 2.0
+
+[realtime]
+mode = "prefer"
+priority = 70
+cpus = [2, 3]
+lock_memory = false
+timer_slack_ns = 50
 "#;
 
 /// A folder with configuration files.
@@ -158,16 +186,19 @@ fn a_good_file_loads_and_resolves() {
     assert_eq!(
         limits[0],
         JointLimits {
-            position: [-2.4, 2.4],
+            position: [-2.4 + 0.1, 2.4 - 0.1],
             max_velocity: 1.0,
             max_acceleration: 2.5,
-            max_jerk: 50.0,
+            max_jerk: 40.0,
             max_step: 0.025,
             effort: None,
         }
     );
     // Not said: 1.5 times the way of one cycle at full speed.
     assert_eq!(limits[1].max_step, 1.5 * 1.0 / 50.0);
+    // Full acceleration within 50 ms.
+    assert_eq!(limits[1].max_jerk, 20.0 * 2.5);
+    assert_eq!(limits[1].position, [-1.9, 1.9]);
     assert_eq!(limits[2].max_step, 1.5 * 0.5 / 50.0);
     assert_eq!(limits[2].position, [0.0, 1.0]);
     assert_eq!(resolve_limits(&loaded.config, &robot()).unwrap(), limits);
@@ -326,6 +357,20 @@ fn the_explanation_names_every_origin() {
     assert!(line("run.clock = \"real\" ").ends_with("# default"));
     assert!(line("limits.elbow.max_step_rad = 0.03 ").contains("# default: 1.5 * max_velocity"));
     assert!(line("limits.shoulder.max_step_rad = 0.025 ").ends_with("run.toml:19"));
+    assert!(
+        line("limits.elbow.max_jerk_rad_s3 = 50.0 ")
+            .ends_with("# default: 20 * max_acceleration_rad_s2")
+    );
+    assert!(
+        line("limits.gripper.max_slew_jerk_per_s3 = 80.0 ")
+            .ends_with("# default: 20 * max_slew_change_per_s2")
+    );
+    assert!(line("limits.shoulder.margin_rad = 0.1 ").ends_with("run.toml:21"));
+    assert!(line("limits.elbow.margin_rad = 0.0 ").ends_with("# default: 0"));
+    assert!(line("limits.gripper.margin = 0.0 ").ends_with("# default: 0"));
+    assert!(line("actuation.gains = {}").ends_with("# default"));
+    assert!(line("# realtime.cpu_dma_latency_us is not set").ends_with("# default: not asked for"));
+    assert!(!text.contains("torque_nm"), "{text}");
     assert!(line("# policy.inference_period_ms is not set").contains("n_action_steps"));
     assert!(line("recording.rate_hz = 10.0 ").ends_with("# default: policy.rate_hz"));
     assert!(!text.contains("limits.elbow.opening"), "{text}");
@@ -349,10 +394,12 @@ fn paths_on_the_disk_are_looked_at() {
         "frames does not exist. Needed is a folder of PNG files",
         "`recording.directory`: ",
         "episodes is a file, where a folder is needed",
+        "arm.urdf does not exist. Needed is the arm's URDF",
     ] {
         assert!(error.contains(part), "{part}\n{error}");
     }
-    let good = Files::new(&[("run.toml", GOOD), ("checkpoint/x", ""), ("frames/x", "")]);
+    let good =
+        Files::new(&[("run.toml", GOOD), ("checkpoint/x", ""), ("frames/x", ""), ("arm.urdf", "")]);
     good.load("run.toml", &[]).unwrap().validate_paths().unwrap();
 }
 

@@ -47,6 +47,7 @@ fn paths(value: &toml::Value, path: &str, out: &mut BTreeSet<String>) {
         ("emulator.start", "JOINT"),
         ("rest.pose", "JOINT"),
         ("policy.images", "FEATURE"),
+        ("actuation.gains", "JOINT"),
     ];
     match value {
         toml::Value::Table(table) => {
@@ -78,7 +79,13 @@ fn everything() -> Config {
         "policy.ensemble_coefficient=0.01",
         "policy.inference_period_ms=100",
         "recording.rate_hz=10",
+        "limits.shoulder.max_torque_nm=10",
+        "limits.shoulder.max_torque_rate_nm_s=100",
         "limits.gripper.max_step=0.1",
+        "limits.gripper.max_slew_jerk_per_s3=40",
+        "limits.gripper.margin=0.1",
+        "actuation.gains.shoulder={ stiffness_nm_rad = 50, damping_nm_s_rad = 5 }",
+        "realtime.cpu_dma_latency_us=0",
         "cameras.top.stops_after_s=3",
     ];
     files.load("run.toml", &sets).unwrap().config
@@ -123,7 +130,7 @@ fn default_words(path: &str, key: &Key) -> String {
             let mut value =
                 toml::Value::try_from(files.load("run.toml", &[]).unwrap().config).unwrap();
             // Only what the example says itself would hide a default.
-            for said in ["emulator", "supervision"] {
+            for said in ["emulator", "supervision", "target", "overrun", "realtime"] {
                 value.as_table_mut().unwrap().remove(said);
             }
             for said in ["images", "hold"] {
@@ -169,6 +176,7 @@ fn columns(shape: &Shape) -> (String, String) {
         Shape::Pair(range) => {
             ("`[lower, upper]`".into(), format!("{}, lower below upper", range.words("")))
         }
+        Shape::Point(range) => ("`[x, y, z]`".into(), range.words("")),
         Shape::List { of: Shape::Table(_), least } => {
             ("list of tables".into(), format!("{least} or more"))
         }
@@ -220,6 +228,12 @@ fn reference() -> Vec<(String, Vec<String>)> {
                 }
             }
             other => panic!("the reference has no place for {other:?}"),
+        }
+        if name == "actuation" {
+            let (_, gains) =
+                all_keys().into_iter().find(|(path, _)| path == "actuation.gains").unwrap();
+            let Shape::Map { of: Shape::Table(keys), .. } = &gains.shape else { panic!() };
+            add("### `[actuation.gains.JOINT]`".to_owned(), "actuation.gains.JOINT", keys);
         }
         if name == "policy" {
             let (_, state) =

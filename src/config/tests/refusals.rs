@@ -20,7 +20,7 @@ const CASES: &[Case] = &[
         "rate = 50",
         &[
             "run.toml:LINE: unknown key `run.rate`; did you mean `run.rate_hz`?",
-            "Allowed here: name, task, rate_hz, duration_s, clock, spin_us",
+            "Allowed here: name, task, rate_hz, duration_s, clock, pace, spin_us",
             "run.toml:1: `run.rate_hz` is missing. Rate of the control loop. Needed is a number, 1 to 1000 Hz",
         ],
     ),
@@ -286,15 +286,15 @@ const CASES: &[Case] = &[
         "elbow = 0.0, gripper",
         "gripper",
         &[
-            "run.toml:59: `rest.pose.elbow` is missing. The rest pose needs every joint. Needed is a position in rad",
+            "run.toml:61: `rest.pose.elbow` is missing. The rest pose needs every joint. Needed is a position in rad",
         ],
     ),
     case(
         "elbow = 0.0, gripper",
         "elbow = 1.95, gripper",
         &[
-            "`rest.pose.elbow` = 1.95 rad is not allowed. Allowed: -1.9 to 1.9 rad. Move it inside limits.elbow (",
-            "run.toml:21)",
+            "`rest.pose.elbow` = 1.95 rad is not allowed. Allowed: -1.9 to 1.9 rad. Move it inside limits.elbow, less its margin at both ends (",
+            "run.toml:23)",
         ],
     ),
     case(
@@ -356,7 +356,7 @@ const CASES: &[Case] = &[
         "sign = -1 },\n  { joint = \"shoulder\", unit = \"rad\" },",
         &[
             "`policy.action[1].joint`: shoulder is driven by policy.action[0].joint (",
-            "run.toml:51) already",
+            "run.toml:53) already",
         ],
     ),
     case(

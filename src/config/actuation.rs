@@ -1,0 +1,104 @@
+//! What turns positions into commands: the robot takes them, and every joint has what they need.
+
+use sinew_firmware_interfaces::{ControlMode, JointKind, RobotDescription};
+
+use super::Loaded;
+use super::error::Problem;
+use super::limits::kind_word;
+use super::mapping::unknown_joint;
+use super::schema::Actuator;
+use super::tree::child;
+
+/// Checks `actuation`, and the limits of torque that it needs.
+pub(super) fn check(loaded: &Loaded, robot: &RobotDescription, problems: &mut Vec<Problem>) {
+    check_gains(loaded, robot, problems);
+    let takes = |mode| robot.modes.contains(&mode);
+    match loaded.config.actuation.model {
+        Actuator::Position if !takes(ControlMode::Position) => {
+            problems.push(loaded.problem("actuation.model", refused(robot, "position")));
+        }
+        Actuator::Pd if !takes(ControlMode::Effort) => {
+            problems.push(loaded.problem("actuation.model", refused(robot, "pd")));
+        }
+        Actuator::Position => {}
+        Actuator::Pd => check_complete(loaded, robot, problems),
+    }
+}
+
+/// Why a robot does not go with `model`.
+fn refused(robot: &RobotDescription, model: &str) -> String {
+    let modes: Vec<&str> = robot
+        .modes
+        .iter()
+        .map(|mode| match mode {
+            ControlMode::Position => "positions (\"position\")",
+            ControlMode::Effort => "torques (\"pd\")",
+        })
+        .collect();
+    format!(
+        "\"{model}\" does not go with the {}, which takes {}. Choose what it takes",
+        robot.model,
+        modes.join(" and ")
+    )
+}
+
+/// Gains belong to revolute joints of the robot, and to a model that has them.
+fn check_gains(loaded: &Loaded, robot: &RobotDescription, problems: &mut Vec<Problem>) {
+    let said = &loaded.config.actuation;
+    for name in said.gains.keys() {
+        let key = child("actuation.gains", name);
+        if said.model != Actuator::Pd {
+            let message = format!(
+                "gains have no effect without actuation.model = \"pd\" ({}). Remove them, or set \
+                 it",
+                loaded.place("actuation.model")
+            );
+            problems.push(loaded.problem(&key, message));
+            continue;
+        }
+        match robot.joints.iter().find(|joint| joint.name == *name) {
+            None => problems.push(unknown_joint(loaded, robot, &key, name)),
+            Some(joint) if joint.kind != JointKind::Revolute => {
+                let message = format!(
+                    "{name} is a {} joint, and gains are for revolute joints. Remove them",
+                    kind_word(joint.kind)
+                );
+                problems.push(loaded.problem(&key, message));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// Every revolute joint has gains and limits of torque.
+fn check_complete(loaded: &Loaded, robot: &RobotDescription, problems: &mut Vec<Problem>) {
+    const MEANING: &str = "actuation.model = \"pd\" commands torques.";
+    for joint in robot.joints.iter().filter(|joint| joint.kind == JointKind::Revolute) {
+        let key = child("actuation.gains", &joint.name);
+        if !loaded.config.actuation.gains.contains_key(&joint.name) {
+            problems.push(Problem::Missing {
+                at: loaded.place(&key),
+                key,
+                meaning: MEANING.to_owned(),
+                needed: "a table with stiffness_nm_rad (N·m/rad) and damping_nm_s_rad (N·m·s/rad)"
+                    .to_owned(),
+            });
+        }
+        // A joint without any limits is named already, and one with half of these.
+        let Some(limits) = loaded.config.limits.get(&joint.name) else { continue };
+        if limits.max_torque_nm.is_none() && limits.max_torque_rate_nm_s.is_none() {
+            let key = child("limits", &joint.name);
+            problems.push(Problem::Missing {
+                at: loaded.place(&key),
+                key: child(&key, "max_torque_nm"),
+                meaning: MEANING.to_owned(),
+                needed: match joint.limits.max_effort {
+                    Some(most) => format!(
+                        "max_torque_nm, above 0, up to {most} N·m, and max_torque_rate_nm_s"
+                    ),
+                    None => "max_torque_nm and max_torque_rate_nm_s".to_owned(),
+                },
+            });
+        }
+    }
+}
