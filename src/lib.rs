@@ -11,6 +11,7 @@ pub mod config;
 pub mod control;
 pub mod cycle;
 pub mod limits;
+pub mod live;
 pub mod pacing;
 pub mod policy;
 pub mod recording;

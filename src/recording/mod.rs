@@ -4,5 +4,7 @@
 mod recorder;
 mod sample;
 
-pub use recorder::{Recorder, RecorderError, RecorderInbox, RecorderMessage, RecorderReport};
+pub use recorder::{
+    Observer, Recorder, RecorderError, RecorderInbox, RecorderMessage, RecorderReport,
+};
 pub use sample::{CycleSample, SampleSink};

@@ -1,5 +1,5 @@
 //! A run in real time: one thread per camera, one for inference, one for the recorder, one for
-//! control. The calling thread prints a line a second and waits.
+//! control. The calling thread opens the live view, or prints a line a second, and waits.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -16,6 +16,7 @@ use super::{Console, RunError};
 use crate::config::Loaded;
 use crate::control::{ControlLoop, LoopStatistics, OperatorSignal};
 use crate::cycle::OperatorRequest;
+use crate::live::{Screen, SharedFeed, Subject};
 use crate::pacing::TimerPacer;
 use crate::policy::PolicyStatistics;
 use crate::recording::{CycleSample, Recorder};
@@ -85,10 +86,14 @@ pub(super) fn run(
     }
     console.line("armed; Ctrl-C: ramp to rest, twice: torque off");
     let description = parts.robot.clone();
+    let run = folder.file_name().unwrap_or_default().to_string_lossy();
+    let subject = Subject::new(&run, &description, &settings);
+    let feed = SharedFeed::new(subject, Arc::clone(&clock), inbox.clone());
     let (mut cameras, mut policy, link) = parts.into_workers(config, &clock, &inbox);
 
     let stop = AtomicBool::new(false);
     let latest: Mutex<Option<CycleSample>> = Mutex::new(None);
+    let mut screen = console.live(feed.clone(), &operator);
     let began = clock.now();
     let control_robot = robot.as_mut();
     let signal = operator.clone();
@@ -109,6 +114,9 @@ pub(super) fn run(
         })?;
         let shared = &latest;
         let mut recorder = recorder;
+        if screen.is_some() {
+            recorder.observe(Box::new(feed));
+        }
         let recording = spawn(scope, "recorder", move || {
             work(worker_clock, worker_stop, |now| {
                 let next = recorder.step(now);
@@ -133,6 +141,9 @@ pub(super) fn run(
         })?;
 
         while done.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
+            if screen.as_ref().is_some_and(Screen::is_open) {
+                continue;
+            }
             // Copied: a screen that does not take the line must not hold up the recorder.
             let sample = *latest.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(sample) = &sample {
@@ -142,6 +153,7 @@ pub(super) fn run(
         let control = control.join();
         let seconds = clock.now().since(began).as_secs_f64();
         stop.store(true, Ordering::Relaxed);
+        drop(screen.take());
         for camera in camera_threads {
             camera.join().map_err(|_| RunError::Panicked { name: "camera" })?;
         }
