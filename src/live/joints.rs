@@ -64,14 +64,15 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, snapshot: &Snapshot, look: &mu
     let joints = &snapshot.subject.joints;
     let rows = usize::from(area.height.saturating_sub(1));
     look.scroll = look.scroll.min(joints.len().saturating_sub(rows));
-    let name = joints.iter().map(|joint| Span::raw(&*joint.name).width()).max().unwrap_or(0);
-    let columns = Columns::new(area.width, name.min(99) as u16);
     let shown = look.scroll..(look.scroll + rows).min(joints.len());
     let title = if shown.len() < joints.len() {
         format!("{}-{}/{}", shown.start + 1, shown.end, joints.len())
     } else {
         "joint".to_owned()
     };
+    let names = joints.iter().map(|joint| joint.name.as_str()).chain([title.as_str()]);
+    let name = names.map(|name| Span::raw(name).width()).max().unwrap_or(0);
+    let columns = Columns::new(area.width, name.min(99) as u16);
     let titles = [title.as_str(), "measured", "command", "unit", "in limits", "error", "clamps"];
     let right = [false, true, true, false, false, true, false];
     let titles = titles.into_iter().zip(right).map(|(text, right)| {

@@ -18,3 +18,6 @@ pub use keys::{Action, Keys, StopKeys};
 pub use screen::{Screen, ScreenError};
 pub use subject::{Subject, SubjectJoint};
 pub use view::{Look, draw};
+
+#[cfg(test)]
+mod tests;

@@ -24,9 +24,9 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, snapshot: &Snapshot, look: &Lo
     let widths = if area.width < 78 {
         [Constraint::Fill(1), Constraint::Length(0)]
     } else {
-        [Constraint::Length(42 + (area.width - 78) / 3), Constraint::Fill(1)]
+        [Constraint::Length(43 + (area.width - 78) / 3), Constraint::Fill(1)]
     };
-    let [left, right] = Layout::horizontal(widths).spacing(1).areas(area);
+    let [left, right] = Layout::horizontal(widths).spacing(2).areas(area);
     timing(frame, left, snapshot, look);
     if right.width > 1 {
         staleness(frame, right, snapshot, look);
@@ -111,11 +111,11 @@ fn staleness(frame: &mut Frame, area: Rect, snapshot: &Snapshot, look: &Look) {
             _ => Tone::Plain,
         };
         let age = short(entry.state_age as f64);
-        lines.push(line("state", tone, format!("{age} old, max {}", short(worst as f64))));
+        lines.push(line("state", tone, format!("{age}, max {}", short(worst as f64))));
         let worst = news.window.iter().filter_map(|entry| entry.observation_age).max();
         let text = match (entry.observation_age, worst) {
             (Some(age), Some(worst)) => {
-                format!("{} old, max {}", short(age as f64), short(worst as f64))
+                format!("{}, max {}", short(age as f64), short(worst as f64))
             }
             _ => "-".to_owned(),
         };
