@@ -13,6 +13,7 @@ pub mod control;
 pub mod cycle;
 pub mod doctor;
 pub mod limits;
+pub mod live;
 pub mod pacing;
 pub mod policy;
 pub mod realtime;

@@ -1,5 +1,6 @@
 //! `sinew run`
 
+use std::io::{IsTerminal, stdout};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -7,6 +8,7 @@ use clap::Args;
 use super::{ConfigArguments, Format, fail, tables};
 use crate::config;
 use crate::control::OperatorSignal;
+use crate::live::{Screen, SharedFeed};
 use crate::run::{self, Console};
 
 #[derive(Debug, Args)]
@@ -19,6 +21,9 @@ pub(super) struct RunArguments {
     /// Text for people, or one JSON object as the last line
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// A line a second instead of the live view
+    #[arg(long)]
+    plain: bool,
 }
 
 /// A second Ctrl-C counts as one only this long after the first.
@@ -27,19 +32,68 @@ const SECOND_SIGNAL: Duration = Duration::from_millis(150);
 /// Prints to standard output, or to standard error when that is kept for JSON.
 struct Printer {
     format: Format,
+    plain: bool,
+    /// What the live view shows, once there was one.
+    live: Option<SharedFeed>,
+    /// Lines that went to the live view, to be printed after it.
+    held: Vec<String>,
 }
 
-impl Console for Printer {
-    fn line(&mut self, text: &str) {
+impl Printer {
+    fn new(arguments: &RunArguments) -> Self {
+        let RunArguments { format, plain, .. } = *arguments;
+        Self { format, plain, live: None, held: Vec::new() }
+    }
+
+    fn print(&self, text: &str) {
         match self.format {
             Format::Text => say!("{text}"),
             Format::Json => complain!("{text}"),
         }
     }
+
+    /// Prints what was held back.
+    fn release(&mut self) {
+        for text in std::mem::take(&mut self.held) {
+            self.print(&text);
+        }
+    }
+}
+
+impl Console for Printer {
+    fn line(&mut self, text: &str) {
+        match &self.live {
+            Some(feed) if feed.is_shown() => {
+                feed.note(text);
+                self.held.push(text.to_owned());
+            }
+            _ => {
+                self.release();
+                self.print(text);
+            }
+        }
+    }
+
+    fn live(&mut self, feed: SharedFeed, operator: &OperatorSignal) -> Option<Screen> {
+        let dumb = std::env::var_os("TERM").is_none_or(|it| it.is_empty() || it == "dumb");
+        if self.plain || dumb || self.format == Format::Json || !stdout().is_terminal() {
+            return None;
+        }
+        match Screen::open(feed.clone(), operator.clone()) {
+            Ok(screen) => {
+                self.live = Some(feed);
+                Some(screen)
+            }
+            Err(error) => {
+                self.line(&format!("no live view: {error}"));
+                None
+            }
+        }
+    }
 }
 
 pub(super) fn run(arguments: &RunArguments) -> u8 {
-    let mut console = Printer { format: arguments.format };
+    let mut console = Printer::new(arguments);
     console.line(&format!("sinew {}", env!("CARGO_PKG_VERSION")));
     let mut sets = arguments.config.sets.clone();
     if let Some(duration) = arguments.duration {
@@ -63,7 +117,9 @@ pub(super) fn run(arguments: &RunArguments) -> u8 {
         // Without a handler Ctrl-C would kill the process with the arm in motion.
         return fail(&error, 14, arguments.format);
     }
-    match run::run(&loaded, operator, &mut console) {
+    let ended = run::run(&loaded, operator, &mut console);
+    console.release();
+    match ended {
         Ok(summary) => {
             for line in tables::summary(&summary) {
                 console.line(&line);

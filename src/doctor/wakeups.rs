@@ -13,7 +13,7 @@ use sinew_firmware_interfaces::MonotonicClock;
 use super::check::{Area, Check, Verdict};
 use super::system::System;
 use crate::config::RealtimeConfig;
-use crate::pacing::{Distribution, DistributionSummary, Pacer as _, TimerPacer};
+use crate::pacing::{Distribution, DistributionSummary, TimerPacer};
 use crate::realtime::{self, Role};
 
 /// Ticks a second.
@@ -147,7 +147,7 @@ impl Variant {
     fn sinew(&mut self) {
         let mut pacer = TimerPacer::new(MonotonicClock::new(), RATE_HZ as f64, SPIN);
         loop {
-            let tick = pacer.wait();
+            let tick = pacer.tick();
             let late = tick.woke.since(tick.scheduled).as_nanos() as u64;
             self.count(late + tick.missed * PERIOD_NS, tick.missed);
             if tick.index + 1 >= TURN {

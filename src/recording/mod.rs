@@ -6,5 +6,7 @@ mod recorder;
 mod sample;
 
 pub use flight::FlightRecorder;
-pub use recorder::{Recorder, RecorderError, RecorderInbox, RecorderMessage, RecorderReport};
+pub use recorder::{
+    Observer, Recorder, RecorderError, RecorderInbox, RecorderMessage, RecorderReport,
+};
 pub use sample::{CycleSample, SampleSink};

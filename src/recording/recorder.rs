@@ -109,6 +109,16 @@ pub struct RecorderReport {
     pub fault: Option<String>,
 }
 
+/// Someone who looks on, on the recorder's thread: for a screen. What it does must be cheap.
+pub trait Observer: Send {
+    /// A cycle was recorded.
+    fn sample(&mut self, sample: &CycleSample);
+    /// An event was recorded.
+    fn event(&mut self, event: &EventRecord);
+    /// How the recording goes: the last write error, and records the disk did not take.
+    fn recording(&mut self, fault: Option<&str>, unwritten: u64);
+}
+
 /// The recorder with its journal.
 pub struct Recorder {
     writer: Writer,
@@ -122,6 +132,7 @@ pub struct Recorder {
     synced: Timestamp,
     unsynced: bool,
     fault: Option<String>,
+    observer: Option<Box<dyn Observer>>,
 }
 
 impl Recorder {
@@ -150,7 +161,13 @@ impl Recorder {
             synced: Timestamp::ZERO,
             unsynced: false,
             fault: None,
+            observer: None,
         })
+    }
+
+    /// Lets `observer` look on from now on.
+    pub fn observe(&mut self, observer: Box<dyn Observer>) {
+        self.observer = Some(observer);
     }
 
     /// Empties ring and inbox, flushes when due, and returns when to be called again.
@@ -166,6 +183,10 @@ impl Recorder {
             self.unsynced = false;
             let result = self.writer.sync();
             self.check(result);
+        }
+        let unwritten = self.unwritten();
+        if let Some(observer) = &mut self.observer {
+            observer.recording(self.fault.as_deref(), unwritten);
         }
         now.after(POLL)
     }
@@ -240,9 +261,15 @@ impl Recorder {
             self.event(EventRecord { at_ns, kind: kind.to_owned(), message });
         }
         self.previous = Some(*sample);
+        if let Some(observer) = &mut self.observer {
+            observer.sample(sample);
+        }
     }
 
     fn event(&mut self, event: EventRecord) {
+        if let Some(observer) = &mut self.observer {
+            observer.event(&event);
+        }
         let result = self.writer.append_event(&event);
         self.check(result);
     }

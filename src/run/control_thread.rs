@@ -13,7 +13,7 @@ use crate::config::RealtimeConfig;
 use crate::control::{ControlLoop, LoopStatistics, OperatorSignal, PolicyLink};
 use crate::cycle::CycleSettings;
 use crate::pacing::Pacer;
-use crate::realtime::{self, Grant, Role};
+use crate::realtime::{self, Grants, Role};
 use crate::recording::{CycleSample, SampleSink};
 use crate::supervision::{Heartbeat, StopCause, Watchdog};
 
@@ -67,7 +67,7 @@ impl ControlThread {
     pub fn spawn(
         control: Control,
         clock: &MonotonicClock,
-        granted: impl Fn(&'static str, Vec<Grant>) + Send + Clone + 'static,
+        granted: impl Fn(&'static str, Grants) + Send + Clone + 'static,
     ) -> Result<Self, RunError> {
         let heartbeat = Heartbeat::default();
         let ended = Arc::new(AtomicBool::new(false));
@@ -76,7 +76,7 @@ impl ControlThread {
             let (clock, ended) = (clock.clone(), Arc::clone(&ended));
             let (granted, realtime) = (granted.clone(), control.realtime.clone());
             start("watchdog", move || {
-                granted("watchdog", realtime::prepare_thread(&realtime, Role::Watchdog));
+                granted("watchdog", realtime::prepare_thread(&realtime, Role::Watchdog).grants);
                 watch(watchdog, &clock, &ended);
             })?;
         }
@@ -85,7 +85,7 @@ impl ControlThread {
         start("control", move || {
             let Control { mut robot, settings, link, sink, operator, mut pacer, realtime, .. } =
                 control;
-            granted("control", realtime::prepare_thread(&realtime, Role::Control));
+            granted("control", realtime::prepare_thread(&realtime, Role::Control).grants);
             let mut control =
                 ControlLoop::new(robot.as_mut(), settings, link, sink, operator, beats);
             let cause = control.run(pacer.as_mut());

@@ -36,6 +36,8 @@ pub(super) struct Ending {
     pub statistics: LoopStatistics,
     pub policy: PolicyStatistics,
     pub recorder: Recorder,
+    /// The last cycles, from the control thread's own memory.
+    pub flight: Vec<CycleSample>,
 }
 
 /// Ends the connection. At rest, torque goes off only where the configuration says so.

@@ -6,6 +6,7 @@ use sinew_models::LoadError;
 
 use crate::config::ConfigError;
 use crate::policy::WarmUpError;
+use crate::realtime::NotGranted;
 use crate::recording::RecorderError;
 use crate::robots::OpenError;
 use crate::supervision::StopCause;
@@ -39,6 +40,18 @@ pub enum RunError {
         /// Upper limit.
         upper: f64,
     },
+    /// The tool stands outside its box.
+    #[error(
+        "the tool stands outside [workspace], or less than {margin} m from its walls. Move it inside \
+         by hand, or widen min_m and max_m if the position is right"
+    )]
+    OutsideWorkspace {
+        /// How far from the walls it must stand, in m.
+        margin: f64,
+    },
+    /// The operating system does not grant what must be granted.
+    #[error(transparent)]
+    Realtime(#[from] NotGranted),
     /// Ctrl-C before the first cycle.
     #[error("interrupted before the first cycle: nothing was moved")]
     Interrupted,
@@ -93,7 +106,10 @@ impl RunError {
         match self {
             Self::Config(_) => 2,
             Self::Interrupted => StopCause::Operator.exit_code(),
-            Self::Open(_) | Self::Robot(_) | Self::OutsideLimits { .. } => 10,
+            Self::Open(_)
+            | Self::Robot(_)
+            | Self::OutsideLimits { .. }
+            | Self::OutsideWorkspace { .. } => 10,
             Self::Checkpoint(_) | Self::WarmUp(_) => 11,
             Self::Camera { .. } => 12,
             Self::Dataset(_)
@@ -101,6 +117,7 @@ impl RunError {
             | Self::Mismatch(_)
             | Self::Folder(_)
             | Self::Recorder(_) => 13,
+            Self::Realtime(_) => 41,
             Self::Thread { .. } | Self::Panicked { .. } => 14,
         }
     }

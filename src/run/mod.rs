@@ -15,12 +15,19 @@ pub use parts::{Parts, prepare};
 
 use crate::config::{ClockKind, Loaded};
 use crate::control::OperatorSignal;
+use crate::live::{Screen, SharedFeed};
 use crate::summary::RunSummary;
 
 /// Where a run says what it does. Progress is for people; it never decides anything.
 pub trait Console {
     /// One line.
     fn line(&mut self, text: &str);
+
+    /// Opens a live view of a run in real time on `feed`, where this console has one. Without it,
+    /// there is a line a second.
+    fn live(&mut self, _feed: SharedFeed, _operator: &OperatorSignal) -> Option<Screen> {
+        None
+    }
 }
 
 /// Runs `loaded` to its end and returns what it added up to.

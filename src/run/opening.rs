@@ -8,7 +8,8 @@ use sinew_firmware_interfaces::{Clock, Robot, SimulatedClock, State};
 
 use super::{Console, Parts, RunError};
 use crate::config::Loaded;
-use crate::limits::JointLimits;
+use crate::cycle::CycleSettings;
+use crate::limits::Workspace;
 use crate::recording::{Recorder, RecorderInbox, SampleSink};
 
 /// A recording that has begun.
@@ -71,26 +72,32 @@ pub fn check_recording(loaded: &Loaded, parts: &Parts) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Arms the robot and checks that every joint stands inside its limits.
+/// Arms the robot and checks that every joint stands inside its limits and the tool in its box.
 ///
 /// # Errors
-/// [`RunError::Robot`] or [`RunError::OutsideLimits`]. Nothing has moved then.
+/// [`RunError::Robot`], [`RunError::OutsideLimits`] or [`RunError::OutsideWorkspace`]. Nothing has moved then.
 pub(super) fn arm(
     robot: &mut dyn Robot,
-    limits: &[JointLimits],
+    settings: &CycleSettings,
     timeout: Duration,
     clock: &dyn Clock,
 ) -> Result<(), RunError> {
     robot.arm(timeout)?;
     let mut state = State::default();
     robot.read(clock.now(), &mut state);
-    for (index, (joint, limits)) in robot.description().joints.iter().zip(limits).enumerate() {
+    let joints = &robot.description().joints;
+    for (index, (joint, limits)) in joints.iter().zip(&settings.limits).enumerate() {
         let [lower, upper] = limits.position;
         let measured = state.position[index];
         if !limits.holds(measured) && !state.is_substituted(index) {
             let (joint, unit) = (joint.name.clone(), joint.kind.unit());
             return Err(RunError::OutsideLimits { joint, measured, unit, lower, upper });
         }
+    }
+    let margin = Workspace::grain();
+    let positions = &state.position[..joints.len()];
+    if settings.workspace.as_ref().is_some_and(|workspace| !workspace.holds(positions, margin)) {
+        return Err(RunError::OutsideWorkspace { margin });
     }
     Ok(())
 }

@@ -1,23 +1,25 @@
 //! A run in real time: one thread per camera, one for inference, one for the recorder, one for
-//! control. The calling thread prints a line a second and waits.
+//! control. The calling thread opens the live view, or prints a line a second, and waits.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Builder, ScopedJoinHandle};
 use std::time::Duration;
 
-use sinew_firmware_interfaces::{Clock, MonotonicClock, StopRequest, Timestamp};
+use sinew_firmware_interfaces::{BusStatistics, Clock, MonotonicClock, StopRequest, Timestamp};
 
+use super::control_thread::{Control, ControlThread, Finished, Progress};
 use super::ending::{self, Ending};
 use super::opening::{self, Opening};
 use super::parts::prepare;
 use super::{Console, RunError};
-use crate::config::Loaded;
-use crate::control::{ControlLoop, LoopStatistics, OperatorSignal};
+use crate::config::{Loaded, Pace};
+use crate::control::{LoopStatistics, OperatorSignal};
 use crate::cycle::OperatorRequest;
-use crate::pacing::TimerPacer;
+use crate::live::{Screen, SharedFeed, Subject};
+use crate::pacing::{DevicePacer, Pacer, TimerPacer};
 use crate::policy::PolicyStatistics;
+use crate::realtime::{self, Grants, Role};
 use crate::recording::{CycleSample, Recorder};
 use crate::robots;
 use crate::summary::RunSummary;
@@ -57,14 +59,23 @@ pub(super) fn run(
         robot.description().max_command_rate_hz
     ));
 
+    let process = realtime::prepare_process(&config.realtime);
+    let setup = realtime::rehearse(&config.realtime, Role::Control)
+        .map_err(|source| RunError::Thread { name: "rehearsal".to_owned(), source })?;
+    let mut grants = process.grants.clone();
+    grants.0.extend(setup.grants.0);
+    grants.require(config.realtime.mode)?;
+
     let Opening { dataset, folder, inbox, sink, recorder } =
         opening::open(loaded, &parts, clock.as_ref(), console)?;
+    if !grants.0.is_empty() {
+        console.line(&format!("realtime  {grants}"));
+        inbox.event(clock.now(), "realtime", grants.to_string());
+    }
     let settings = parts.settings.clone();
     let timeout = Duration::from_millis(config.robot.arm_timeout_ms.into());
     let armed = match operator.request() {
-        OperatorRequest::None => {
-            opening::arm(robot.as_mut(), &settings.limits, timeout, clock.as_ref())
-        }
+        OperatorRequest::None => opening::arm(robot.as_mut(), &settings, timeout, clock.as_ref()),
         _ => Err(RunError::Interrupted),
     };
     // Whoever interrupts the start wants no motion, not even the one to the rest pose.
@@ -83,15 +94,23 @@ pub(super) fn run(
         let _ = std::fs::remove_dir_all(&folder);
         return Err(error);
     }
+    if robot.stop_handle().is_none() {
+        let text = "the driver has no second way to stop the robot: no watchdog";
+        console.line(text);
+        inbox.event(clock.now(), "watchdog", text.to_owned());
+    }
     console.line("armed; Ctrl-C: ramp to rest, twice: torque off");
     let description = parts.robot.clone();
+    let run = folder.file_name().unwrap_or_default().to_string_lossy();
+    let subject = Subject::new(&run, &description, &settings);
+    let feed = SharedFeed::new(subject, Arc::clone(&clock), inbox.clone());
     let (mut cameras, mut policy, link) = parts.into_workers(config, &clock, &inbox);
 
     let stop = AtomicBool::new(false);
     let latest: Mutex<Option<CycleSample>> = Mutex::new(None);
+    let mut screen = console.live(feed.clone(), &operator);
     let began = clock.now();
-    let control_robot = robot.as_mut();
-    let signal = operator.clone();
+    let rate_hz = config.run.rate_hz;
     let ended = thread::scope(|scope| -> Result<Ended, RunError> {
         // Whatever goes wrong in here, the workers are told to stop, or the scope never ends.
         let _guard = StopOnDrop(&stop);
@@ -109,6 +128,9 @@ pub(super) fn run(
         })?;
         let shared = &latest;
         let mut recorder = recorder;
+        if screen.is_some() {
+            recorder.observe(Box::new(feed));
+        }
         let recording = spawn(scope, "recorder", move || {
             work(worker_clock, worker_stop, |now| {
                 let next = recorder.step(now);
@@ -118,67 +140,112 @@ pub(super) fn run(
             });
             recorder
         })?;
-        let (finished, done) = channel();
-        let pacer_clock = monotonic.clone();
-        let spin = Duration::from_micros(config.run.spin_us.into());
-        let rate_hz = config.run.rate_hz;
-        let control = spawn(scope, "control", move || {
-            let mut control = ControlLoop::new(control_robot, settings, link, sink, signal);
-            let mut pacer = TimerPacer::new(pacer_clock, rate_hz, spin);
-            let cause = control.run(&mut pacer);
-            let statistics = control.statistics().clone();
-            // The main thread may already be gone; then nobody waits for this.
-            let _ = finished.send(());
-            (cause, statistics)
-        })?;
+        let pacer: Box<dyn Pacer + Send> = match config.run.pace {
+            Pace::Timer => {
+                let spin = Duration::from_micros(config.run.spin_us.into());
+                Box::new(TimerPacer::new(monotonic.clone(), rate_hz, spin))
+            }
+            Pace::Device => Box::new(DevicePacer::new(monotonic.clone(), rate_hz)),
+        };
+        let control = Control {
+            robot,
+            settings,
+            link,
+            sink,
+            operator: operator.clone(),
+            pacer,
+            realtime: config.realtime.clone(),
+            watchdog: Duration::from_secs_f64(config.supervision.watchdog_ms / 1e3),
+        };
+        let events = inbox.clone();
+        let event_clock = Arc::clone(&clock);
+        let granted = move |thread: &'static str, grants: Grants| {
+            // The rehearsal was granted everything that is granted here; this is the record.
+            if grants.refused().next().is_some() {
+                events.event(event_clock.now(), "realtime", format!("{thread} thread: {grants}"));
+            }
+        };
+        let mut control = ControlThread::spawn(control, &monotonic, granted)?;
 
-        while done.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
+        let mut told = false;
+        let last = loop {
+            match control.wait(Duration::from_secs(1)) {
+                Progress::Running => {}
+                last => break last,
+            }
+            if control.is_stopped() && !told {
+                told = true;
+                console.line(StopCause::ControlStalled.message());
+                let message = StopCause::ControlStalled.message().to_owned();
+                inbox.event(clock.now(), "watchdog", message);
+            }
+            if screen.as_ref().is_some_and(Screen::is_open) {
+                continue;
+            }
             // Copied: a screen that does not take the line must not hold up the recorder.
             let sample = *latest.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(sample) = &sample {
-                console.line(&ending::status_line(sample, &description, config.run.rate_hz));
+                console.line(&ending::status_line(sample, &description, rate_hz));
             }
-        }
-        let control = control.join();
+        };
         let seconds = clock.now().since(began).as_secs_f64();
         stop.store(true, Ordering::Relaxed);
+        drop(screen.take());
         for camera in camera_threads {
             camera.join().map_err(|_| RunError::Panicked { name: "camera" })?;
         }
         let policy = inference.join().map_err(|_| RunError::Panicked { name: "inference" })?;
         let recorder = recording.join().map_err(|_| RunError::Panicked { name: "recorder" })?;
-        let (cause, statistics) = control.map_err(|_| RunError::Panicked { name: "control" })?;
-        Ok(Ended { cause, seconds, statistics, policy: policy.statistics().clone(), recorder })
-    });
-    let ended = match ended {
-        Ok(ended) => ended,
-        Err(error) => {
-            // The control thread is gone: nothing else will stop the arm.
-            robot.stop(clock.now(), StopRequest::Hold);
-            let _ = robot.disarm(ending::DISARM);
-            return Err(error);
+        let policy = policy.statistics().clone();
+        let finished = match last {
+            Progress::Finished(finished) => Some(finished),
+            Progress::Stuck => None,
+            Progress::Running | Progress::Panicked => {
+                return Err(RunError::Panicked { name: "control" });
+            }
+        };
+        Ok(Ended { finished, seconds, policy, recorder })
+    })?;
+    let Ended { finished, seconds, policy, recorder } = ended;
+    let (cause, statistics, flight, bus) = match finished {
+        Some(finished) => {
+            let Finished { mut robot, cause, statistics, flight } = *finished;
+            let mut cause = cause.unwrap_or(StopCause::Operator);
+            if operator.request() == OperatorRequest::TorqueOff && cause != StopCause::LinkLost {
+                // Asked for after the last cycle: still granted.
+                robot.stop(clock.now(), StopRequest::TorqueOff);
+                cause = StopCause::OperatorTorqueOff;
+            }
+            ending::release(robot.as_mut(), config.rest.then, cause, clock.now(), console);
+            (cause, statistics, flight, robot.statistics())
+        }
+        None => {
+            console.line("the control thread did not come back: the run ends without it");
+            let bus = BusStatistics::default();
+            (StopCause::ControlStalled, LoopStatistics::new(), Vec::new(), bus)
         }
     };
-    let Ended { cause, seconds, statistics, policy, recorder } = ended;
-    let mut cause = cause.unwrap_or(StopCause::Operator);
-    if operator.request() == OperatorRequest::TorqueOff && cause != StopCause::LinkLost {
-        // Asked for after the last cycle: still granted.
-        robot.stop(clock.now(), StopRequest::TorqueOff);
-        cause = StopCause::OperatorTorqueOff;
-    }
-    ending::release(robot.as_mut(), config.rest.then, cause, clock.now(), console);
-    let bus = robot.statistics();
     let robot = description;
-    let ending =
-        Ending { folder, dataset, robot, bus, cause, seconds, statistics, policy, recorder };
+    let ending = Ending {
+        folder,
+        dataset,
+        robot,
+        bus,
+        cause,
+        seconds,
+        statistics,
+        policy,
+        recorder,
+        flight,
+    };
     Ok(ending::finish(loaded, &inbox, ending, console))
 }
 
 /// What the threads return.
 struct Ended {
-    cause: Option<StopCause>,
+    /// `None` when the control thread is stuck.
+    finished: Option<Box<Finished>>,
     seconds: f64,
-    statistics: LoopStatistics,
     policy: PolicyStatistics,
     recorder: Recorder,
 }

@@ -18,7 +18,7 @@ use crate::policy::PolicyWorker;
 use crate::recording::Recorder;
 use crate::robots;
 use crate::summary::RunSummary;
-use crate::supervision::StopCause;
+use crate::supervision::{Heartbeat, StopCause};
 
 pub(super) fn run(
     loaded: &Loaded,
@@ -36,7 +36,7 @@ pub(super) fn run(
         opening::open(loaded, &parts, clock.as_ref(), console)?;
     let settings = parts.settings.clone();
     let timeout = Duration::from_millis(config.robot.arm_timeout_ms.into());
-    if let Err(error) = opening::arm(robot.as_mut(), &settings.limits, timeout, clock.as_ref()) {
+    if let Err(error) = opening::arm(robot.as_mut(), &settings, timeout, clock.as_ref()) {
         // Nothing was recorded. If this fails, the next start finds an empty journal and says so.
         let _ = std::fs::remove_dir_all(&folder);
         return Err(error);
@@ -46,7 +46,8 @@ pub(super) fn run(
 
     let began = clock.now();
     let period = settings.period;
-    let mut control = ControlLoop::new(robot.as_mut(), settings, link, sink, operator);
+    let mut control =
+        ControlLoop::new(robot.as_mut(), settings, link, sink, operator, Heartbeat::default());
     let mut world = World {
         grid: Grid::new(began.after(period), config.run.rate_hz),
         next: vec![began; cameras.len() + 2],
@@ -57,6 +58,7 @@ pub(super) fn run(
     };
     let cause = control.run(&mut world);
     let statistics = control.statistics().clone();
+    let flight = control.flight().iter().copied().collect();
     drop(control);
     let cause = cause.unwrap_or(StopCause::Operator);
     let seconds = clock.now().since(began).as_secs_f64();
@@ -64,8 +66,18 @@ pub(super) fn run(
     ending::release(robot.as_mut(), config.rest.then, cause, clock.now(), console);
     let bus = robot.statistics();
     let robot = description;
-    let ending =
-        Ending { folder, dataset, robot, bus, cause, seconds, statistics, policy, recorder };
+    let ending = Ending {
+        folder,
+        dataset,
+        robot,
+        bus,
+        cause,
+        seconds,
+        statistics,
+        policy,
+        recorder,
+        flight,
+    };
     Ok(ending::finish(loaded, &inbox, ending, console))
 }
 

@@ -46,7 +46,7 @@ impl Ended {
 
 /// Thresholds for runs in real time: a shared machine may stop a whole process for a second, and
 /// these tests are about other things.
-const PATIENT: [&str; 10] = [
+pub const PATIENT: [&str; 10] = [
     "--set",
     "supervision.state_hold_after_ms=2000",
     "--set",
