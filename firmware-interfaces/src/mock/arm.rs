@@ -428,7 +428,10 @@ impl Robot for MockArm {
                     port: PORT.to_owned(),
                     request: "stop request",
                     waited,
-                    remedy: self.reason(),
+                    remedy:
+                        "Without commands the device holds by itself; if torque must go, cut its \
+                             power"
+                            .to_owned(),
                 });
             }
             std::thread::sleep(NAP);
