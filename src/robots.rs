@@ -228,3 +228,57 @@ impl Robot for Emulated {
         self.robot.last_failure()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use sinew_firmware_interfaces::Clock;
+
+    use super::*;
+    use crate::config;
+
+    fn configured(path: &str, faults: &str) -> Config {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        let faults = format!("emulator.faults={faults}");
+        config::load(&path, &[faults]).unwrap().config
+    }
+
+    const BOTH: [&str; 2] = ["configs/demo.toml", "configs/mock.toml"];
+
+    #[test]
+    fn a_stall_blocks_one_read_of_an_emulated_robot_and_its_stop_handle_is_there() {
+        for path in BOTH {
+            let clock = MonotonicClock::new();
+            let config = configured(path, "[\"stall=300ms\"]");
+            let (mut robot, _) = open(&config, &clock).unwrap();
+            robot.arm(Duration::from_secs(20)).unwrap();
+            let handle = robot.stop_handle().unwrap();
+            let mut state = State::default();
+            let started = Instant::now();
+            robot.read(clock.now(), &mut state);
+            assert!(started.elapsed() >= Duration::from_millis(300), "{path}");
+            let faster = (0..20).any(|_| {
+                let started = Instant::now();
+                robot.read(clock.now(), &mut state);
+                started.elapsed() < Duration::from_millis(300)
+            });
+            assert!(faster, "{path}: a stall happens once");
+            let paced = robot.description().device_rate_hz.is_some();
+            assert_eq!(robot.wait(Duration::from_millis(100)).is_some(), paced, "{path}");
+            handle.stop(StopRequest::TorqueOff);
+            robot.disarm(Duration::from_secs(20)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_stall_is_refused_in_virtual_time() {
+        for path in BOTH {
+            let config = configured(path, "[\"stall=300ms\"]");
+            let refused = stepped(&config, &SimulatedClock::new()).err().unwrap().to_string();
+            assert!(refused.contains("run.clock"), "{refused}");
+            let config = configured(path, "[]");
+            assert!(stepped(&config, &SimulatedClock::new()).is_ok());
+        }
+    }
+}

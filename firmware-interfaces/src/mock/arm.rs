@@ -1,12 +1,12 @@
 //! The arm as the runtime sees it: the driver's side, and the line to the device.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::beats::Beats;
 use super::device::Device;
+use super::failure::Failure;
 use super::faults::{Fate, holds};
 use super::sample::Sample;
 use super::stops::{Handle, Stops};
@@ -22,39 +22,6 @@ const PORT: &str = "mock arm";
 const NAP: Duration = Duration::from_millis(1);
 /// Longest wait for a beat: more would be a long search where none ever comes.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
-
-/// What went wrong last. No text is made where it happens.
-#[derive(Clone, Copy, Debug)]
-enum Failure {
-    NotArmed,
-    OldEpoch,
-    NotFinite { joint: usize },
-    OutOfRange { joint: usize, position: f64 },
-    Damaged,
-    Disconnected,
-    Lost,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotArmed => formatter.write_str("a command came while the arm was not armed"),
-            Self::OldEpoch => {
-                formatter.write_str("a command came that was made for another connection")
-            }
-            Self::NotFinite { joint } => {
-                write!(formatter, "the command for joint{joint} is not a finite number")
-            }
-            Self::OutOfRange { joint, position } => write!(
-                formatter,
-                "the command for joint{joint}, {position:.4} rad, is out of the joint's range"
-            ),
-            Self::Damaged => formatter.write_str("a sample was damaged on the way"),
-            Self::Disconnected => formatter.write_str("the link was interrupted"),
-            Self::Lost => formatter.write_str("the link did not come back"),
-        }
-    }
-}
 
 /// The arm. It lives on the control thread: no bus, no other thread.
 ///
@@ -428,7 +395,10 @@ impl Robot for MockArm {
                     port: PORT.to_owned(),
                     request: "stop request",
                     waited,
-                    remedy: self.reason(),
+                    remedy:
+                        "Without commands the device holds by itself; if torque must go, cut its \
+                             power"
+                            .to_owned(),
                 });
             }
             std::thread::sleep(NAP);

@@ -16,6 +16,7 @@ mod arm;
 mod beats;
 mod config;
 mod device;
+mod failure;
 mod faults;
 mod joint;
 mod sample;
