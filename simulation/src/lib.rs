@@ -2,8 +2,13 @@
 //!
 //! - [`servo`]: a position servo with speed and acceleration limits, integrated exactly.
 //! - [`kinematics`]: a serial chain of revolute joints, forward and inverse.
+//! - [`tool`]: where the tool of an arm is, and how fast each joint can carry it along.
+//! - [`urdf`]: the chain of joints to an arm's tool, as a URDF describes it.
 //!
-//! Nothing here reads a clock or does I/O: time steps are arguments, results are deterministic.
+//! Nothing here reads a clock: time steps are arguments, results are deterministic. Nothing does
+//! I/O, except that an arm's description is read from its file.
 
 pub mod kinematics;
 pub mod servo;
+pub mod tool;
+pub mod urdf;

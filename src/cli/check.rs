@@ -40,7 +40,8 @@ pub(super) fn check(path: &Path, sets: &[String], explain: bool, format: Format)
 fn load(path: &Path, sets: &[String]) -> Result<(Loaded, RobotDescription), ConfigError> {
     let loaded = config::load(path, sets)?;
     let robot = robots::description(&loaded.config.robot);
-    let refused = [loaded.validate(&robot).err(), loaded.validate_paths().err()];
+    let refused =
+        [loaded.validate(&robot).err(), loaded.validate_paths().err(), loaded.tool(&robot).err()];
     let problems: Vec<Problem> =
         refused.into_iter().flatten().flat_map(|error| error.problems).collect();
     if problems.is_empty() { Ok((loaded, robot)) } else { Err(problems.into()) }

@@ -21,6 +21,7 @@ mod table;
 mod timing;
 mod tree;
 mod validate;
+mod workspace;
 
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ use super::limits::{self, display_unit, range_words};
 use super::mapping::{self, unknown_joint};
 use super::schema::{CameraConfig, ClockKind, Execution, RobotConfig, RobotModel};
 use super::tree::{child, element, number};
-use super::{ConfigError, Loaded, actuation, resolve_limits, timing};
+use super::{ConfigError, Loaded, actuation, resolve_limits, timing, workspace};
 use crate::limits::JointLimits;
 
 impl Loaded {
@@ -35,7 +35,7 @@ impl Loaded {
         self.check_recording(&mut problems);
         actuation::check(self, robot, &mut problems);
         timing::check(self, robot, &mut problems);
-        self.check_workspace(&mut problems);
+        workspace::check(self, &mut problems);
         if !problems.is_empty() {
             return Err(ConfigError::sorted(problems));
         }
@@ -64,13 +64,7 @@ impl Loaded {
                 check(&key, path, "a folder of PNG files");
             }
         }
-        if let Some(workspace) = &self.config.workspace
-            && !workspace.urdf.is_file()
-        {
-            let found = if workspace.urdf.exists() { "is not a file" } else { "does not exist" };
-            let message = format!("{} {found}. Needed is the arm's URDF", workspace.urdf.display());
-            problems.push(self.problem("workspace.urdf", message));
-        }
+        problems.extend(workspace::missing_file(self));
         let directory = &self.config.recording.directory;
         // The folder itself may come into being with the first episode.
         if let Some(file) = directory.ancestors().find(|it| it.exists()).filter(|it| !it.is_dir()) {
@@ -318,26 +312,6 @@ impl Loaded {
                         number(hold_after)
                     ),
                 ));
-            }
-        }
-    }
-
-    /// The box of the workspace has an inside. Whether the arm is in it, the URDF says.
-    fn check_workspace(&self, problems: &mut Vec<Problem>) {
-        let Some(said) = &self.config.workspace else { return };
-        for ((index, low), high) in said.min_m.iter().enumerate().zip(&said.max_m) {
-            if low >= high {
-                let least = element("workspace.min_m", index);
-                let key = element("workspace.max_m", index);
-                problems.push(Problem::OutOfRange {
-                    at: self.place(&key),
-                    key,
-                    value: with_unit(&number(*high), "m"),
-                    allowed: format!("above {least} = {} m ({})", number(*low), self.place(&least)),
-                    remedy: "Write the corner with the smaller x, y and z in min_m; nothing is \
-                             swapped for you"
-                        .to_owned(),
-                });
             }
         }
     }

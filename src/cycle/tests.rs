@@ -1,4 +1,7 @@
 use super::*;
+use crate::config::OverrunPolicy;
+use crate::limits::JointLimits;
+use crate::pacing::Overruns;
 
 const PERIOD: Duration = Duration::from_millis(20);
 const STEP: Duration = Duration::from_millis(100);
@@ -22,12 +25,21 @@ impl Bench {
             max_acceleration: 4.0,
             max_jerk: 400.0,
             max_step: 0.05,
+            barrier: None,
             effort: None,
         };
         let mut settings = CycleSettings {
             period: PERIOD,
             duration: Duration::from_secs(100),
             limits: vec![limits; 3],
+            workspace: None,
+            generator: Some(0.95),
+            gains: None,
+            overruns: Overruns {
+                policy: OverrunPolicy::Stop,
+                allowed: 5,
+                window: Duration::from_secs(1),
+            },
             driven: 0b011,
             judged: 0b111,
             blend: Blend::Newest,
@@ -42,6 +54,7 @@ impl Bench {
                 state_ramp: Duration::from_millis(500),
                 tracking: [0.3; MAX_JOINTS],
                 tracking_time: Duration::from_millis(200),
+                clamp_time: Duration::from_millis(1000),
                 ramp_timeout: Duration::from_secs(10),
             },
         };
@@ -64,7 +77,7 @@ impl Bench {
 
     fn step(&mut self) -> Outcome {
         self.tick += 1;
-        let outcome = self.cycle.step(&self.state, OperatorRequest::None, self.now());
+        let outcome = self.cycle.step(&self.state, CycleInputs::default(), self.now());
         if let Some(command) = &outcome.command {
             self.state.position = command.position;
             self.measure();

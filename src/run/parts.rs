@@ -53,6 +53,7 @@ pub fn prepare(loaded: &Loaded) -> Result<Parts, RunError> {
     let robot = robots::description(&config.robot);
     let limits = loaded.validate(&robot)?;
     loaded.validate_paths()?;
+    loaded.tool(&robot)?;
     let mut policy = sinew_models::load(&config.policy.path)?;
     let mut cameras = Vec::new();
     let mut sizes = BTreeMap::new();

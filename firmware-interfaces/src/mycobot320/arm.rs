@@ -59,6 +59,8 @@ pub fn chain() -> SerialChain<ARM_JOINTS> {
 
 #[cfg(test)]
 mod tests {
+    use sinew_simulation::tool::ToolChain;
+
     use super::*;
 
     #[test]
@@ -76,5 +78,22 @@ mod tests {
         assert!((aside[0] - (cosine * ahead[0] - sine * ahead[1])).abs() < 1e-12);
         assert!((aside[1] - (sine * ahead[0] + cosine * ahead[1])).abs() < 1e-12);
         assert!((aside[2] - ahead[2]).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_urdf_describes_the_same_arm() {
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../tests/fixtures/urdf/mycobot320.urdf");
+        let tool = ToolChain::from_urdf(&file, None, &JOINT_NAMES).unwrap();
+        assert_eq!(tool.tip_name(), "link6");
+        for seed in 0..100 {
+            let angles =
+                std::array::from_fn(|joint| 2.5 * f64::from(seed * 7 + joint as i32 * 3).sin());
+            let expected = chain().forward(&angles).translation;
+            let found = tool.tip(&angles);
+            for (a, b) in expected.iter().zip(found) {
+                assert!((a - b).abs() < 1e-12, "{angles:?}: {expected:?} {found:?}");
+            }
+        }
     }
 }

@@ -322,6 +322,57 @@ fn a_workspace_has_an_inside() {
     ]);
 }
 
+/// The URDF of [`robot`]: a shoulder at 0.3 m, an elbow 0.25 m on, the flange another 0.15 m.
+const URDF: &str = r#"<robot name="arm">
+<link name="base"/><link name="upper"/><link name="fore"/><link name="flange"/><link name="finger"/>
+<joint name="shoulder" type="revolute"><origin xyz="0 0 0.3"/><parent link="base"/><child link="upper"/><axis xyz="0 1 0"/></joint>
+<joint name="elbow" type="revolute"><origin xyz="0.25 0 0"/><parent link="upper"/><child link="fore"/><axis xyz="0 1 0"/></joint>
+<joint name="mount" type="fixed"><origin xyz="0.15 0 0"/><parent link="fore"/><child link="flange"/></joint>
+<joint name="gripper" type="prismatic"><parent link="flange"/><child link="finger"/><limit upper="0.1"/></joint>
+</robot>"#;
+
+#[test]
+fn the_tool_is_found_and_rests_inside_the_box() {
+    let files = Files::new(&[("run.toml", GOOD), ("arm.urdf", URDF)]);
+    let find = |sets: &[&str]| files.load("run.toml", sets).unwrap().tool(&robot());
+    let roomy = "workspace.max_m=[0.5, 0.3, 0.5]";
+    let tool = find(&[roomy]).unwrap().unwrap();
+    assert_eq!(tool.tip(&[0.0, 0.0, 0.7]), [0.4, 0.0, 0.3]);
+    assert_eq!(tool.tip_name(), "flange");
+
+    let refused = |sets: &[&str]| find(sets).unwrap_err().to_string();
+    assert_says(
+        &refused(&[]),
+        &[
+            "run.toml:73: `workspace.max_m`: at rest.pose (",
+            "run.toml:61) link `flange` is at [0.4, 0, 0.3] m, outside the box from [-0.3, -0.3, 0] m to [0.3, 0.3, 0.5] m. Widen the box, or rest elsewhere",
+        ],
+    );
+    assert_says(
+        &refused(&[roomy, "workspace.tip=hand"]),
+        &["--set: `workspace.tip`: ", "arm.urdf: there is no link `hand` to be the tip"],
+    );
+    assert_says(
+        &refused(&[roomy, "workspace.tip=finger"]),
+        &["arm.urdf: joint `gripper` is prismatic, but the mycobot320's is a gripper joint"],
+    );
+    let mut other = robot();
+    other.joints[1].name = "wrist".to_owned();
+    let loaded = files.load("run.toml", &[roomy]).unwrap();
+    assert_says(
+        &loaded.tool(&other).unwrap_err().to_string(),
+        &[
+            "run.toml:70: `workspace.urdf`: ",
+            "arm.urdf:4: joint `elbow` moves the tip, but the robot has no joint of that name. Its joints: shoulder, wrist, gripper",
+        ],
+    );
+    // Named once, although both look for it.
+    let bare = Files::new(&[("run.toml", GOOD)]);
+    let loaded = bare.load("run.toml", &[]).unwrap();
+    let missing = loaded.tool(&robot()).unwrap_err();
+    assert!(loaded.validate_paths().unwrap_err().problems.contains(&missing.problems[0]));
+}
+
 #[test]
 fn the_number_of_joints_is_for_the_mock_arm() {
     assert_refused(&[(
