@@ -6,6 +6,10 @@ use crate::pacing::Overruns;
 const PERIOD: Duration = Duration::from_millis(20);
 const STEP: Duration = Duration::from_millis(100);
 
+fn operator(operator: OperatorRequest) -> CycleInputs {
+    CycleInputs { operator, ..CycleInputs::default() }
+}
+
 /// A robot that stands exactly where it was told, one cycle later.
 struct Bench {
     cycle: Cycle,
@@ -191,7 +195,7 @@ fn old_measurements_hold_and_older_ones_stop() {
     let mut states = Vec::new();
     for _ in 0..40 {
         bench.tick += 1;
-        let outcome = bench.cycle.step(&frozen, OperatorRequest::None, bench.now());
+        let outcome = bench.cycle.step(&frozen, operator(OperatorRequest::None), bench.now());
         if outcome.changed.is_some() {
             states.push((outcome.state, bench.cycle.hold()));
         }
@@ -255,7 +259,7 @@ fn the_duration_ends_in_rest_and_a_second_request_takes_torque_off() {
     bench.steps(53);
     assert_eq!(bench.cycle.cause(), Some(StopCause::Completed));
     bench.tick += 1;
-    let outcome = bench.cycle.step(&bench.state, OperatorRequest::TorqueOff, bench.now());
+    let outcome = bench.cycle.step(&bench.state, operator(OperatorRequest::TorqueOff), bench.now());
     assert_eq!(outcome.request, Some(StopRequest::TorqueOff));
     assert_eq!(bench.cycle.cause(), Some(StopCause::OperatorTorqueOff));
 }
@@ -265,7 +269,7 @@ fn a_ramp_that_does_not_arrive_takes_torque_off() {
     let mut bench =
         Bench::with(|settings| settings.thresholds.ramp_timeout = Duration::from_millis(100));
     let now = bench.now();
-    bench.cycle.step(&bench.state, OperatorRequest::Stop, now);
+    bench.cycle.step(&bench.state, operator(OperatorRequest::Stop), now);
     assert_eq!(bench.steps(7).state, ArmState::Faulted);
     assert_eq!(bench.cycle.cause(), Some(StopCause::RampTimeout));
 }
@@ -292,13 +296,13 @@ fn an_arm_that_does_not_follow_its_ramp_to_rest_is_stopped_where_it_is() {
     bench.chunk(1.0, 400);
     bench.steps(150);
     let stuck = bench.state.position;
-    let mut operator = OperatorRequest::Stop;
+    let mut request = OperatorRequest::Stop;
     for _ in 0..300 {
         bench.tick += 1;
         bench.measure();
         let now = bench.now();
-        let outcome = bench.cycle.step(&bench.state, operator, now);
-        operator = OperatorRequest::Stop;
+        let outcome = bench.cycle.step(&bench.state, operator(request), now);
+        request = OperatorRequest::Stop;
         bench.state.position = stuck;
         assert!(outcome.limited[0] > -1.0, "it is not commanded all the way");
     }
@@ -322,7 +326,7 @@ fn measurements_that_stop_during_the_ramp_to_rest_end_in_a_stand() {
             bench.tick += 1;
             bench.state.position[1] += change;
             let now = bench.now();
-            let outcome = bench.cycle.step(&bench.state, OperatorRequest::Stop, now);
+            let outcome = bench.cycle.step(&bench.state, operator(OperatorRequest::Stop), now);
             assert!(outcome.limited.iter().all(|position| position.is_finite()));
         }
         let cause = if change.is_nan() { StopCause::NonFinite } else { StopCause::StateStale };
@@ -366,7 +370,7 @@ fn late_measurements_now_and_then_do_not_put_off_the_end_of_a_silent_policy() {
             bench.measure();
         }
         let now = bench.now();
-        bench.cycle.step(&bench.state, OperatorRequest::None, now);
+        bench.cycle.step(&bench.state, operator(OperatorRequest::None), now);
     }
     assert_eq!(bench.cycle.cause(), Some(StopCause::PolicyStale));
 }
@@ -389,7 +393,7 @@ fn a_ramp_has_one_time_limit_however_often_the_link_comes_back() {
         bench.tick += 1;
         bench.measure();
         let now = bench.now();
-        bench.cycle.step(&bench.state, OperatorRequest::Stop, now);
+        bench.cycle.step(&bench.state, operator(OperatorRequest::Stop), now);
         if bench.cycle.state() == ArmState::Faulted {
             ended = cycle;
             break;

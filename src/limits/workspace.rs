@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sinew_firmware_interfaces::MAX_JOINTS;
+use sinew_simulation::tool::ToolChain;
 
 use super::stop::{Step, StopPlan};
 
@@ -13,6 +14,16 @@ pub trait Tool: Send + Sync + std::fmt::Debug {
 
     /// An upper bound on how far the tool moves per unit of joint `joint`, in m.
     fn reach(&self, joint: usize) -> f64;
+}
+
+impl Tool for ToolChain {
+    fn tip(&self, positions: &[f64]) -> [f64; 3] {
+        self.tip(positions)
+    }
+
+    fn reach(&self, joint: usize) -> f64 {
+        self.reach(joint)
+    }
 }
 
 /// A Cartesian box for the tool, judged over the whole of every proven stop.

@@ -51,7 +51,7 @@ fn sample(index: u64) -> CycleSample {
             record: 3_000,
             ..Phases::default()
         },
-        operator: OperatorRequest::None,
+        inputs: CycleInputs::default(),
         state,
         outcome: Outcome {
             state: ArmState::Running,

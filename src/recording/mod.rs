@@ -2,6 +2,7 @@
 //! recorder that empties it.
 
 mod flight;
+mod overrun;
 mod recorder;
 mod sample;
 

@@ -12,6 +12,7 @@ use sinew_episodes::journal::{
 };
 use sinew_firmware_interfaces::{LinkStatus, Timestamp};
 
+use super::overrun;
 use super::sample::CycleSample;
 use crate::supervision::{HoldCause, StopCause};
 
@@ -121,8 +122,10 @@ pub trait Observer: Send {
 
 /// The recorder with its journal.
 pub struct Recorder {
+    header: Header,
     writer: Writer,
     joints: Vec<String>,
+    period: Duration,
     ring: rtrb::Consumer<CycleSample>,
     inbox: Receiver<RecorderMessage>,
     /// Chunks that the control thread has not taken over yet.
@@ -151,8 +154,10 @@ impl Recorder {
         let writer = Writer::create(&folder.join(FILE_NAME), header)?;
         let joints = header.joints.iter().map(|joint| joint.name.clone()).collect();
         Ok(Self {
+            header: header.clone(),
             writer,
             joints,
+            period: Duration::from_secs_f64(1.0 / header.rate_hz.max(1e-3)),
             ring,
             inbox,
             chunks: Vec::new(),
@@ -189,6 +194,11 @@ impl Recorder {
             observer.recording(self.fault.as_deref(), unwritten);
         }
         now.after(POLL)
+    }
+
+    /// The journal's header.
+    pub const fn header(&self) -> &Header {
+        &self.header
     }
 
     /// The latest cycle, for a status line.
@@ -256,7 +266,7 @@ impl Recorder {
         }
         let result = self.writer.append_cycle(&sample.record(self.joints.len()));
         self.check(result);
-        for (kind, message) in events(self.previous.as_ref(), sample, &self.joints) {
+        for (kind, message) in events(self.previous.as_ref(), sample, &self.joints, self.period) {
             let at_ns = sample.tick.scheduled.as_nanos();
             self.event(EventRecord { at_ns, kind: kind.to_owned(), message });
         }
@@ -286,6 +296,7 @@ fn events(
     previous: Option<&CycleSample>,
     sample: &CycleSample,
     joints: &[String],
+    period: Duration,
 ) -> Vec<(&'static str, String)> {
     let mut events = Vec::new();
     let joint = |index: u8| joints.get(index as usize).map_or("?", String::as_str);
@@ -332,9 +343,8 @@ fn events(
             },
         ));
     }
-    if sample.tick.missed > 0 {
-        let message = format!("{} periods before cycle {}", sample.tick.missed, sample.tick.index);
-        events.push(("missed", message));
+    if sample.inputs.misses > 0 {
+        events.push(("overrun", overrun::message(previous, sample, period, joints)));
     }
     let news =
         sample.state.substituted & !previous.map_or(0, |previous| previous.state.substituted);

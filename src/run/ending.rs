@@ -1,10 +1,10 @@
 //! What follows the last cycle: the journal's end, the dataset's new episode, the report, and the
 //! summary.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sinew_episodes::journal::FILE_NAME;
+use sinew_episodes::journal::{EventRecord, FILE_NAME, Header, WriteError, Writer};
 use sinew_episodes::lerobot::Dataset;
 use sinew_firmware_interfaces::{
     BusStatistics, JointKind, Robot, RobotDescription, StopRequest, Timestamp,
@@ -21,6 +21,9 @@ use crate::supervision::StopCause;
 
 /// Exit code of a run that ended well but whose recording did not.
 const RECORDING_INCOMPLETE: u8 = 40;
+
+/// The last cycles before the end.
+const FLIGHT: &str = "flight.sinew";
 
 /// How long an orderly end of the connection may take.
 pub(super) const DISARM: Duration = Duration::from_secs(2);
@@ -87,6 +90,9 @@ pub(super) fn finish(
     (summary.drops.frames, summary.drops.records) = inbox.dropped();
     summary.drops.unwritten = ending.recorder.unwritten();
 
+    if let Err(error) = keep_flight(&folder, ending.recorder.header(), &ending.flight, cause) {
+        console.line(&format!("flight recorder: {error}"));
+    }
     let recording = ending.recorder.finish(&to_json(&summary));
     summary.drops.unwritten = recording.unwritten;
     if let Some(fault) = recording.fault {
@@ -124,6 +130,28 @@ pub(super) fn finish(
         summary.report.clear();
     }
     summary
+}
+
+/// Writes the last cycles before the end beside the journal, as a journal of their own: they come
+/// from the control thread's memory, whatever became of ring and disk before.
+fn keep_flight(
+    folder: &Path,
+    header: &Header,
+    flight: &[CycleSample],
+    cause: StopCause,
+) -> Result<(), WriteError> {
+    if flight.is_empty() {
+        return Ok(());
+    }
+    let joints = header.joints.len();
+    let mut writer = Writer::create(&folder.join(FLIGHT), header)?;
+    for sample in flight {
+        writer.append_cycle(&sample.record(joints))?;
+    }
+    let at_ns = flight.last().map_or(0, |sample| sample.tick.scheduled.as_nanos());
+    let message = format!("{}: {}", cause.name(), cause.message());
+    writer.append_event(&EventRecord { at_ns, kind: "stop".to_owned(), message })?;
+    writer.sync()
 }
 
 fn to_json(summary: &RunSummary) -> String {

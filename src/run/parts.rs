@@ -17,7 +17,7 @@ use crate::cameras::{self, CameraWorker};
 use crate::config::{Actuator, ClockKind, Config, Execution, Generator, Loaded};
 use crate::control::PolicyLink;
 use crate::cycle::{CycleSettings, Thresholds};
-use crate::limits::JointLimits;
+use crate::limits::{JointLimits, Workspace};
 use crate::pacing::Overruns;
 use crate::policy::{self, Mapping, PolicyMailboxes, PolicySettings, PolicyWorker};
 use crate::recording::RecorderInbox;
@@ -53,7 +53,10 @@ pub fn prepare(loaded: &Loaded) -> Result<Parts, RunError> {
     let robot = robots::description(&config.robot);
     let limits = loaded.validate(&robot)?;
     loaded.validate_paths()?;
-    loaded.tool(&robot)?;
+    let workspace = loaded
+        .tool(&robot)?
+        .zip(config.workspace.as_ref())
+        .map(|(tool, said)| Workspace::new(Arc::new(tool), said.min_m, said.max_m));
     let mut policy = sinew_models::load(&config.policy.path)?;
     let mut cameras = Vec::new();
     let mut sizes = BTreeMap::new();
@@ -72,7 +75,8 @@ pub fn prepare(loaded: &Loaded) -> Result<Parts, RunError> {
     let began = Instant::now();
     policy::warm_up(policy.as_mut(), &mapping)?;
     let warm_up = began.elapsed();
-    let settings = settings(config, &robot, limits, policy.as_ref(), &mapping);
+    let mut settings = settings(config, &robot, limits, policy.as_ref(), &mapping);
+    settings.workspace = workspace;
     Ok(Parts { robot, policy, mapping, cameras, settings, warm_up })
 }
 

@@ -302,6 +302,7 @@ mod tests {
             max_acceleration,
             max_jerk,
             max_step: 1.0,
+            barrier: None,
             effort: None,
         }
     }

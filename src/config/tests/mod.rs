@@ -191,6 +191,7 @@ fn a_good_file_loads_and_resolves() {
             max_acceleration: 2.5,
             max_jerk: 40.0,
             max_step: 0.025,
+            barrier: None,
             effort: None,
         }
     );
