@@ -9,7 +9,7 @@ use sinew::control::{ControlLoop, OperatorSignal};
 use sinew::pacing::TimerPacer;
 use sinew::recording::{Recorder, RecorderInbox, SampleSink};
 use sinew::run::prepare;
-use sinew::supervision::StopCause;
+use sinew::supervision::{Heartbeat, StopCause};
 use sinew_firmware_interfaces::{Clock, MonotonicClock};
 
 #[test]
@@ -65,7 +65,9 @@ fn ten_thousand_armed_cycles_with_policy_cameras_and_recorder_allocate_nothing()
             }
         });
         let operator = OperatorSignal::default();
-        let mut control = ControlLoop::new(robot.as_mut(), settings, link, sink, operator);
+        let heartbeat = Heartbeat::default();
+        let mut control =
+            ControlLoop::new(robot.as_mut(), settings, link, sink, operator, heartbeat);
         let mut pacer = TimerPacer::new(clock.clone(), 1000.0, Duration::from_micros(50));
         let mut cause = None;
         let allocated = allocation_counter::measure(|| cause = control.run(&mut pacer));

@@ -1,12 +1,13 @@
 //! The live view, through the binary on a pseudo-terminal.
 #![cfg(target_os = "linux")]
+// Only functions marked as tests may unwrap without saying so.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Child;
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
@@ -42,14 +44,8 @@ impl Watched {
         tcsetwinsize(&pty, size).unwrap();
         let name = ptsname(&pty, Vec::new()).unwrap();
         let path = Path::new(OsStr::from_bytes(name.as_bytes())).to_owned();
-        let terminal = OwnedFd::from(
-            rustix::fs::open(
-                &path,
-                rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY | rustix::fs::OFlags::CLOEXEC,
-                rustix::fs::Mode::empty(),
-            )
-            .unwrap(),
-        );
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let terminal = rustix::fs::open(&path, flags, Mode::empty()).unwrap();
         let terminal = File::from(terminal);
         let handle = || terminal.try_clone().unwrap();
         let child = sinew()

@@ -35,16 +35,16 @@ impl Columns {
         let mut columns =
             Self { name: name.clamp(5, 14).min(width), measured: 8, ..Self::default() };
         let mut left = i32::from(width) - i32::from(columns.name) - 9;
-        let mut take = |wanted: u16, reserve: i32| {
-            let fits = left - i32::from(wanted) - 1 >= reserve;
+        let mut take = |wanted: u16| {
+            let fits = left > i32::from(wanted);
             left -= if fits { i32::from(wanted) + 1 } else { 0 };
             if fits { wanted } else { 0 }
         };
-        columns.commanded = take(8, 0);
-        columns.error = take(8, 0);
-        columns.unit = take(4, 0);
-        columns.bar = take(9, 0);
-        columns.clamps = take(14, 0);
+        columns.commanded = take(8);
+        columns.error = take(8);
+        columns.unit = take(4);
+        columns.bar = take(9);
+        columns.clamps = take(14);
         // What is left goes to the bar first, then to the clamps.
         let left = left.max(0) as u16;
         if columns.bar > 0 {
@@ -65,7 +65,7 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, snapshot: &Snapshot, look: &mu
     let rows = usize::from(area.height.saturating_sub(1));
     look.scroll = look.scroll.min(joints.len().saturating_sub(rows));
     let shown = look.scroll..(look.scroll + rows).min(joints.len());
-    let title = if shown.len() < joints.len() {
+    let title = if rows > 0 && shown.len() < joints.len() {
         format!("{}-{}/{}", shown.start + 1, shown.end, joints.len())
     } else {
         "joint".to_owned()

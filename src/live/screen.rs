@@ -88,6 +88,7 @@ impl Screen {
         let open = self.ended.try_recv() != Err(TryRecvError::Disconnected);
         if !open {
             self.feed.set_shown(false);
+            release_panics();
         }
         open
     }

@@ -9,7 +9,7 @@ use sinew_firmware_interfaces::{LinkStatus, MAX_JOINTS, State, Timestamp};
 use super::feed::Feed;
 use super::view::{Look, draw};
 use super::{Snapshot, Subject, SubjectJoint};
-use crate::cycle::{OperatorRequest, Outcome};
+use crate::cycle::{CycleInputs, OperatorRequest, Outcome};
 use crate::pacing::Tick;
 use crate::recording::CycleSample;
 use crate::supervision::{ArmState, HoldCause, StopCause};
@@ -51,19 +51,12 @@ fn sample(index: u64) -> CycleSample {
             record: 3_000,
             ..Phases::default()
         },
-        inputs: CycleInputs::default(),
+        inputs: CycleInputs { operator: OperatorRequest::None, misses: 0, watchdog: false },
         state,
         outcome: Outcome {
             state: ArmState::Running,
-            command: None,
-            request: None,
-            changed: None,
-            offender: None,
-            requested: [0.0; MAX_JOINTS],
-            limited: [0.0; MAX_JOINTS],
-            clamps: [0; MAX_JOINTS],
             observed: Some(measured),
-            restarted: false,
+            ..Outcome::default()
         },
         hold: None,
         cause: None,
