@@ -102,12 +102,12 @@ fn jerk_lets_the_joint_stop_in_time() {
     // Full acceleration is never reached before full speed, which is fine.
     validated(&["limits.elbow.max_jerk_rad_s3=2", "supervision.ramp_timeout_s=7"], &robot())
         .unwrap();
-    // At half speed: 3.8 s of way, 1.4 s of stopping, 1 s of settling.
+    // At half of everything: 3.8 s of way, 2 s of stopping, 1 s of settling.
     assert_refused(&[(
-        &["limits.elbow.max_jerk_rad_s3=1", "supervision.ramp_timeout_s=6"],
+        &["limits.elbow.max_jerk_rad_s3=1", "supervision.ramp_timeout_s=6.5"],
         &[
-            "`supervision.ramp_timeout_s`: 6 s is too short: at rest.speed_fraction = 0.5 joint `elbow` may need 6.2 s",
-            "Raise it, or the joint's jerk, which costs 1.0 s of them",
+            "`supervision.ramp_timeout_s`: 6.5 s is too short: at rest.speed_fraction = 0.5 joint `elbow` may need 6.8 s",
+            "Raise it, or the joint's jerk, which costs 1.6 s of them",
         ],
     )]);
     assert_refused(&[(&["supervision.ramp_timeout_s=5"], &["Raise one of the two"])]);
