@@ -26,6 +26,11 @@ impl OperatorSignal {
         self.count.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Asks for a ramp to rest, unless a stop was asked for already.
+    pub fn stop(&self) {
+        self.count.fetch_max(1, Ordering::Relaxed);
+    }
+
     /// What has been asked for so far.
     pub fn request(&self) -> OperatorRequest {
         match self.count.load(Ordering::Relaxed) {

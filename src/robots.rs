@@ -1,6 +1,7 @@
 //! From configuration to a robot: the one place that knows every driver.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use sinew_firmware_interfaces::mock::{self, MockArm};
@@ -20,6 +21,9 @@ use crate::config::{Config, RobotConfig, RobotModel};
 
 /// The port name that asks for an emulated device.
 pub const EMULATOR_PORT: &str = "emulator";
+
+/// Emulators started so far: several robots may share a process.
+static EMULATORS: AtomicU32 = AtomicU32::new(0);
 
 /// Why a robot could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +78,9 @@ pub fn open(
                 return Ok((Box::new(MyCobot320::open(driver, clock.clone())?), port));
             }
             // A pseudo-terminal that was closed and made again has another name: the link stays.
-            let link = std::env::temp_dir().join(format!("sinew-emulator-{}", std::process::id()));
+            let number = EMULATORS.fetch_add(1, Ordering::Relaxed);
+            let name = format!("sinew-emulator-{}-{number}", std::process::id());
+            let link = std::env::temp_dir().join(name);
             let transport = Transport::Pty { link: Some(link) };
             let firmware = firmware_config(config)?;
             let stall = firmware.faults.stall;

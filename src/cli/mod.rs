@@ -24,6 +24,7 @@ mod info;
 mod list;
 mod policy;
 mod run;
+mod several;
 mod tables;
 
 use std::path::PathBuf;

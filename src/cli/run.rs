@@ -1,11 +1,12 @@
 //! `sinew run`
 
 use std::io::{IsTerminal, stdout};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::{ConfigArguments, Format, fail, tables};
+use super::{ConfigArguments, Format, fail, several, tables};
 use crate::config;
 use crate::control::OperatorSignal;
 use crate::live::{Screen, SharedFeed};
@@ -15,6 +16,9 @@ use crate::run::{self, Console};
 pub(super) struct RunArguments {
     #[command(flatten)]
     config: ConfigArguments,
+    /// More configurations: each drives a robot of its own, in a loop of its own
+    #[arg(value_name = "CONFIG")]
+    more: Vec<PathBuf>,
     /// How long the policy drives, for example 10s, 1500ms or 2m; overrides run.duration_s
     #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
     duration: Option<Duration>,
@@ -41,7 +45,7 @@ struct Printer {
 
 impl Printer {
     fn new(arguments: &RunArguments) -> Self {
-        let RunArguments { format, plain, .. } = *arguments;
+        let (format, plain) = (arguments.format, arguments.plain);
         Self { format, plain, live: None, held: Vec::new() }
     }
 
@@ -99,10 +103,13 @@ pub(super) fn run(arguments: &RunArguments) -> u8 {
     if let Some(duration) = arguments.duration {
         sets.push(format!("run.duration_s={:?}", duration.as_secs_f64()));
     }
-    let loaded = match config::load(&arguments.config.config, &sets) {
-        Ok(loaded) => loaded,
-        Err(error) => return fail(&error, 2, arguments.format),
-    };
+    let mut runs = Vec::new();
+    for path in std::iter::once(&arguments.config.config).chain(&arguments.more) {
+        match config::load(path, &sets) {
+            Ok(loaded) => runs.push(loaded),
+            Err(error) => return fail(&error, 2, arguments.format),
+        }
+    }
     let operator = OperatorSignal::default();
     let signal = operator.clone();
     let mut raised: Option<Instant> = None;
@@ -117,7 +124,11 @@ pub(super) fn run(arguments: &RunArguments) -> u8 {
         // Without a handler Ctrl-C would kill the process with the arm in motion.
         return fail(&error, 14, arguments.format);
     }
-    let ended = run::run(&loaded, operator, &mut console);
+    if runs.len() > 1 {
+        return several::run(&runs, &operator, arguments.format);
+    }
+    let Some(loaded) = runs.first() else { return 2 };
+    let ended = run::run(loaded, operator, &mut console);
     console.release();
     match ended {
         Ok(summary) => {

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::io::Errno;
 use rustix::mm::{MlockAllFlags, mlockall, munlockall};
@@ -19,8 +20,11 @@ pub(super) const DMA_LATENCY: &str = "/dev/cpu_dma_latency";
 /// thread, the checkpoint, frames. All of it counts against RLIMIT_MEMLOCK, used or not.
 const ROOM_FOR_A_RUN: u64 = 2 << 30;
 
+/// Runs in this process that hold locked memory.
+static LOCKS: AtomicUsize = AtomicUsize::new(0);
+
 /// What the process has been granted. Dropping it gives locked memory and the wake-up request
-/// back; hold one at a time.
+/// back, once no other run in the process holds one.
 #[derive(Debug)]
 #[must_use = "dropping it gives back what was granted"]
 pub struct ProcessSetup {
@@ -32,7 +36,7 @@ pub struct ProcessSetup {
 
 impl Drop for ProcessSetup {
     fn drop(&mut self) {
-        if self.locked {
+        if self.locked && LOCKS.fetch_sub(1, Ordering::AcqRel) == 1 {
             // What cannot be unlocked stays locked until the process ends.
             let _ = munlockall();
         }
@@ -50,6 +54,7 @@ pub fn prepare_process(config: &RealtimeConfig) -> ProcessSetup {
     if config.lock_memory {
         let outcome = lock_memory();
         setup.locked = outcome.is_ok();
+        LOCKS.fetch_add(usize::from(setup.locked), Ordering::AcqRel);
         let asked = "memory lock".to_owned();
         setup.grants.0.push(Grant { what: Facility::Memory, asked, outcome });
     }

@@ -46,7 +46,9 @@ impl Ended {
 
 /// Thresholds for runs in real time: a shared machine may stop a whole process for a second, and
 /// these tests are about other things.
-pub const PATIENT: [&str; 10] = [
+pub const PATIENT: [&str; 12] = [
+    "--set",
+    "overrun.policy=report",
     "--set",
     "supervision.state_hold_after_ms=2000",
     "--set",
