@@ -20,6 +20,7 @@ macro_rules! complain {
 mod check;
 mod doctor;
 mod emulate;
+mod export;
 mod info;
 mod list;
 mod policy;
@@ -57,6 +58,8 @@ enum Verb {
     Policy(policy::PolicyVerb),
     /// Describe a dataset, a run's folder or a journal
     Info(info::InfoArguments),
+    /// Make of a run's journal a file for other people's viewers
+    Export(export::ExportArguments),
     /// List serial ports, robots and policies that this build knows
     List(list::ListArguments),
 }
@@ -110,6 +113,7 @@ pub fn main() -> ExitCode {
         Verb::Emulate(device) => emulate::emulate(&device),
         Verb::Policy(verb) => policy::policy(&verb),
         Verb::Info(arguments) => info::info(&arguments),
+        Verb::Export(arguments) => export::export(&arguments),
         Verb::List(arguments) => list::list(&arguments),
     };
     ExitCode::from(code)

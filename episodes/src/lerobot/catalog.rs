@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::convert::RUN_COLUMN;
-use super::files;
 use super::info::Info;
 use super::reader::ReaderError;
 use super::table::Table;
+use crate::files;
 
 /// One episode of a dataset.
 #[derive(Clone, Debug, PartialEq, Serialize)]

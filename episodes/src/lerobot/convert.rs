@@ -7,11 +7,11 @@ use parquet::data_type::ByteArray;
 use serde::Serialize;
 
 use super::features::{self, HeaderError};
-use super::files::FileError;
 use super::info::{CHUNK_SIZE, Info, InfoError};
 use super::statistics::{self, Histograms, NAMES, Statistics};
 use super::table::{Field, Kind, TableError, TableWriter, Values};
 use super::timeline::{CameraFrames, Moment, Timeline};
+use crate::files::FileError;
 use crate::image::{self, ImageError};
 use crate::journal::{CycleRecord, Header, ReadError, Reader, Record, Tail};
 

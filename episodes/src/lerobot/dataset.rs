@@ -10,10 +10,10 @@ use serde_json::{Map, Value, json};
 
 use super::convert::{self, ConvertError, EpisodeSummary, Place};
 use super::features;
-use super::files::{self, FileError, failed};
 use super::info::{Info, InfoError};
 use super::statistics::Statistics;
 use super::table::{Field, Kind, TableError, TableWriter, Values};
+use crate::files::{self, FileError, failed};
 use crate::journal::{self, Header, Reader};
 
 /// Held while a process writes to the directory. It also marks the directory as sinew's.

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::files::{self, FileError};
+use crate::files::{self, FileError};
 
 /// Version of the layout that is read and written.
 pub(super) const CODEBASE_VERSION: &str = "v3.0";

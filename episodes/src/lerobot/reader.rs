@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::catalog::{self, Episode};
-use super::files::FileError;
 use super::info::{Feature, Info, InfoError};
 use super::table::{Column, Leaf, Table, TableError};
 #[cfg(feature = "video")]
 use super::video::Video;
 use super::video::VideoError;
+use crate::files::FileError;
 use crate::image::{self, Image, ImageError};
 
 /// Why a dataset could not be read.

@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use super::convert::{self, ConvertError, EpisodeSummary, INFO_KEY, RUN_COLUMN, RUN_KEY};
 use super::dataset::{self, Dataset, Marker, OpenError, State};
-use super::files::{self, FileError, PART, failed};
 use super::info::{CHUNK_SIZE, Info, InfoError};
 use super::statistics::{NAMES, Statistics};
 use super::table::{Table, TableError};
+use crate::files::{self, FileError, PART, failed};
 use crate::journal::{self, Reader};
 
 /// Why a directory could not be repaired.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use parquet::errors::ParquetError;
 
-use super::files::FileError;
+use crate::files::FileError;
 
 pub(super) use reading::{Column, Leaf, Table};
 pub(super) use writing::{Field, Kind, TableWriter, Values};

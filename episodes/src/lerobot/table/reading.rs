@@ -11,7 +11,7 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::TableError;
-use crate::lerobot::files;
+use crate::files;
 
 /// One column as read: all values that are there, and where each row's begin.
 #[derive(Clone, Debug)]

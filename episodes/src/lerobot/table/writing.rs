@@ -12,7 +12,7 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{ColumnPath, Type, TypePtr};
 
 use super::TableError;
-use crate::lerobot::files::Part;
+use crate::files::Part;
 
 /// Type of a column to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

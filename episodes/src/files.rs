@@ -1,7 +1,7 @@
 //! Files that appear whole or not at all: written beside their place as `.part`, synced, renamed.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// A file or folder operation that failed.
@@ -16,18 +16,18 @@ pub struct FileError {
     pub source: io::Error,
 }
 
-pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileError {
+pub(crate) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileError {
     let path = path.to_owned();
     move |source| FileError { action, path, source }
 }
 
 /// Extension of unfinished files. Nothing that reads a dataset looks at them.
-pub(super) const PART: &str = "part";
+pub(crate) const PART: &str = "part";
 
 /// A `.part` file being written. Dropped unfinished it is removed: on a full disk it must not
 /// keep the space that others need.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(crate) struct Part {
     file: File,
     part: PathBuf,
     path: PathBuf,
@@ -67,6 +67,12 @@ impl Write for Part {
     }
 }
 
+impl Seek for Part {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        self.file.seek(position)
+    }
+}
+
 impl Drop for Part {
     fn drop(&mut self) {
         if !self.renamed {
@@ -77,14 +83,14 @@ impl Drop for Part {
 }
 
 /// Replaces a file's content at once.
-pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
+pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
     let mut part = Part::create(path)?;
     part.write_all(content).map_err(failed("write", &part.part))?;
     part.finish()
 }
 
 /// Removes a file for good; nothing if there is no such file.
-pub(super) fn remove_if_there(path: &Path) -> Result<(), FileError> {
+pub(crate) fn remove_if_there(path: &Path) -> Result<(), FileError> {
     match fs::remove_file(path) {
         Ok(()) => sync_folder_of(path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -93,7 +99,7 @@ pub(super) fn remove_if_there(path: &Path) -> Result<(), FileError> {
 }
 
 /// Makes a rename or removal in `path`'s folder durable.
-pub(super) fn sync_folder_of(path: &Path) -> Result<(), FileError> {
+pub(crate) fn sync_folder_of(path: &Path) -> Result<(), FileError> {
     let Some(folder) = path.parent() else { return Ok(()) };
     // Folders cannot be opened as files everywhere; where they cannot, renames are durable enough.
     match File::open(folder) {
@@ -103,7 +109,7 @@ pub(super) fn sync_folder_of(path: &Path) -> Result<(), FileError> {
 }
 
 /// Names in a folder, sorted; nothing if there is no such folder.
-pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
+pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
     let listing = match fs::read_dir(folder) {
         Ok(listing) => listing,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -118,7 +124,7 @@ pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
 }
 
 /// Content of a text file, `None` if there is no such file.
-pub(super) fn read_if_there(path: &Path) -> Result<Option<String>, FileError> {
+pub(crate) fn read_if_there(path: &Path) -> Result<Option<String>, FileError> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -1,0 +1,108 @@
+//! `sinew export`
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::{Args, ValueEnum};
+use sinew_episodes::{journal, mcap};
+
+use super::{Format, fail, refuse};
+use crate::supervision::StopCause;
+
+#[derive(Debug, Args)]
+pub(super) struct ExportArguments {
+    /// A run's folder (RECORDING/runs/NAME), or a journal
+    episode: PathBuf,
+    /// What to make of it
+    #[arg(long, value_enum)]
+    to: Target,
+    /// The file to write; without it, beside the journal and named after it
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Replace the file if it exists
+    #[arg(long)]
+    force: bool,
+    /// Text for people, or one JSON object as the last line
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Formats that journals can be exported to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Target {
+    /// For Foxglove, Rerun, PlotJuggler and ROS 2 tools
+    Mcap,
+}
+
+impl Target {
+    const fn extension(self) -> &'static str {
+        match self {
+            Self::Mcap => "mcap",
+        }
+    }
+}
+
+/// Time between two lines of progress.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
+pub(super) fn export(arguments: &ExportArguments) -> u8 {
+    let format = arguments.format;
+    let journal = match journal_at(&arguments.episode) {
+        Ok(journal) => journal,
+        Err(text) => return refuse(&text, 2, format),
+    };
+    let beside = || journal.with_extension(arguments.to.extension());
+    let output = arguments.output.clone().unwrap_or_else(beside);
+    match arguments.to {
+        Target::Mcap => to_mcap(&journal, &output, arguments.force, format),
+    }
+}
+
+fn to_mcap(journal: &Path, output: &Path, replace: bool, format: Format) -> u8 {
+    let names = StopCause::ALL.map(StopCause::name);
+    let intended = [StopCause::Completed, StopCause::Operator, StopCause::OperatorTorqueOff]
+        .map(StopCause::name);
+    let causes = mcap::StopCauses { names: &names, intended: &intended };
+    let options = mcap::ExportOptions { replace, causes };
+    let begun = Instant::now();
+    let mut reported = begun;
+    let result = mcap::export(journal, output, &options, |done, of| {
+        if reported.elapsed() >= PROGRESS_EVERY {
+            reported = Instant::now();
+            complain!("{} of {} MB", done / 1_000_000, of / 1_000_000);
+        }
+    });
+    let summary = match result {
+        Ok(summary) => summary,
+        Err(error) => return fail(&error, if error.is_output() { 13 } else { 2 }, format),
+    };
+    let text = format!("{summary}, written in {:.2} s", begun.elapsed().as_secs_f64());
+    match format {
+        Format::Text => say!("{text}"),
+        Format::Json => {
+            complain!("{text}");
+            // Plain numbers and strings: serialising cannot fail.
+            say!("{}", serde_json::to_string(&summary).unwrap_or_default());
+        }
+    }
+    0
+}
+
+/// The journal that a path names.
+fn journal_at(path: &Path) -> Result<PathBuf, String> {
+    if path.is_file() {
+        return Ok(path.to_owned());
+    }
+    let in_folder = path.join(journal::FILE_NAME);
+    if in_folder.is_file() {
+        return Ok(in_folder);
+    }
+    let shown = path.display();
+    Err(if !path.exists() {
+        format!("{shown}: no such file or folder")
+    } else if path.join("runs").is_dir() {
+        format!("{shown} is a recording directory: name one of the folders in its runs/")
+    } else {
+        format!("{shown} is no run's folder: it has no {}", journal::FILE_NAME)
+    })
+}
