@@ -14,6 +14,10 @@ use crate::recording::{CycleSample, FlightRecorder, SampleSink};
 use crate::supervision::{ArmState, Heartbeat, StopCause};
 use crate::targets::Chunk;
 
+/// Most missed ticks of one gap that enter the distribution of lateness: a second at 1 kHz. All are
+/// counted as missed.
+const MOST_MISSED: u64 = 1000;
+
 /// How often the operator asked for a stop. Shared with the signal handler.
 #[derive(Clone, Debug, Default)]
 pub struct OperatorSignal {
@@ -286,7 +290,12 @@ impl<'a> ControlLoop<'a> {
         if let Some(previous) = previous_wake {
             statistics.period.record(tick.woke.since(previous));
         }
-        statistics.lateness.record(tick.woke.since(tick.scheduled));
+        let lateness = tick.woke.since(tick.scheduled);
+        statistics.lateness.record(lateness);
+        // A tick without a cycle was late as well, up to the one that was served in its place.
+        for period in 1..=tick.missed.min(MOST_MISSED) as u32 {
+            statistics.lateness.record(lateness + self.period * period);
+        }
         statistics.read.record(Duration::from_nanos(sample.phases.read.into()));
         statistics.take.record(Duration::from_nanos(sample.phases.take.into()));
         statistics.decide.record(Duration::from_nanos(sample.phases.decide.into()));

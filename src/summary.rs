@@ -71,7 +71,9 @@ pub struct Timing {
     pub lateness: DistributionSummary,
     /// Reading the latest state.
     pub read: DistributionSummary,
-    /// Mailboxes, target, limits, supervision.
+    /// Taking over mailboxes.
+    pub take: DistributionSummary,
+    /// Target, generator, limits, supervision.
     pub decide: DistributionSummary,
     /// Handing over the command.
     pub write: DistributionSummary,
@@ -83,6 +85,8 @@ pub struct Timing {
     pub missed: u64,
     /// Cycles that ended after the next tick was due.
     pub overruns: u64,
+    /// The longest cycle from when it was due to its end, in µs.
+    pub longest_us: f64,
 }
 
 /// Counters of the bus.
@@ -155,12 +159,14 @@ impl RunSummary {
             period: statistics.period.summary(),
             lateness: statistics.lateness.summary(),
             read: statistics.read.summary(),
+            take: statistics.take.summary(),
             decide: statistics.decide.summary(),
             write: statistics.write.summary(),
             record: statistics.record.summary(),
             cycle: statistics.cycle.summary(),
             missed: statistics.missed,
             overruns: statistics.overruns,
+            longest_us: statistics.longest_ns as f64 / 1e3,
         };
         for (joint, counts) in robot.joints.iter().zip(&statistics.clamps) {
             for (cause, count) in ClampCause::ALL.iter().zip(counts) {

@@ -96,10 +96,11 @@ fn timing(summary: &RunSummary, lines: &mut Vec<String>) {
         "p99.9",
         "max"
     ));
-    let rows: [(&str, &DistributionSummary); 7] = [
+    let rows: [(&str, &DistributionSummary); 8] = [
         ("period", &timing.period),
         ("lateness", &timing.lateness),
         ("read", &timing.read),
+        ("take", &timing.take),
         ("decide", &timing.decide),
         ("write", &timing.write),
         ("record", &timing.record),
@@ -116,8 +117,11 @@ fn timing(summary: &RunSummary, lines: &mut Vec<String>) {
         ));
     }
     lines.push(format!(
-        "{:<11}{:>8} periods, {} cycles ended late",
-        "missed", timing.missed, timing.overruns
+        "{:<11}{:>8} periods, {} cycles ended late, the longest after {}",
+        "missed",
+        timing.missed,
+        timing.overruns,
+        micros(timing.longest_us)
     ));
 }
 

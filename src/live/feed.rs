@@ -213,7 +213,7 @@ impl Feed {
     pub fn happening(&mut self, at: Timestamp, kind: &str, message: &str) {
         let happenings = &mut self.news.happenings;
         let mut times = 1;
-        if kind == "missed" && happenings.back().is_some_and(|last| last.kind == kind) {
+        if kind == "overrun" && happenings.back().is_some_and(|last| last.kind == kind) {
             times += happenings.pop_back().map_or(0, |last| last.times);
         }
         if happenings.len() >= HAPPENINGS {

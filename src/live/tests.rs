@@ -156,7 +156,7 @@ fn the_window_forgets_what_is_older_than_five_seconds() {
 fn missed_periods_share_a_line_and_old_happenings_go() {
     let mut feed = fed(1, 1);
     for index in 0..200 {
-        feed.happening(Timestamp::ZERO, "missed", &format!("1 periods before cycle {index}"));
+        feed.happening(Timestamp::ZERO, "overrun", &format!("1 periods before cycle {index}"));
     }
     let happenings = at(&feed).news.happenings;
     assert_eq!((happenings.len(), happenings[0].times), (1, 200));

@@ -49,13 +49,15 @@ pub struct LoopSpreads {
     pub lateness: Spread,
     /// Reading the state.
     pub read: Spread,
+    /// Taking over mailboxes.
+    pub take: Spread,
     /// Deciding.
     pub decide: Spread,
     /// Handing over the command.
     pub write: Spread,
     /// Handing over the record.
     pub record: Spread,
-    /// The four together.
+    /// The five together.
     pub cycle: Spread,
 }
 
@@ -235,6 +237,7 @@ impl Survey {
         let mut sum = 0;
         for (spread, nanos) in [
             (&mut timing.read, phases.read),
+            (&mut timing.take, phases.take),
             (&mut timing.decide, phases.decide),
             (&mut timing.write, phases.write),
             (&mut timing.record, phases.record),

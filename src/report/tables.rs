@@ -71,6 +71,7 @@ pub fn timing(survey: &Survey, summary: &Value) -> String {
         line("period", "period", "wake to wake", Some(&spreads.period)),
         line("lateness", "lateness", "wake after due", Some(&spreads.lateness)),
         line("read", "read", "latest state", Some(&spreads.read)),
+        line("take", "take", "take over mailboxes", Some(&spreads.take)),
         line("decide", "decide", "target, limits, supervision", Some(&spreads.decide)),
         line("write", "write", "hand over the command", Some(&spreads.write)),
         line("record", "record", "hand over the record", Some(&spreads.record)),

@@ -359,7 +359,7 @@ def check_events(export, run):
         expected.append((last, "summary", f"{end['cause']}: {end['message']} (exit code {end['code']})"))
     check("/events: every line", sorted(found) == sorted(expected), f"{found} != {expected}")
     check("/events: levels", {decoded.level for _, decoded in messages} <= {20, 30, 40})
-    warned = {decoded.level for _, decoded in messages if decoded.name in ("missed", "hold", "substituted", "link")}
+    warned = {decoded.level for _, decoded in messages if decoded.name in ("overrun", "hold", "substituted", "link")}
     check("/events: misses and holds warn", warned <= {30}, warned)
     return len(messages)
 

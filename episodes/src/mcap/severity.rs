@@ -60,7 +60,7 @@ pub(super) fn of_event(
             _ => Severity::Info,
         },
         "tracking" | "fault" | "watchdog" => Severity::Error,
-        "hold" | "missed" | "overrun" | "substituted" | "link" | "reconnect" | "policy"
+        "hold" | "overrun" | "substituted" | "link" | "reconnect" | "policy"
         | "camera" | "recording" => Severity::Warn,
         _ => Severity::Info,
     }
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(severity("state", 5, RUNNING, (HOLDING, 0)), Severity::Warn);
         assert_eq!(severity("state", 5, 0, (HOLDING, 0)), Severity::Info);
         assert_eq!(severity("hold", 5, 0, (HOLDING, 0)), Severity::Warn);
-        assert_eq!(severity("missed", 5, 0, (RUNNING, 0)), Severity::Warn);
+        assert_eq!(severity("overrun", 5, 0, (RUNNING, 0)), Severity::Warn);
         assert_eq!(severity("tracking", 5, 0, (STOPPING, 2)), Severity::Error);
         assert_eq!(severity("note", 5, 0, (STOPPING, 2)), Severity::Info);
     }

@@ -265,7 +265,7 @@ fn every_record_of_a_journal_is_in_the_file() {
     let mut records = vec![Record::Frame(frame), Record::Chunk(chunk)];
     let cycles: Vec<_> = [0, 1, 2, 5].map(|index| cycle(index, 3)).into();
     records.extend(cycles.iter().cloned().map(Record::Cycle));
-    records.push(event(5 * PERIOD_NS, "missed", "2 periods before cycle 5"));
+    records.push(event(5 * PERIOD_NS, "overrun", "2 periods before cycle 5"));
     let summary = r#"{"exit":{"cause":"completed","message":"over","code":0}}"#;
     records.push(Record::Summary(summary.into()));
     let found = Exported::of(&header(3, &["front", "wrist"]), &records);
@@ -315,7 +315,7 @@ fn every_record_of_a_journal_is_in_the_file() {
     assert_eq!((message.u32(), message.f64s()), (2, vec![0.25, -1.0, 0.5, f64::MAX]));
 
     let lines = found.events();
-    assert_eq!(lines[0], (30, "missed".into(), "2 periods before cycle 5".into()));
+    assert_eq!(lines[0], (30, "overrun".into(), "2 periods before cycle 5".into()));
     assert_eq!(lines[1], (20, "summary".into(), "completed: over (exit code 0)".into()));
     let attachments = found.attachments();
     assert_eq!(attachments["config.toml"], "[run]\nname = \"test\"\n");
