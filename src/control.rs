@@ -2,7 +2,7 @@
 //! virtual time under a [`Pacer`] that moves the world along between ticks.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use sinew_episodes::journal::{ClampCause, Phases};
@@ -58,6 +58,8 @@ pub struct PolicyLink {
     pub state: StateMailbox,
     /// Number of chunks that a queue has asked for.
     pub demand: Arc<AtomicU64>,
+    /// True once the target source has said its last.
+    pub finished: Arc<AtomicBool>,
 }
 
 /// Counters and distributions of a run's cycles.
@@ -189,6 +191,7 @@ impl<'a> ControlLoop<'a> {
                 operator: self.operator.request(),
                 misses: tick.missed + u64::from(previous.overran),
                 watchdog: self.heartbeat.has_fired(),
+                finished: self.link.finished.load(Ordering::Relaxed),
             };
             let outcome = self.cycle.step(&state, inputs, tick.scheduled);
             self.ask(tick.scheduled);
@@ -259,19 +262,19 @@ impl<'a> ControlLoop<'a> {
         *self.link.state.input_buffer_mut() = *state;
         self.link.state.publish();
         let mut sequence = 0;
-        while self.link.spent.slots() > 0 {
+        // No more than the ring holds, or the timeline would have to grow. Within that bound there
+        // is always room for what goes back ([`Chunk::BOXES`]): what becomes of a chunk depends on
+        // nothing that a replay could not know.
+        for _ in 0..Chunk::IN_TRANSIT {
             let Ok(chunk) = self.link.chunks.pop() else { break };
             sequence = chunk.sequence;
             self.statistics.chunks += 1;
             self.statistics.expired_actions += self.cycle.expired(&chunk) as u64;
             if let Some(refused) = self.cycle.insert(chunk, now) {
-                // The slot was just checked and this is the only producer.
                 let _ = self.link.spent.push(refused);
             }
         }
-        while self.link.spent.slots() > 0 {
-            let Some(chunk) = self.cycle.retire(now) else { break };
-            // The slot was just checked and this is the only producer.
+        while let Some(chunk) = self.cycle.retire(now) {
             let _ = self.link.spent.push(chunk);
         }
         sequence

@@ -18,6 +18,7 @@ pub mod pacing;
 pub mod policy;
 pub mod realtime;
 pub mod recording;
+pub mod replay;
 pub mod report;
 pub mod robots;
 pub mod run;

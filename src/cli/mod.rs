@@ -24,6 +24,7 @@ mod export;
 mod info;
 mod list;
 mod policy;
+mod replay;
 mod run;
 mod several;
 mod tables;
@@ -46,6 +47,8 @@ struct Arguments {
 enum Verb {
     /// Run a configuration: arm, follow the policy inside limits, record, rest, disarm
     Run(run::RunArguments),
+    /// Compute a recorded run again and compare every command bit for bit
+    Replay(replay::ReplayArguments),
     /// Validate a configuration and everything it names, without opening a port or moving
     Check(CheckArguments),
     /// Look at this computer: kernel, rights, devices, disk, and how late a thread wakes
@@ -105,6 +108,7 @@ pub fn main() -> ExitCode {
     };
     let code = match arguments.verb {
         Verb::Run(arguments) => run::run(&arguments),
+        Verb::Replay(arguments) => replay::replay(&arguments),
         Verb::Check(arguments) => {
             let CheckArguments { config, explain, format } = arguments;
             check::check(&config.config, &config.sets, explain, format)

@@ -123,8 +123,48 @@ impl Loaded {
 /// [`ConfigError`] with every problem found: files that cannot be read, syntax, `extends` in a
 /// circle, unknown and missing keys, wrong types, values out of range.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Loaded, ConfigError> {
+    load_layers(path, &[Layer::File(path)], overrides)
+}
+
+/// One part of a configuration; a later one goes over the ones before.
+#[derive(Clone, Copy, Debug)]
+pub enum Layer<'a> {
+    /// A file with all that it extends.
+    File(&'a Path),
+    /// TOML without a file, by the name that messages give it. It extends nothing; relative paths
+    /// in it belong to that name's folder.
+    Text(&'a Path, &'a str),
+    /// Key paths that are taken out again, in dotted form.
+    Without(&'a [&'a str]),
+}
+
+/// As [`load`], from several layers. `path` is the name of the whole.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_layers(
+    path: &Path,
+    parts: &[Layer<'_>],
+    overrides: &[String],
+) -> Result<Loaded, ConfigError> {
     let mut reader = source::Reader::default();
-    let merged = reader.read(path, None);
+    let mut merged: Option<tree::Node> = None;
+    for part in parts {
+        let node = match part {
+            Layer::File(path) => reader.read(path, None),
+            Layer::Text(name, text) => reader.text_layer(name, text),
+            Layer::Without(keys) => {
+                if let Some(merged) = &mut merged {
+                    keys.iter().for_each(|key| merged.remove(key));
+                }
+                continue;
+            }
+        };
+        match (&mut merged, node) {
+            (Some(base), Some(layer)) => base.merge(layer),
+            (merged, node) => *merged = node,
+        }
+    }
     let source::Reader { mut problems, files, .. } = reader;
     let mut layers = Vec::new();
     for text in overrides {

@@ -75,6 +75,11 @@ impl Reader {
         merged
     }
 
+    /// The content of `text`, which has no file but the name that messages give it.
+    pub(super) fn text_layer(&mut self, name: &Path, text: &str) -> Option<Node> {
+        self.parse(&Arc::from(name), text.to_owned())
+    }
+
     fn bases(&mut self, path: &Path, extends: Node) -> Vec<Node> {
         let items = match extends.value {
             Value::List(items) => items,

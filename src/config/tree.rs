@@ -67,6 +67,19 @@ impl Node {
         }
     }
 
+    /// Takes out what the dotted path `key` names, if it is there.
+    pub(super) fn remove(&mut self, key: &str) {
+        let Value::Table(table) = &mut self.value else { return };
+        match key.split_once('.') {
+            Some((first, rest)) => {
+                if let Some(inner) = table.get_mut(first) {
+                    inner.remove(rest);
+                }
+            }
+            None => drop(table.remove(key)),
+        }
+    }
+
     /// From a parsed table. `at` maps a byte offset to its origin; parts without a span take
     /// `inherited`.
     pub(super) fn from_table(

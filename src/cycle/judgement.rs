@@ -13,7 +13,7 @@ impl Cycle {
     pub(super) fn judge(
         &mut self,
         state: &State,
-        CycleInputs { operator, watchdog, .. }: CycleInputs,
+        CycleInputs { operator, watchdog, finished, .. }: CycleInputs,
         now: Timestamp,
         speaks: bool,
         verdict: Verdict,
@@ -64,7 +64,8 @@ impl Cycle {
             return Some(Event::Ramp(StopCause::Overrun));
         }
         let thresholds = &self.settings.thresholds;
-        if !stopping && self.began.is_some_and(|began| now.since(began) >= self.settings.duration) {
+        let over = self.began.is_some_and(|began| now.since(began) >= self.settings.duration);
+        if !stopping && (over || finished) {
             return Some(Event::Ramp(StopCause::Completed));
         }
         let age = (0..self.joints())

@@ -42,6 +42,9 @@ pub struct CycleInputs {
     pub misses: u64,
     /// True once the watchdog has stopped the robot.
     pub watchdog: bool,
+    /// True once the target source has said its last: the run is complete before its duration is
+    /// over.
+    pub finished: bool,
 }
 
 /// What a cycle did, for the journal and the statistics.

@@ -51,7 +51,7 @@ fn sample(index: u64) -> CycleSample {
             record: 3_000,
             ..Phases::default()
         },
-        inputs: CycleInputs { operator: OperatorRequest::None, misses: 0, watchdog: false },
+        inputs: CycleInputs { operator: OperatorRequest::None, ..CycleInputs::default() },
         state,
         outcome: Outcome {
             state: ArmState::Running,

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sinew_episodes::journal::ChunkRecord;
 use sinew_firmware_interfaces::{Clock, Frame, LinkStatus, State, Timestamp};
 use sinew_models::{FeatureKind, Observation, Policy, PredictError};
 
@@ -242,8 +241,6 @@ impl PolicyWorker {
             Ok(chunk) => chunk,
             Err(_) => Box::new(Chunk::with_capacity(description.chunk_size, self.settings.step)),
         };
-        self.sequence += 1;
-        chunk.sequence = self.sequence;
         chunk.observed = observed;
         chunk.started = now;
         chunk.finished = finished;
@@ -291,30 +288,18 @@ impl PolicyWorker {
         self.settings.step.saturating_mul(steps as u32).min(last_moment)
     }
 
-    fn deliver(&mut self, chunk: Box<Chunk>) {
+    fn deliver(&mut self, mut chunk: Box<Chunk>) {
         // This is the only producer: a free slot stays free until the push.
         if self.mailboxes.chunks.slots() == 0 || self.mailboxes.chunks.is_abandoned() {
             self.statistics.dropped_chunks += u64::from(!self.mailboxes.chunks.is_abandoned());
             return;
         }
-        let driven: Vec<usize> = (0..u32::BITS as usize)
-            .filter(|joint| self.mapping.driven() & (1 << joint) != 0)
-            .collect();
+        self.sequence += 1;
+        chunk.sequence = self.sequence;
+        let driven = self.mapping.driven();
+        let driven = (0..u32::BITS as usize).filter(|joint| driven & (1 << joint) != 0);
         // First, so that the recorder has it when the control thread says that it took it.
-        self.inbox.chunk(ChunkRecord {
-            cycle: 0,
-            sequence: chunk.sequence,
-            observation_ns: chunk.observed.as_nanos(),
-            started_ns: chunk.started.as_nanos(),
-            finished_ns: chunk.finished.as_nanos(),
-            step_ns: chunk.step.as_nanos() as u64,
-            action_size: driven.len() as u32,
-            actions: chunk
-                .actions
-                .iter()
-                .flat_map(|action| driven.iter().map(|joint| action[*joint]))
-                .collect(),
-        });
+        self.inbox.chunk(chunk.record(driven));
         let _ = self.mailboxes.chunks.push(chunk);
     }
 }

@@ -45,6 +45,8 @@ impl CycleSample {
             woke_ns: self.tick.woke.as_nanos(),
             misses: self.inputs.misses,
             watchdog: self.inputs.watchdog,
+            finished: self.inputs.finished,
+            chunk: self.chunk,
             phases: self.phases,
             operator: self.inputs.operator as u8,
             link: match self.state.link {

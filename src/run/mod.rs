@@ -7,10 +7,11 @@ mod error;
 mod opening;
 mod parts;
 mod real;
+pub mod settings;
 mod simulated;
 
 pub use error::RunError;
-pub use opening::check_recording;
+pub use opening::{URDF_NAME, check_recording};
 pub use parts::{Parts, prepare};
 
 use crate::config::{ClockKind, Loaded};

@@ -12,6 +12,9 @@ use crate::cycle::CycleSettings;
 use crate::limits::Workspace;
 use crate::recording::{Recorder, RecorderInbox, SampleSink};
 
+/// Name of the arm's URDF in a run's folder, where the run has a workspace: a replay needs it.
+pub const URDF_NAME: &str = "workspace.urdf";
+
 /// A recording that has begun.
 pub(super) struct Opening {
     pub dataset: Dataset,
@@ -52,6 +55,15 @@ pub(super) fn open(
     let recorder = Recorder::create(&folder, &header, ring, messages)?;
     if let Err(error) = std::fs::write(folder.join("config.toml"), &header.config) {
         let message = format!("cannot write config.toml: {error}; the journal holds it too");
+        inbox.event(Default::default(), "recording", message);
+    }
+    if let Some(workspace) = &config.workspace
+        && let Err(error) = std::fs::copy(&workspace.urdf, folder.join(URDF_NAME))
+    {
+        let message = format!(
+            "cannot keep the URDF: {error}; a replay will read {}",
+            workspace.urdf.display()
+        );
         inbox.event(Default::default(), "recording", message);
     }
     console.line(&format!("record  {}", folder.display()));

@@ -6,23 +6,18 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sinew_episodes::journal::{CameraMeta, Header, JointMeta, PolicyMeta};
-use sinew_firmware_interfaces::{
-    Camera, Clock, JointDescription, JointKind, MAX_JOINTS, RobotDescription, State,
-};
+use sinew_firmware_interfaces::{Camera, Clock, RobotDescription, State};
 use sinew_models::Policy;
 
-use super::RunError;
-use crate::actuation::Gains;
+use super::{RunError, settings};
 use crate::cameras::{self, CameraWorker};
-use crate::config::{Actuator, ClockKind, Config, Execution, Generator, Loaded};
+use crate::config::{ClockKind, Config, Loaded};
 use crate::control::PolicyLink;
-use crate::cycle::{CycleSettings, Thresholds};
-use crate::limits::{JointLimits, Workspace};
-use crate::pacing::Overruns;
+use crate::cycle::CycleSettings;
 use crate::policy::{self, Mapping, PolicyMailboxes, PolicySettings, PolicyWorker};
 use crate::recording::RecorderInbox;
 use crate::robots;
-use crate::targets::{Blend, Chunk};
+use crate::targets::Chunk;
 
 /// How long an inference takes in virtual time.
 const SIMULATED_LATENCY: Duration = Duration::from_millis(40);
@@ -53,10 +48,7 @@ pub fn prepare(loaded: &Loaded) -> Result<Parts, RunError> {
     let robot = robots::description(&config.robot);
     let limits = loaded.validate(&robot)?;
     loaded.validate_paths()?;
-    let workspace = loaded
-        .tool(&robot)?
-        .zip(config.workspace.as_ref())
-        .map(|(tool, said)| Workspace::new(Arc::new(tool), said.min_m, said.max_m));
+    let workspace = settings::workspace(loaded, &robot)?;
     let mut policy = sinew_models::load(&config.policy.path)?;
     let mut cameras = Vec::new();
     let mut sizes = BTreeMap::new();
@@ -75,85 +67,9 @@ pub fn prepare(loaded: &Loaded) -> Result<Parts, RunError> {
     let began = Instant::now();
     policy::warm_up(policy.as_mut(), &mapping)?;
     let warm_up = began.elapsed();
-    let mut settings = settings(config, &robot, limits, policy.as_ref(), &mapping);
-    settings.workspace = workspace;
+    let steps = policy.description().action_steps;
+    let settings = settings::settings(config, &robot, limits, workspace, steps);
     Ok(Parts { robot, policy, mapping, cameras, settings, warm_up })
-}
-
-fn settings(
-    config: &Config,
-    robot: &RobotDescription,
-    limits: Vec<JointLimits>,
-    policy: &dyn Policy,
-    mapping: &Mapping,
-) -> CycleSettings {
-    let millis = |value: f64| Duration::from_secs_f64(value / 1e3);
-    let supervision = &config.supervision;
-    let mut rest = [0.0; MAX_JOINTS];
-    let mut tracking = [f64::INFINITY; MAX_JOINTS];
-    let mut judged = 0;
-    for (index, joint) in robot.joints.iter().enumerate().take(MAX_JOINTS) {
-        rest[index] = config.rest.pose.get(&joint.name).copied().unwrap_or_default();
-        if joint.kind == JointKind::Gripper {
-            tracking[index] = supervision.tracking_error_opening;
-        } else {
-            tracking[index] = supervision.tracking_error_rad;
-            judged |= 1 << index;
-        }
-    }
-    let blend = match config.policy.execution {
-        Execution::Timeline => Blend::Newest,
-        Execution::Ensemble => {
-            Blend::Ensemble { coefficient: config.policy.ensemble_coefficient.unwrap_or(0.01) }
-        }
-        Execution::Queue => Blend::Queue { steps: policy.description().action_steps },
-    };
-    CycleSettings {
-        period: Duration::from_secs_f64(1.0 / config.run.rate_hz),
-        duration: Duration::from_secs_f64(config.run.duration_s),
-        limits,
-        workspace: None,
-        driven: mapping.driven(),
-        judged,
-        blend,
-        crossfade: millis(config.policy.crossfade_ms),
-        generator: match config.target.generator {
-            Generator::JerkLimited => Some(config.target.fraction),
-            Generator::Linear => None,
-        },
-        gains: match config.actuation.model {
-            Actuator::Position => None,
-            Actuator::Pd => Some(gains(config, robot)),
-        },
-        start_ramp: millis(config.rest.start_ramp_ms),
-        rest,
-        rest_fraction: config.rest.speed_fraction,
-        overruns: Overruns {
-            policy: config.overrun.policy,
-            allowed: config.overrun.allowed,
-            window: Duration::from_secs_f64(config.overrun.window_s),
-        },
-        thresholds: Thresholds {
-            policy_hold: millis(supervision.policy_hold_after_ms),
-            policy_ramp: millis(supervision.policy_ramp_after_ms),
-            state_hold: millis(supervision.state_hold_after_ms),
-            state_ramp: millis(supervision.state_ramp_after_ms),
-            tracking,
-            tracking_time: millis(supervision.tracking_error_ms),
-            clamp_time: millis(supervision.clamp_fault_ms),
-            ramp_timeout: Duration::from_secs_f64(supervision.ramp_timeout_s),
-        },
-    }
-}
-
-/// Gains in joint order; joints without any take no effort.
-fn gains(config: &Config, robot: &RobotDescription) -> Vec<Gains> {
-    let of = |joint: &JointDescription| {
-        let said = config.actuation.gains.get(&joint.name);
-        said.map(|said| Gains { stiffness: said.stiffness_nm_rad, damping: said.damping_nm_s_rad })
-            .unwrap_or_default()
-    };
-    robot.joints.iter().map(of).collect()
 }
 
 impl Parts {
@@ -242,7 +158,7 @@ impl Parts {
         }
         let (state_in, state_out) = triple_buffer::triple_buffer(&State::default());
         let (chunks_in, chunks_out) = rtrb::RingBuffer::new(Chunk::IN_TRANSIT);
-        let (spent_in, spent_out) = rtrb::RingBuffer::new(Chunk::IN_TRANSIT + Chunk::IN_FLIGHT);
+        let (spent_in, spent_out) = rtrb::RingBuffer::new(Chunk::BOXES);
         let demand = Arc::new(AtomicU64::new(1));
         let policy = &config.policy;
         let settings = PolicySettings {
@@ -271,7 +187,9 @@ impl Parts {
             Arc::clone(clock),
             inbox.clone(),
         );
-        let link = PolicyLink { chunks: chunks_out, spent: spent_in, state: state_in, demand };
+        let finished = Arc::default();
+        let link =
+            PolicyLink { chunks: chunks_out, spent: spent_in, state: state_in, demand, finished };
         (workers, worker, link)
     }
 }

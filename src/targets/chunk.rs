@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sinew_episodes::journal::ChunkRecord;
 use sinew_firmware_interfaces::{MAX_JOINTS, Timestamp};
 
 /// What a policy wants from the capture of its observation onwards: action `i` belongs to
@@ -10,7 +11,7 @@ use sinew_firmware_interfaces::{MAX_JOINTS, Timestamp};
 /// actions says that the policy has failed: its output was refused as not finite.
 #[derive(Clone, Debug)]
 pub struct Chunk {
-    /// Counts inferences, from 1.
+    /// Counts the chunks handed over, from 1 and without a gap.
     pub sequence: u64,
     /// Capture time of the observation: the oldest of its parts.
     pub observed: Timestamp,
@@ -29,6 +30,10 @@ impl Chunk {
     pub const IN_FLIGHT: usize = 128;
     /// Most chunks on their way between inference and control thread.
     pub const IN_TRANSIT: usize = 8;
+    /// Most chunks of a run at any time, and so the size of the ring that brings them back: a new
+    /// one is made only when none has come back, when all others are in the timeline or on their
+    /// way to it; and the timeline holds, in the middle of a take-over, both.
+    pub const BOXES: usize = Self::IN_FLIGHT + 2 * Self::IN_TRANSIT + 1;
 
     /// An empty chunk with room for `capacity` actions.
     pub fn with_capacity(capacity: usize, step: Duration) -> Self {
@@ -69,6 +74,25 @@ impl Chunk {
         let here = self.actions.get(index)?[joint];
         let next = self.actions.get(index + 1).map_or(here, |action| action[joint]);
         Some(here + (next - here) * fraction)
+    }
+
+    /// The journal's form, with the actions of the joints `driven`. The cycle that takes it over is
+    /// not known yet.
+    pub fn record(&self, driven: impl Iterator<Item = usize> + Clone) -> ChunkRecord {
+        ChunkRecord {
+            cycle: 0,
+            sequence: self.sequence,
+            observation_ns: self.observed.as_nanos(),
+            started_ns: self.started.as_nanos(),
+            finished_ns: self.finished.as_nanos(),
+            step_ns: self.step.as_nanos() as u64,
+            action_size: driven.clone().count() as u32,
+            actions: self
+                .actions
+                .iter()
+                .flat_map(|action| driven.clone().map(|joint| action[joint]))
+                .collect(),
+        }
     }
 
     /// How many of its actions lay in the past when it was finished.

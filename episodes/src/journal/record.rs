@@ -155,6 +155,10 @@ pub struct CycleRecord {
     pub misses: u64,
     /// True once the watchdog has stopped the robot.
     pub watchdog: bool,
+    /// True once the target source has said its last.
+    pub finished: bool,
+    /// Sequence number of the last chunk taken over in this cycle, 0 for none.
+    pub chunk: u64,
     /// Durations of the parts.
     pub phases: Phases,
     /// What the operator had asked for: 0 nothing, 1 stop, 2 torque off.
@@ -216,7 +220,7 @@ pub struct FrameRecord {
 pub struct ChunkRecord {
     /// Cycle that took it over.
     pub cycle: u64,
-    /// Counter of inferences.
+    /// Counts the chunks of a run, from 1 and without a gap: a gap is a record that was lost.
     pub sequence: u64,
     /// Capture time of its observation.
     pub observation_ns: u64,
@@ -228,7 +232,8 @@ pub struct ChunkRecord {
     pub step_ns: u64,
     /// Length of one action.
     pub action_size: u32,
-    /// Actions, step by step, one value per driven joint, in joint units.
+    /// Actions, step by step, one value per driven joint in the robot's order, in joint units. None
+    /// where the policy has failed.
     pub actions: Vec<f64>,
 }
 

@@ -1,0 +1,74 @@
+//! Why an episode cannot be replayed.
+
+use std::path::PathBuf;
+
+use sinew_episodes::journal::ReadError;
+
+use crate::config::ConfigError;
+
+/// Why an episode cannot be replayed. Nothing was computed or moved when one of these is returned.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The path is neither a run's folder nor a journal.
+    #[error(
+        "{}: neither a run's folder nor a journal. A recording directory keeps one folder per run \
+         in runs/; name one of those, or the journal.sinew in it", path.display()
+    )]
+    NoEpisode {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] ReadError),
+    /// The configuration in the journal, or what was put on top of it, does not fit.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The journal was recorded with other joints than its configuration gives in this sinew.
+    #[error(
+        "{}: its joints are {recorded}, but this sinew's {robot} has {known}", path.display()
+    )]
+    Joints {
+        /// The journal.
+        path: PathBuf,
+        /// The robot's model.
+        robot: String,
+        /// Joints in the journal.
+        recorded: String,
+        /// Joints of the robot.
+        known: String,
+    },
+    /// A record does not fit the header.
+    #[error(
+        "{}: cycle {cycle} has {found} values of `{field}`, the journal's header has {needed} \
+         joints. The journal is damaged, or another program wrote it", path.display()
+    )]
+    Shape {
+        /// The journal.
+        path: PathBuf,
+        /// The cycle.
+        cycle: u64,
+        /// The field.
+        field: &'static str,
+        /// Values found.
+        found: usize,
+        /// Values needed.
+        needed: usize,
+    },
+    /// The journal holds no cycle.
+    #[error("{}: no cycle was recorded: there is nothing to replay", path.display())]
+    Empty {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// `--with` names a key that no cycle depends on.
+    #[error(
+        "--with {key}: no recorded cycle depends on it. What can be changed: limits, workspace, \
+         target, actuation, overrun, rest, supervision, run.duration_s, policy.execution, \
+         policy.ensemble_coefficient, policy.crossfade_ms"
+    )]
+    NoEffect {
+        /// The key as it was written.
+        key: String,
+    },
+}

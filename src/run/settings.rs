@@ -1,0 +1,106 @@
+//! From a configuration to the constants of its cycles: one way for runs and for replays.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sinew_firmware_interfaces::{JointDescription, JointKind, MAX_JOINTS, RobotDescription};
+
+use crate::actuation::Gains;
+use crate::config::{Actuator, Config, ConfigError, Execution, Generator, Loaded};
+use crate::cycle::{CycleSettings, Thresholds};
+use crate::limits::{JointLimits, Workspace};
+use crate::pacing::Overruns;
+use crate::targets::Blend;
+
+/// The box that the tool stays in, with the URDF read.
+///
+/// # Errors
+/// [`ConfigError`] when the URDF cannot be read or does not fit `robot`.
+pub fn workspace(
+    loaded: &Loaded,
+    robot: &RobotDescription,
+) -> Result<Option<Workspace>, ConfigError> {
+    let tool = loaded.tool(robot)?.zip(loaded.config.workspace.as_ref());
+    Ok(tool.map(|(tool, said)| Workspace::new(Arc::new(tool), said.min_m, said.max_m)))
+}
+
+/// Constants of the cycle for a configuration that was held against `robot`. `limits` are in joint
+/// order; `action_steps` is how many actions of a chunk the policy's queue plays.
+pub fn settings(
+    config: &Config,
+    robot: &RobotDescription,
+    limits: Vec<JointLimits>,
+    workspace: Option<Workspace>,
+    action_steps: usize,
+) -> CycleSettings {
+    let millis = |value: f64| Duration::from_secs_f64(value / 1e3);
+    let supervision = &config.supervision;
+    let mut rest = [0.0; MAX_JOINTS];
+    let mut tracking = [f64::INFINITY; MAX_JOINTS];
+    let (mut judged, mut driven) = (0, 0);
+    for (index, joint) in robot.joints.iter().enumerate().take(MAX_JOINTS) {
+        rest[index] = config.rest.pose.get(&joint.name).copied().unwrap_or_default();
+        if config.policy.action.iter().any(|element| element.joint == joint.name) {
+            driven |= 1 << index;
+        }
+        if joint.kind == JointKind::Gripper {
+            tracking[index] = supervision.tracking_error_opening;
+        } else {
+            tracking[index] = supervision.tracking_error_rad;
+            judged |= 1 << index;
+        }
+    }
+    let blend = match config.policy.execution {
+        Execution::Timeline => Blend::Newest,
+        Execution::Ensemble => {
+            Blend::Ensemble { coefficient: config.policy.ensemble_coefficient.unwrap_or(0.01) }
+        }
+        Execution::Queue => Blend::Queue { steps: action_steps },
+    };
+    CycleSettings {
+        period: Duration::from_secs_f64(1.0 / config.run.rate_hz),
+        duration: Duration::from_secs_f64(config.run.duration_s),
+        limits,
+        workspace,
+        driven,
+        judged,
+        blend,
+        crossfade: millis(config.policy.crossfade_ms),
+        generator: match config.target.generator {
+            Generator::JerkLimited => Some(config.target.fraction),
+            Generator::Linear => None,
+        },
+        gains: match config.actuation.model {
+            Actuator::Position => None,
+            Actuator::Pd => Some(gains(config, robot)),
+        },
+        start_ramp: millis(config.rest.start_ramp_ms),
+        rest,
+        rest_fraction: config.rest.speed_fraction,
+        overruns: Overruns {
+            policy: config.overrun.policy,
+            allowed: config.overrun.allowed,
+            window: Duration::from_secs_f64(config.overrun.window_s),
+        },
+        thresholds: Thresholds {
+            policy_hold: millis(supervision.policy_hold_after_ms),
+            policy_ramp: millis(supervision.policy_ramp_after_ms),
+            state_hold: millis(supervision.state_hold_after_ms),
+            state_ramp: millis(supervision.state_ramp_after_ms),
+            tracking,
+            tracking_time: millis(supervision.tracking_error_ms),
+            clamp_time: millis(supervision.clamp_fault_ms),
+            ramp_timeout: Duration::from_secs_f64(supervision.ramp_timeout_s),
+        },
+    }
+}
+
+/// Gains in joint order; joints without any take no effort.
+fn gains(config: &Config, robot: &RobotDescription) -> Vec<Gains> {
+    let of = |joint: &JointDescription| {
+        let said = config.actuation.gains.get(&joint.name);
+        said.map(|said| Gains { stiffness: said.stiffness_nm_rad, damping: said.damping_nm_s_rad })
+            .unwrap_or_default()
+    };
+    robot.joints.iter().map(of).collect()
+}
