@@ -79,6 +79,8 @@ pub struct LoopStatistics {
     pub write: Distribution,
     /// Handing over the previous record.
     pub record: Distribution,
+    /// Wake to the command handed over: all of the above but recording.
+    pub response: Distribution,
     /// Wake to the end of the cycle.
     pub cycle: Distribution,
     /// Age of the oldest judged measurement, at each cycle.
@@ -117,6 +119,7 @@ impl LoopStatistics {
             decide: empty(),
             write: empty(),
             record: empty(),
+            response: empty(),
             cycle: empty(),
             state_age: empty(),
             observation_age: empty(),
@@ -228,6 +231,7 @@ impl<'a> ControlLoop<'a> {
             let recorded = pacer.now();
             let total = nanos(tick.scheduled, recorded);
             let overran = recorded > tick.scheduled.after(self.period);
+            self.statistics.response.record(written.since(tick.woke));
             self.statistics.record.record(recorded.since(written));
             self.statistics.cycle.record(recorded.since(tick.woke));
             self.statistics.overruns += u64::from(overran);

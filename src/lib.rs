@@ -6,6 +6,7 @@
 //! record. `ARCHITECTURE.md` has the map.
 
 pub mod actuation;
+pub mod bench;
 pub mod cameras;
 pub mod cli;
 pub mod config;

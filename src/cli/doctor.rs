@@ -138,7 +138,15 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// The rows and what they mean.
 fn table(wake_ups: &WakeUps) -> Vec<String> {
+    let mut lines = wake_up_table(wake_ups);
+    finding(&wake_ups.check, wake_ups.check.name.len(), &mut lines);
+    lines
+}
+
+/// One line for each way to wait.
+pub(super) fn wake_up_table(wake_ups: &WakeUps) -> Vec<String> {
     let mut lines = vec![format!(
         "  {:<15}  {:<13}  {:>5}  {:>8}  {:>8}  {:>8}  {:>8}  {:>6}  {:>5}",
         "timer", "class", "due", "p50", "p99", "p99.9", "max", "missed", "CPU"
@@ -161,7 +169,6 @@ fn table(wake_ups: &WakeUps) -> Vec<String> {
     if let Some(percent) = wake_ups.stolen_percent.filter(|percent| *percent > 0.0) {
         lines.push(format!("  a host took away {percent:.1} % of the CPUs' time meanwhile"));
     }
-    finding(&wake_ups.check, wake_ups.check.name.len(), &mut lines);
     lines
 }
 

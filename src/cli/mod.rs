@@ -17,6 +17,7 @@ macro_rules! complain {
     }};
 }
 
+mod bench;
 mod check;
 mod doctor;
 mod emulate;
@@ -53,6 +54,8 @@ enum Verb {
     Check(CheckArguments),
     /// Look at this computer: kernel, rights, devices, disk, and how late a thread wakes
     Doctor(doctor::DoctorArguments),
+    /// Measure what a cycle, a wake-up and the parts of a cycle cost on this computer
+    Bench(bench::BenchArguments),
     /// Run an emulated device for anybody's client, until Ctrl-C
     #[command(subcommand)]
     Emulate(emulate::Device),
@@ -114,6 +117,7 @@ pub fn main() -> ExitCode {
             check::check(&config.config, &config.sets, explain, format)
         }
         Verb::Doctor(arguments) => doctor::doctor(&arguments),
+        Verb::Bench(arguments) => bench::bench(&arguments),
         Verb::Emulate(device) => emulate::emulate(&device),
         Verb::Policy(verb) => policy::policy(&verb),
         Verb::Info(arguments) => info::info(&arguments),

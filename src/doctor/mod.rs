@@ -15,7 +15,7 @@ mod virtualisation;
 mod wakeups;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use check::{Area, Check, Verdict};
 pub use wakeups::{WakeUpRow, WakeUps};
@@ -23,6 +23,14 @@ pub use wakeups::{WakeUpRow, WakeUps};
 use crate::config::{RealtimeConfig, RealtimeMode};
 use crate::realtime::{self, Grants, NotGranted, ProcessSetup};
 use system::System;
+
+/// Measures wake-ups at 1 kHz for about `seconds` in all, in this process as it is.
+///
+/// # Errors
+/// [`DoctorError`]
+pub fn wake_ups(realtime: &RealtimeConfig, seconds: f64) -> Result<WakeUps, DoctorError> {
+    Ok(wakeups::measure(&System::new(Path::new("/")), realtime, seconds)?)
+}
 
 /// What to look at.
 #[derive(Clone, Debug)]

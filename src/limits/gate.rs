@@ -10,7 +10,7 @@ use super::stop::{Step, StopPlan};
 use super::workspace::Workspace;
 
 /// The gates of all joints, and the box around the tool.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Gate {
     joints: Vec<JointGate>,
     workspace: Option<Workspace>,

@@ -25,6 +25,12 @@ impl Distribution {
         self.histogram.saturating_record(duration.as_nanos().clamp(1, u64::MAX as u128) as u64);
     }
 
+    /// Adds all that `other` has counted.
+    pub fn add(&mut self, other: &Self) {
+        // Bounds are alike, so every value has its place.
+        let _ = self.histogram.add(&other.histogram);
+    }
+
     /// Count, percentiles and largest value.
     pub fn summary(&self) -> DistributionSummary {
         let micros = |nanos: u64| nanos as f64 / 1e3;
