@@ -9,7 +9,7 @@
 //! | bytes | what |
 //! |---|---|
 //! | 8 | `SINEWJNL` |
-//! | 4 | version, little endian, now 1 |
+//! | 4 | version, little endian, now 2 |
 //! | then per record: 4 | length of the payload, little endian |
 //! | 4 | CRC-32 (IEEE) of the length bytes and the payload, little endian |
 //! | length | the [`Record`] in postcard's wire format |
