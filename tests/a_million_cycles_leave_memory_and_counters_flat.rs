@@ -87,7 +87,8 @@ fn resident() -> u64 {
 fn a_million_cycles_drop_nothing_and_leave_memory_flat() {
     let folder = tempfile::tempdir().unwrap();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/mock.toml");
-    let sets = ["run.clock=simulated".to_owned(), format!("run.duration_s={}", CYCLES as f64 / RATE)];
+    let sets =
+        ["run.clock=simulated".to_owned(), format!("run.duration_s={}", CYCLES as f64 / RATE)];
     let loaded = config::load(&path, &sets).unwrap();
     let parts = prepare(&loaded).unwrap();
     let simulated = SimulatedClock::new();

@@ -141,33 +141,35 @@ macro_rules! cells {
 
 // The line, in virtual time: exact, and the same every time.
 cells! {
-    the_mycobot_s_lost_replies_are_asked_for_again:
+    replies_lost_by_the_mycobot_are_asked_for_again:
         simulated(MYCOBOT, r#"["drop=1/10"]"#, &[])
             .completes().counts("/bus/timeouts").counts("/bus/retries");
-    the_mock_s_lost_samples_leave_the_last_one_standing:
+    samples_lost_by_the_mock_leave_the_last_one_standing:
         simulated(MOCK, r#"["drop=1/5"]"#, &[]).completes().counts("/bus/timeouts");
 
-    the_mycobot_s_late_replies_hold_the_arm:
+    late_replies_of_the_mycobot_hold_it:
         simulated(MYCOBOT, r#"["delay=400ms@3s"]"#, &["robot.reply_timeout_ms=2000"])
             .completes().held(HoldCause::StateStale).says("state", "running → holding");
-    the_mock_s_late_samples_hold_the_arm:
+    late_samples_of_the_mock_hold_it:
         simulated(MOCK, r#"["delay=400ms@3s"]"#, &[])
             .completes().held(HoldCause::StateStale).says("state", "running → holding");
-    the_mycobot_s_very_late_replies_ramp_to_a_stand:
+    very_late_replies_of_the_mycobot_ramp_it_to_a_stand:
         simulated(MYCOBOT, r#"["delay=1500ms@3s"]"#, &["robot.reply_timeout_ms=5000"])
-            .ends(StopCause::StateStale, Disarmed).says("state", "→ stopping");
-    the_mock_s_very_late_samples_ramp_to_a_stand:
+            .ends(StopCause::StateStale, Disarmed)
+            .says("state", "delivered no measurements for too long");
+    very_late_samples_of_the_mock_ramp_it_to_a_stand:
         simulated(MOCK, r#"["delay=1500ms@3s"]"#, &[])
-            .ends(StopCause::StateStale, Disarmed).says("state", "→ stopping");
+            .ends(StopCause::StateStale, Disarmed)
+            .says("state", "delivered no measurements for too long");
 
-    the_mycobot_s_damaged_replies_are_refused:
+    damaged_replies_of_the_mycobot_are_refused:
         simulated(MYCOBOT, r#"["corrupt=1/10"]"#, &[]).completes().counts("/bus/retries");
-    the_mock_s_damaged_samples_are_refused:
+    damaged_samples_of_the_mock_are_refused:
         simulated(MOCK, r#"["corrupt=1/5"]"#, &[]).completes().counts("/bus/rejected");
 
-    the_mycobot_s_garbage_is_passed_over:
+    garbage_of_the_mycobot_is_passed_over:
         simulated(MYCOBOT, r#"["garbage=1/5"]"#, &[]).completes().counts("/bus/garbage_bytes");
-    the_mock_s_garbage_is_passed_over:
+    garbage_of_the_mock_is_passed_over:
         simulated(MOCK, r#"["garbage=1/5"]"#, &[])
             .completes().counts("/bus/garbage_bytes").counts("/bus/rejected");
 
@@ -182,7 +184,8 @@ cells! {
             .ends(StopCause::LinkLost, Faulted).says("link", "given up");
     a_mock_that_stays_silent_is_ramped_to_a_stand:
         simulated(MOCK, r#"["silence@3s"]"#, &[])
-            .ends(StopCause::StateStale, Disarmed).says("state", "→ stopping");
+            .ends(StopCause::StateStale, Disarmed)
+            .says("state", "delivered no measurements for too long");
 
     a_mycobot_that_comes_back_begins_at_the_measured_position:
         simulated(MYCOBOT, r#"["disconnect=1s@3s"]"#, &[])
@@ -206,34 +209,38 @@ cells! {
         simulated(MOCK, r#"["reset@3s"]"#, &[])
             .completes().held(HoldCause::LinkDown).says("reconnect", "begin again");
 
-    a_policy_that_falls_silent_ends_the_mycobot_s_run_at_rest:
+    a_policy_that_falls_silent_brings_the_mycobot_to_rest:
         simulated(MYCOBOT, "[]", &["policy.inference_period_ms=60000"])
             .ends(StopCause::PolicyStale, Disarmed)
             .held(HoldCause::PolicyStale).says("state", "holding → stopping");
-    a_policy_that_falls_silent_ends_the_mock_s_run_at_rest:
+    a_policy_that_falls_silent_brings_the_mock_to_rest:
         simulated(MOCK, "[]", &["policy.inference_period_ms=60000"])
             .ends(StopCause::PolicyStale, Disarmed)
             .held(HoldCause::PolicyStale).says("state", "holding → stopping");
 
-    a_dead_camera_ends_the_mycobot_s_run_at_rest:
-        simulated(MYCOBOT, "[]", &["cameras.top.stops_after_s=3.0"])
+    a_dead_camera_brings_the_mycobot_to_rest:
+        simulated(MYCOBOT, "[]", &["cameras.top.stops_after_s=2.0"])
             .ends(StopCause::PolicyStale, Disarmed).counts("/staleness/stale_frames")
             .says("camera", "top: camera stopped").says("state", "running → holding");
-    a_dead_camera_ends_the_mock_s_run_at_rest:
-        simulated(MOCK, "[]", &["cameras.top.stops_after_s=3.0"])
+    a_dead_camera_brings_the_mock_to_rest:
+        simulated(MOCK, "[]", &["cameras.top.stops_after_s=2.0"])
             .ends(StopCause::PolicyStale, Disarmed).counts("/staleness/stale_frames")
             .says("camera", "top: camera stopped").says("state", "running → holding");
 }
 
 // Threads that stand still, in real time.
 
-/// Holds the inference thread from outside: an inference that does not return.
+/// Holds the inference thread from outside: an inference that never returns. The run ends all the
+/// same, without it.
 fn stalled_policy(config: &str) -> Cell {
     let more = ["supervision.policy_ramp_after_ms=500"];
-    real(config, "20s", &more, |running| {
+    let cell = real(config, "60s", &more, |running| {
         running.until_it_says("running");
-        running.hold_thread("inference", Duration::from_secs(5));
-    })
+        running.hold_thread_for_good("inference");
+    });
+    let stderr = &cell.ended.stderr;
+    assert!(stderr.contains("the inference thread did not come back"), "{stderr}");
+    cell
 }
 
 /// A read blocks the control thread, and the watchdog is `watchdog` ms patient.
@@ -277,10 +284,10 @@ fn ends_without_control(config: &str) {
 }
 
 cells! {
-    an_inference_that_does_not_return_ends_the_mycobot_s_run_at_rest:
+    an_inference_that_does_not_return_brings_the_mycobot_to_rest:
         stalled_policy(MYCOBOT)
             .ends(StopCause::PolicyStale, Disarmed).held(HoldCause::PolicyStale);
-    an_inference_that_does_not_return_ends_the_mock_s_run_at_rest:
+    an_inference_that_does_not_return_brings_the_mock_to_rest:
         stalled_policy(MOCK).ends(StopCause::PolicyStale, Disarmed).held(HoldCause::PolicyStale);
 
     the_watchdog_stops_the_mycobot_when_its_control_thread_stands:
@@ -292,9 +299,9 @@ cells! {
         assert!(speed < 1e-6, "the arm still moves at {speed} rad/s");
         cell
     };
-    a_mycobot_s_run_whose_control_thread_stays_away_ends_without_it:
+    a_run_of_the_mycobot_whose_control_thread_stays_away_ends_without_it:
         ends_without_control(MYCOBOT);
-    a_mock_s_run_whose_control_thread_stays_away_ends_without_it:
+    a_run_of_the_mock_whose_control_thread_stays_away_ends_without_it:
         ends_without_control(MOCK);
 
     a_stall_holds_the_mycobot_where_the_policy_of_overruns_says_so:
@@ -314,8 +321,7 @@ cells! {
 /// Every miss holds, and none is too much.
 const HOLDS: [&str; 2] = ["overrun.policy=hold", "overrun.allowed=1000000"];
 /// What a shared machine misses by itself is borne; what these faults cost is not.
-const STOPS: [&str; 3] =
-    ["overrun.policy=stop", "overrun.allowed=20", "overrun.window_s=3"];
+const STOPS: [&str; 3] = ["overrun.policy=stop", "overrun.allowed=20", "overrun.window_s=3"];
 
 // The whole process, in real time.
 
@@ -365,19 +371,19 @@ fn killed_process(config: &str) {
 }
 
 cells! {
-    a_mycobot_s_process_that_stood_for_3_s_goes_on_where_misses_are_reported:
+    a_run_of_the_mycobot_that_stood_for_3_s_goes_on_where_misses_are_reported:
         stopped_process(MYCOBOT, &[]).completes().says("overrun", "→ reported");
-    a_mock_s_process_that_stood_for_3_s_goes_on_where_misses_are_reported:
+    a_run_of_the_mock_that_stood_for_3_s_goes_on_where_misses_are_reported:
         stopped_process(MOCK, &[]).completes().says("overrun", "→ reported");
-    a_mycobot_s_process_that_stood_for_3_s_holds_where_misses_hold:
+    a_run_of_the_mycobot_that_stood_for_3_s_holds_where_misses_hold:
         stopped_process(MYCOBOT, &HOLDS).completes().says("state", "→ holding");
-    a_mock_s_process_that_stood_for_3_s_holds_where_misses_hold:
+    a_run_of_the_mock_that_stood_for_3_s_holds_where_misses_hold:
         stopped_process(MOCK, &HOLDS)
             .completes().held(HoldCause::Overrun).says("overrun", "→ hold");
-    a_mycobot_s_process_that_stood_for_3_s_stops_where_misses_stop:
+    a_run_of_the_mycobot_that_stood_for_3_s_stops_where_misses_stop:
         stopped_process(MYCOBOT, &STOPS)
             .ends(StopCause::Overrun, Disarmed).says("overrun", "→ ramp to rest");
-    a_mock_s_process_that_stood_for_3_s_stops_where_misses_stop:
+    a_run_of_the_mock_that_stood_for_3_s_stops_where_misses_stop:
         stopped_process(MOCK, &STOPS)
             .ends(StopCause::Overrun, Disarmed).says("overrun", "→ ramp to rest");
     a_killed_run_of_the_mycobot_loses_half_a_second_at_most:
@@ -418,9 +424,8 @@ fn overflowing_ring(config: &str) {
     let dropped = cell.ended.count("/drops/samples");
     let cycles = &cell.journal.cycles;
     // A gap of misses is counted by the cycle behind it; one of dropped samples is not.
-    let gap = |pair: &[CycleRecord]| {
-        (pair[1].index - pair[0].index - 1).saturating_sub(pair[1].misses)
-    };
+    let gap =
+        |pair: &[CycleRecord]| (pair[1].index - pair[0].index - 1).saturating_sub(pair[1].misses);
     let gaps: u64 = cycles.windows(2).map(gap).sum();
     assert!(gaps > 0 && gaps <= dropped, "{gaps} missing of {dropped} dropped");
     let periods = cycles.last().unwrap().index + 1;
@@ -429,9 +434,12 @@ fn overflowing_ring(config: &str) {
     // The control thread's own memory has what the ring lost at the end, if anything.
     let flight = cell.ended.flight().unwrap();
     assert_eq!(flight.cycles.last(), cycles.last());
-    assert!(flight.cycles.windows(2).all(|pair| {
-        pair[1].index - pair[0].index - 1 <= pair[1].misses
-    }));
+    assert!(
+        flight
+            .cycles
+            .windows(2)
+            .all(|pair| { pair[1].index - pair[0].index - 1 <= pair[1].misses })
+    );
 }
 
 /// Runs with files that may grow to `kib` KiB. The signal that would end the process is ignored, so
@@ -531,20 +539,20 @@ fn full_for_a_while(config: &str) {
 }
 
 cells! {
-    a_disk_that_takes_its_time_costs_the_mycobot_s_run_nothing:
+    a_disk_that_takes_its_time_costs_a_run_of_the_mycobot_nothing:
         slow_disk(MYCOBOT, &[]).completes();
-    a_disk_that_takes_its_time_costs_the_mock_s_run_nothing:
+    a_disk_that_takes_its_time_costs_a_run_of_the_mock_nothing:
         slow_disk(MOCK, &[]).completes();
-    a_ring_too_short_for_the_disk_leaves_a_counted_gap_in_the_mycobot_s_journal:
+    a_ring_too_short_for_the_disk_leaves_a_counted_gap_in_a_journal_of_the_mycobot:
         overflowing_ring(MYCOBOT);
-    a_ring_too_short_for_the_disk_leaves_a_counted_gap_in_the_mock_s_journal:
+    a_ring_too_short_for_the_disk_leaves_a_counted_gap_in_a_journal_of_the_mock:
         overflowing_ring(MOCK);
     a_full_disk_does_not_stop_the_mycobot:
         is_incomplete(&limited_files(MYCOBOT, 192));
     a_full_disk_does_not_stop_the_mock:
         is_incomplete(&limited_files(MOCK, 512));
-    a_disk_that_is_full_for_a_while_costs_the_mycobot_s_journal_nothing:
+    a_disk_that_is_full_for_a_while_costs_a_journal_of_the_mycobot_nothing:
         full_for_a_while(MYCOBOT);
-    a_disk_that_is_full_for_a_while_costs_the_mock_s_journal_nothing:
+    a_disk_that_is_full_for_a_while_costs_a_journal_of_the_mock_nothing:
         full_for_a_while(MOCK);
 }

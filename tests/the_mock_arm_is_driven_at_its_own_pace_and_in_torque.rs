@@ -31,10 +31,13 @@ fn at_the_device_s_pace_each_lost_beat_is_a_gap_in_the_index() {
     assert_eq!(cycles.len() as u64 + missed, periods);
     assert!(missed >= periods / 50 - 1, "{missed} of {periods}");
     assert!(journal.has_event("overrun", "1 period without a cycle"));
-    // Each cycle has a sample of its own, taken one beat of the device apart: 20 ppm fast.
+    // Each cycle has a sample of its own, unless the one before woke so late that it had read it
+    // already. The device's beats are 20 ppm fast.
     let beat = 1e9 / (1000.0 * (1.0 + 20e-6));
     for pair in cycles.windows(2) {
-        assert!(pair[1].sample > pair[0].sample, "cycle {} has no new sample", pair[1].index);
+        let read_ahead = pair[0].measured_ns[0] > pair[0].scheduled_ns;
+        let index = pair[1].index;
+        assert!(pair[1].sample > pair[0].sample || read_ahead, "cycle {index} has no new sample");
     }
     let (first, last) = (&cycles[0], cycles.last().unwrap());
     let beats = (last.measured_ns[0] - first.measured_ns[0]) as f64 / beat;
@@ -73,9 +76,11 @@ fn torques_make_the_arm_follow_within_milliradians() {
     for cause in ["effort", "effort_rate"] {
         assert!(!ended.json["clamps"].to_string().contains(cause), "{}", ended.json["clamps"]);
     }
-    let largest = journal.cycles.iter().flat_map(|cycle| &cycle.effort).fold(0.0, |most: f64, it| {
-        most.max(it.abs())
-    });
+    let largest = journal
+        .cycles
+        .iter()
+        .flat_map(|cycle| &cycle.effort)
+        .fold(0.0, |most: f64, it| most.max(it.abs()));
     assert!((1.0..20.0).contains(&largest), "{largest} N·m");
     assert!(journal.cycles.iter().all(|cycle| cycle.effort.len() == 7));
 }

@@ -60,14 +60,17 @@ impl Journal {
             let range = said.get("position_rad").or_else(|| said.get("opening"));
             let range = range.and_then(toml::Value::as_array).expect("a range");
             let margin = number("margin_rad").or_else(|| number("margin")).unwrap_or(0.0);
+            let acceleration = either("max_acceleration_rad_s2", "max_slew_change_per_s2");
             Limits {
                 position: [
                     range[0].as_float().expect("a number") + margin,
                     range[1].as_float().expect("a number") - margin,
                 ],
                 velocity: either("max_velocity_rad_s", "max_slew_per_s"),
-                acceleration: either("max_acceleration_rad_s2", "max_slew_change_per_s2"),
-                jerk: either("max_jerk_rad_s3", "max_slew_jerk_per_s3"),
+                acceleration,
+                jerk: number("max_jerk_rad_s3")
+                    .or_else(|| number("max_slew_jerk_per_s3"))
+                    .unwrap_or(20.0 * acceleration),
                 effort: number("max_torque_nm").zip(number("max_torque_rate_nm_s")).map(Into::into),
             }
         };
@@ -135,7 +138,8 @@ impl Journal {
             for (joint, (effort, limits)) in after.effort.iter().zip(limits).enumerate() {
                 let [most, rate] = limits.effort.expect("limits of effort");
                 assert!(effort.abs() <= most, "{effort} N·m at cycle {}", after.index);
-                let counts = Self::follows(before, after) && !restarts.contains(&after.scheduled_ns);
+                let counts =
+                    Self::follows(before, after) && !restarts.contains(&after.scheduled_ns);
                 let change = effort - before.effort[joint];
                 assert!(
                     !counts || change.abs() <= rate * dt * (1.0 + 1e-9),

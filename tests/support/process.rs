@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::Ended;
@@ -62,6 +62,26 @@ impl Running {
     /// Holds the thread of this name still, wherever it is, for `span`: like a system call that
     /// does not return. The other threads go on.
     pub fn hold_thread(&self, name: &str, span: Duration) {
+        let thread = self.seize(name);
+        thread::sleep(span);
+        ptrace::detach(thread, None).unwrap();
+    }
+
+    /// Holds the thread of this name still until the process ends.
+    pub fn hold_thread_for_good(&self, name: &str) {
+        let thread = self.seize(name);
+        let began = Instant::now();
+        let flags = WaitPidFlag::__WALL | WaitPidFlag::WNOHANG;
+        while waitpid(thread, Some(flags)) == Ok(WaitStatus::StillAlive) {
+            if began.elapsed() > PATIENCE {
+                ptrace::detach(thread, None).unwrap();
+                panic!("the process does not end while its {name} thread stands");
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn seize(&self, name: &str) -> Pid {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
         let thread = tasks
             .filter_map(Result::ok)
@@ -75,8 +95,7 @@ impl Running {
             .expect("this test needs ptrace of its own children (seccomp or yama forbid it here)");
         ptrace::interrupt(thread).unwrap();
         waitpid(thread, Some(WaitPidFlag::__WALL)).unwrap();
-        thread::sleep(span);
-        ptrace::detach(thread, None).unwrap();
+        thread
     }
 
     /// Waits for its end.
