@@ -106,7 +106,7 @@ impl RecorderInbox {
 pub struct RecorderReport {
     /// Records the disk did not take.
     pub unwritten: u64,
-    /// The last write error, if records are missing or were late.
+    /// The last write error, if records are missing. Records that were only late are all there.
     pub fault: Option<String>,
 }
 
@@ -135,6 +135,8 @@ pub struct Recorder {
     synced: Timestamp,
     unsynced: bool,
     fault: Option<String>,
+    /// The disk takes nothing at present.
+    refused: bool,
     observer: Option<Box<dyn Observer>>,
 }
 
@@ -166,6 +168,7 @@ impl Recorder {
             synced: Timestamp::ZERO,
             unsynced: false,
             fault: None,
+            refused: false,
             observer: None,
         })
     }
@@ -181,6 +184,7 @@ impl Recorder {
         if now.since(self.flushed) >= FLUSH {
             self.flushed = now;
             let result = self.writer.flush();
+            self.tell(now, result.as_ref().err());
             self.check(result);
         }
         if self.unsynced && now.since(self.synced) >= SYNC {
@@ -211,10 +215,28 @@ impl Recorder {
         self.drain();
         let result = self.writer.append_summary(summary);
         self.check(result);
-        let result = self.writer.sync();
-        self.check(result);
+        let synced = self.writer.sync();
+        let complete = synced.is_ok();
+        self.check(synced);
         let unwritten = self.writer.dropped() + self.writer.pending();
-        RecorderReport { unwritten, fault: self.fault }
+        let fault = self.fault.filter(|_| unwritten > 0 || !complete);
+        RecorderReport { unwritten, fault }
+    }
+
+    /// Says once that the disk takes nothing, and once that it does again.
+    fn tell(&mut self, now: Timestamp, error: Option<&WriteError>) {
+        if self.refused == error.is_some() {
+            return;
+        }
+        self.refused = error.is_some();
+        let message = match error {
+            Some(error) => error.to_string(),
+            None => format!(
+                "the disk takes records again; {} were dropped meanwhile",
+                self.writer.dropped()
+            ),
+        };
+        self.event(EventRecord { at_ns: now.as_nanos(), kind: "recording".to_owned(), message });
     }
 
     /// Why records may be missing, so far.

@@ -16,7 +16,7 @@ use crate::control::LoopStatistics;
 use crate::policy::PolicyStatistics;
 use crate::recording::{CycleSample, Recorder, RecorderInbox};
 use crate::report;
-use crate::summary::{Exit, RunSummary};
+use crate::summary::{Drops, Exit, RunSummary};
 use crate::supervision::StopCause;
 
 /// Exit code of a run that ended well but whose recording did not.
@@ -95,9 +95,8 @@ pub(super) fn finish(
     }
     let recording = ending.recorder.finish(&to_json(&summary));
     summary.drops.unwritten = recording.unwritten;
-    if let Some(fault) = recording.fault {
-        summary.recording_fault = fault;
-    }
+    let missing = lost(&summary.drops);
+    summary.recording_fault = recording.fault.or(missing).unwrap_or_default();
     match dataset.convert(&folder.join(FILE_NAME)) {
         Ok(episode) => {
             summary.dataset = config.recording.directory.display().to_string();
@@ -130,6 +129,17 @@ pub(super) fn finish(
         summary.report.clear();
     }
     summary
+}
+
+/// What never reached the recorder, in words.
+fn lost(drops: &Drops) -> Option<String> {
+    let Drops { samples, frames, records, .. } = *drops;
+    (samples + frames + records > 0).then(|| {
+        format!(
+            "{samples} cycles, {frames} frames and {records} other records found no room while the \
+             recorder was late; a larger recording.ring_s bears cycles for longer"
+        )
+    })
 }
 
 /// Writes the last cycles before the end beside the journal, as a journal of their own: they come

@@ -1,10 +1,14 @@
 //! A run in real time: one thread per camera, one for inference, one for the recorder, one for
 //! control. The calling thread opens the live view, or prints a line a second, and waits.
+//!
+//! No thread that may be stuck keeps the run from ending: the robot is released as soon as control
+//! has ended, and what a camera or an inference does not give back in time is done without. Only
+//! the recorder is waited for, because the journal is in its hands.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, Builder, ScopedJoinHandle};
-use std::time::Duration;
+use std::thread::{self, Builder, JoinHandle};
+use std::time::{Duration, Instant};
 
 use sinew_firmware_interfaces::{BusStatistics, Clock, MonotonicClock, StopRequest, Timestamp};
 
@@ -18,15 +22,16 @@ use crate::control::{LoopStatistics, OperatorSignal};
 use crate::cycle::OperatorRequest;
 use crate::live::{Screen, SharedFeed, Subject};
 use crate::pacing::{DevicePacer, Pacer, TimerPacer};
-use crate::policy::PolicyStatistics;
 use crate::realtime::{self, Grants, Role};
-use crate::recording::{CycleSample, Recorder};
+use crate::recording::CycleSample;
 use crate::robots;
 use crate::summary::RunSummary;
 use crate::supervision::StopCause;
 
 /// Longest sleep of a worker, so that it sees the end of the run in time.
 const NAP: Duration = Duration::from_millis(20);
+/// How long a camera or an inference may take to come to its end.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn run(
     loaded: &Loaded,
@@ -106,107 +111,98 @@ pub(super) fn run(
     let feed = SharedFeed::new(subject, Arc::clone(&clock), inbox.clone());
     let (mut cameras, mut policy, link) = parts.into_workers(config, &clock, &inbox);
 
-    let stop = AtomicBool::new(false);
-    let latest: Mutex<Option<CycleSample>> = Mutex::new(None);
+    // Whatever goes wrong from here on, the workers are told to stop.
+    let stop = StopOnDrop(Arc::new(AtomicBool::new(false)));
+    let latest: Arc<Mutex<Option<CycleSample>>> = Arc::default();
     let mut screen = console.live(feed.clone(), &operator);
     let began = clock.now();
     let rate_hz = config.run.rate_hz;
-    let ended = thread::scope(|scope| -> Result<Ended, RunError> {
-        // Whatever goes wrong in here, the workers are told to stop, or the scope never ends.
-        let _guard = StopOnDrop(&stop);
-        let mut camera_threads = Vec::new();
-        for (index, mut camera) in cameras.drain(..).enumerate() {
-            let (clock, stop) = (&clock, &stop);
-            camera_threads.push(spawn(scope, &format!("camera {index}"), move || {
-                work(clock, stop, |now| camera.step(now));
-            })?);
-        }
-        let (worker_clock, worker_stop) = (&clock, &stop);
-        let inference = spawn(scope, "inference", move || {
-            work(worker_clock, worker_stop, |now| policy.step(now));
-            policy
-        })?;
-        let shared = &latest;
-        let mut recorder = recorder;
-        if screen.is_some() {
-            recorder.observe(Box::new(feed));
-        }
-        let recording = spawn(scope, "recorder", move || {
-            work(worker_clock, worker_stop, |now| {
-                let next = recorder.step(now);
-                let mut latest = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                *latest = recorder.latest().copied();
-                next
-            });
-            recorder
-        })?;
-        let pacer: Box<dyn Pacer + Send> = match config.run.pace {
-            Pace::Timer => {
-                let spin = Duration::from_micros(config.run.spin_us.into());
-                Box::new(TimerPacer::new(monotonic.clone(), rate_hz, spin))
-            }
-            Pace::Device => Box::new(DevicePacer::new(monotonic.clone(), rate_hz)),
-        };
-        let control = Control {
-            robot,
-            settings,
-            link,
-            sink,
-            operator: operator.clone(),
-            pacer,
-            realtime: config.realtime.clone(),
-            watchdog: Duration::from_secs_f64(config.supervision.watchdog_ms / 1e3),
-        };
-        let events = inbox.clone();
-        let event_clock = Arc::clone(&clock);
-        let granted = move |thread: &'static str, grants: Grants| {
-            // The rehearsal was granted everything that is granted here; this is the record.
-            if grants.refused().next().is_some() {
-                events.event(event_clock.now(), "realtime", format!("{thread} thread: {grants}"));
-            }
-        };
-        let mut control = ControlThread::spawn(control, &monotonic, granted)?;
-
-        let mut told = false;
-        let last = loop {
-            match control.wait(Duration::from_secs(1)) {
-                Progress::Running => {}
-                last => break last,
-            }
-            if control.is_stopped() && !told {
-                told = true;
-                console.line(StopCause::ControlStalled.message());
-                let message = StopCause::ControlStalled.message().to_owned();
-                inbox.event(clock.now(), "watchdog", message);
-            }
-            if screen.as_ref().is_some_and(Screen::is_open) {
-                continue;
-            }
-            // Copied: a screen that does not take the line must not hold up the recorder.
-            let sample = *latest.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(sample) = &sample {
-                console.line(&ending::status_line(sample, &description, rate_hz));
-            }
-        };
-        let seconds = clock.now().since(began).as_secs_f64();
-        stop.store(true, Ordering::Relaxed);
-        drop(screen.take());
-        for camera in camera_threads {
-            camera.join().map_err(|_| RunError::Panicked { name: "camera" })?;
-        }
-        let policy = inference.join().map_err(|_| RunError::Panicked { name: "inference" })?;
-        let recorder = recording.join().map_err(|_| RunError::Panicked { name: "recorder" })?;
-        let policy = policy.statistics().clone();
-        let finished = match last {
-            Progress::Finished(finished) => Some(finished),
-            Progress::Stuck => None,
-            Progress::Running | Progress::Panicked => {
-                return Err(RunError::Panicked { name: "control" });
-            }
-        };
-        Ok(Ended { finished, seconds, policy, recorder })
+    let mut camera_threads = Vec::new();
+    for (index, mut camera) in cameras.drain(..).enumerate() {
+        let work = Work::new(&clock, &stop);
+        camera_threads.push(spawn(&format!("camera {index}"), move || {
+            work.until_stopped(|now| camera.step(now));
+        })?);
+    }
+    let work = Work::new(&clock, &stop);
+    let inference = spawn("inference", move || {
+        work.until_stopped(|now| policy.step(now));
+        policy.statistics().clone()
     })?;
-    let Ended { finished, seconds, policy, recorder } = ended;
+    let mut recorder = recorder;
+    if screen.is_some() {
+        recorder.observe(Box::new(feed));
+    }
+    let (work, shared) = (Work::new(&clock, &stop), Arc::clone(&latest));
+    let recording = spawn("recorder", move || {
+        work.until_stopped(|now| {
+            let next = recorder.step(now);
+            let mut latest = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            *latest = recorder.latest().copied();
+            next
+        });
+        recorder
+    })?;
+    let pacer: Box<dyn Pacer + Send> = match config.run.pace {
+        Pace::Timer => {
+            let spin = Duration::from_micros(config.run.spin_us.into());
+            Box::new(TimerPacer::new(monotonic.clone(), rate_hz, spin))
+        }
+        Pace::Device => Box::new(DevicePacer::new(monotonic.clone(), rate_hz)),
+    };
+    let control = Control {
+        robot,
+        settings,
+        link,
+        sink,
+        operator: operator.clone(),
+        pacer,
+        realtime: config.realtime.clone(),
+        watchdog: Duration::from_secs_f64(config.supervision.watchdog_ms / 1e3),
+    };
+    let events = inbox.clone();
+    let event_clock = Arc::clone(&clock);
+    let granted = move |thread: &'static str, grants: Grants| {
+        // The rehearsal was granted everything that is granted here; this is the record.
+        if grants.refused().next().is_some() {
+            events.event(event_clock.now(), "realtime", format!("{thread} thread: {grants}"));
+        }
+    };
+    let mut control = ControlThread::spawn(control, &monotonic, granted)?;
+
+    let mut told = false;
+    let last = loop {
+        let progress = control.wait(Duration::from_secs(1));
+        if control.is_stopped() && !told {
+            told = true;
+            console.line(StopCause::ControlStalled.message());
+            let message = StopCause::ControlStalled.message().to_owned();
+            inbox.event(clock.now(), "watchdog", message);
+        }
+        if !matches!(progress, Progress::Running) {
+            break progress;
+        }
+        if screen.as_ref().is_some_and(Screen::is_open) {
+            continue;
+        }
+        // Copied: a screen that does not take the line must not hold up the recorder.
+        let sample = *latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sample) = &sample {
+            console.line(&ending::status_line(sample, &description, rate_hz));
+        }
+    };
+    let seconds = clock.now().since(began).as_secs_f64();
+    drop(screen.take());
+    let finished = match last {
+        Progress::Finished(finished) => Some(finished),
+        Progress::Stuck => None,
+        Progress::Running | Progress::Panicked => {
+            // The journal is to end with what led here.
+            drop(stop);
+            let _ = recording.join();
+            return Err(RunError::Panicked { name: "control" });
+        }
+    };
     let (cause, statistics, flight, bus) = match finished {
         Some(finished) => {
             let Finished { mut robot, cause, statistics, flight } = *finished;
@@ -225,6 +221,13 @@ pub(super) fn run(
             (StopCause::ControlStalled, LoopStatistics::new(), Vec::new(), bus)
         }
     };
+    drop(stop);
+    let until = Instant::now() + PATIENCE;
+    for camera in camera_threads {
+        collect(camera, "camera", until, console)?;
+    }
+    let policy = collect(inference, "inference", until, console)?.unwrap_or_default();
+    let recorder = recording.join().map_err(|_| RunError::Panicked { name: "recorder" })?;
     let robot = description;
     let ending = Ending {
         folder,
@@ -241,37 +244,56 @@ pub(super) fn run(
     Ok(ending::finish(loaded, &inbox, ending, console))
 }
 
-/// What the threads return.
-struct Ended {
-    /// `None` when the control thread is stuck.
-    finished: Option<Box<Finished>>,
-    seconds: f64,
-    policy: PolicyStatistics,
-    recorder: Recorder,
+/// What a worker needs to know when to work.
+struct Work {
+    clock: Arc<dyn Clock>,
+    stop: Arc<AtomicBool>,
 }
 
-/// Steps a worker until the run ends.
-fn work(clock: &Arc<dyn Clock>, stop: &AtomicBool, mut step: impl FnMut(Timestamp) -> Timestamp) {
-    while !stop.load(Ordering::Relaxed) {
-        let next = step(clock.now());
-        thread::sleep(next.since(clock.now()).min(NAP));
+impl Work {
+    fn new(clock: &Arc<dyn Clock>, stop: &StopOnDrop) -> Self {
+        Self { clock: Arc::clone(clock), stop: Arc::clone(&stop.0) }
+    }
+
+    /// Steps a worker until the run ends.
+    fn until_stopped(&self, mut step: impl FnMut(Timestamp) -> Timestamp) {
+        while !self.stop.load(Ordering::Relaxed) {
+            let next = step(self.clock.now());
+            thread::sleep(next.since(self.clock.now()).min(NAP));
+        }
     }
 }
 
-fn spawn<'scope, 'env, T: Send + 'scope>(
-    scope: &'scope thread::Scope<'scope, 'env>,
+fn spawn<T: Send + 'static>(
     name: &str,
-    body: impl FnOnce() -> T + Send + 'scope,
-) -> Result<ScopedJoinHandle<'scope, T>, RunError> {
+    body: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, RunError> {
     Builder::new()
         .name(name.to_owned())
-        .spawn_scoped(scope, body)
+        .spawn(body)
         .map_err(|source| RunError::Thread { name: name.to_owned(), source })
 }
 
-struct StopOnDrop<'a>(&'a AtomicBool);
+/// What a thread returns, or `None` when it has not come to its end by `until`.
+fn collect<T>(
+    thread: JoinHandle<T>,
+    name: &'static str,
+    until: Instant,
+    console: &mut dyn Console,
+) -> Result<Option<T>, RunError> {
+    while !thread.is_finished() {
+        if Instant::now() > until {
+            console.line(&format!("the {name} thread did not come back: the run ends without it"));
+            return Ok(None);
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    thread.join().map(Some).map_err(|_| RunError::Panicked { name })
+}
 
-impl Drop for StopOnDrop<'_> {
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
