@@ -273,7 +273,8 @@ fn link(now: Timestamp) -> (PolicyLink, Feeder) {
         now,
         _state: state_out,
     };
-    (PolicyLink { chunks, spent, state, demand: Arc::new(AtomicU64::new(0)) }, feeder)
+    let (demand, finished) = (Arc::default(), Arc::default());
+    (PolicyLink { chunks, spent, state, demand, finished }, feeder)
 }
 
 impl Feeder {
