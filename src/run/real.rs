@@ -11,7 +11,7 @@ use sinew_firmware_interfaces::{BusStatistics, Clock, MonotonicClock, StopReques
 use super::control_thread::{Control, ControlThread, Finished, Progress};
 use super::ending::{self, Ending};
 use super::opening::{self, Opening};
-use super::parts::prepare;
+use super::parts::Parts;
 use super::{Console, RunError};
 use crate::config::{Loaded, Pace};
 use crate::control::{LoopStatistics, OperatorSignal};
@@ -30,6 +30,7 @@ const NAP: Duration = Duration::from_millis(20);
 
 pub(super) fn run(
     loaded: &Loaded,
+    prepare: impl FnOnce(&Loaded) -> Result<Parts, RunError>,
     operator: OperatorSignal,
     console: &mut dyn Console,
 ) -> Result<RunSummary, RunError> {
@@ -40,16 +41,7 @@ pub(super) fn run(
         .line(&format!("{}: {} for {} s", config.run.name, config.run.task, config.run.duration_s));
 
     let parts = prepare(loaded)?;
-    let policy = parts.policy.description();
-    console.line(&format!(
-        "policy  {} {} ({} weights, chunk {} at {} Hz, first inference {:.1} ms)",
-        policy.kind,
-        policy.path.display(),
-        policy.parameters,
-        policy.chunk_size,
-        config.policy.rate_hz,
-        parts.warm_up.as_secs_f64() * 1e3
-    ));
+    console.line(&parts.target.line(config));
     let (mut robot, port) = robots::open(config, &monotonic)?;
     console.line(&format!(
         "robot   {} on {port}: {} joints, loop at {} Hz, at most {} commands a second",
@@ -104,7 +96,7 @@ pub(super) fn run(
     let run = folder.file_name().unwrap_or_default().to_string_lossy();
     let subject = Subject::new(&run, &description, &settings);
     let feed = SharedFeed::new(subject, Arc::clone(&clock), inbox.clone());
-    let (mut cameras, mut policy, link) = parts.into_workers(config, &clock, &inbox);
+    let (mut cameras, mut target, link) = parts.into_workers(config, &clock, &inbox);
 
     let stop = AtomicBool::new(false);
     let latest: Mutex<Option<CycleSample>> = Mutex::new(None);
@@ -123,8 +115,8 @@ pub(super) fn run(
         }
         let (worker_clock, worker_stop) = (&clock, &stop);
         let inference = spawn(scope, "inference", move || {
-            work(worker_clock, worker_stop, |now| policy.step(now));
-            policy
+            work(worker_clock, worker_stop, |now| target.step(now));
+            target
         })?;
         let shared = &latest;
         let mut recorder = recorder;
@@ -194,9 +186,9 @@ pub(super) fn run(
         for camera in camera_threads {
             camera.join().map_err(|_| RunError::Panicked { name: "camera" })?;
         }
-        let policy = inference.join().map_err(|_| RunError::Panicked { name: "inference" })?;
+        let target = inference.join().map_err(|_| RunError::Panicked { name: "inference" })?;
         let recorder = recording.join().map_err(|_| RunError::Panicked { name: "recorder" })?;
-        let policy = policy.statistics().clone();
+        let policy = target.statistics();
         let finished = match last {
             Progress::Finished(finished) => Some(finished),
             Progress::Stuck => None,
