@@ -90,7 +90,8 @@ fn the_emulated_mycobot_repeats_a_motion_of_the_demo() {
     let episode = PathBuf::from(recorded.json["episode"].as_str().unwrap());
     let file = "configs/robots/mycobot320-gripper.toml";
     let again = folder.path().join("again");
-    let ended = replay_on(&episode, file, &again, &["--set", "robot.port=emulator"]);
+    let more = ["--set", "robot.port=emulator", "--set", "robot.accept_motion_on_silence=true"];
+    let ended = replay_on(&episode, file, &again, &more);
     assert_eq!((ended.code, ended.cause()), (0, "completed"), "{}", ended.stderr);
     let (rms, largest) = worst(&ended.json["repetitions"][0]["from_recording"]);
     assert!(rms < 0.05 && largest < 0.2, "{rms} {largest}");

@@ -230,7 +230,7 @@ fn seven_joints() -> String {
 
 #[test]
 fn other_limits_show_what_they_would_have_done() {
-    let slower = "limits.joint1.max_velocity_rad_s=0.05";
+    let slower = "limits.joint1.max_velocity_rad_s=0.2";
     let ended = replay(&stored(), &["--with", slower]);
     assert_eq!((ended.code, ended.cause()), (0, "computed"), "{} {}", ended.json, ended.stderr);
     assert_eq!(ended.json["open_loop"], true);
@@ -239,6 +239,10 @@ fn other_limits_show_what_they_would_have_done() {
     assert!(joints[0]["rms"].as_f64().unwrap() > 0.0);
     assert_eq!(joints[1]["largest"], 0.0);
     assert!(ended.json["different_cycles"].as_u64().unwrap() > 10);
+    // So slow that the recorded arm runs away from the command: open loop, that ends the run.
+    let ended = replay(&stored(), &["--with", "limits.joint1.max_velocity_rad_s=0.05"]);
+    let computed = ended.json["computed"].as_array().unwrap();
+    assert!(computed.iter().any(|change| change["why"] == "tracking_error"), "{}", ended.json);
     let same = replay(&stored(), &["--with", "supervision.clamp_fault_ms=4999"]);
     assert_eq!(same.json["different_cycles"], 0, "{}", same.json);
 }

@@ -14,7 +14,7 @@ mod target;
 pub use error::RunError;
 pub use opening::{URDF_NAME, check_recording};
 pub use parts::{Parts, prepare, prepare_replay};
-pub use target::{PolicyTarget, ReplayTarget, Target};
+pub use target::{PolicyTarget, ReplayTarget, Target, TargetWorker};
 
 use crate::config::{ClockKind, Loaded};
 use crate::control::OperatorSignal;

@@ -125,7 +125,7 @@ impl Parts {
 
     /// Splits into the workers of the camera threads and of the target source, and the control
     /// thread's ends of their mailboxes.
-    pub(super) fn into_workers(
+    pub fn into_workers(
         self,
         config: &Config,
         clock: &Arc<dyn Clock>,

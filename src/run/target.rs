@@ -166,8 +166,10 @@ fn policy_settings(config: &Config, cycle: &CycleSettings) -> PolicySettings {
 }
 
 /// The worker of a target source.
-pub(super) enum TargetWorker {
+pub enum TargetWorker {
+    /// Of a policy.
     Policy(Box<PolicyWorker>),
+    /// Of a recorded motion.
     Replay(Box<ReplayWorker>),
 }
 
