@@ -9,13 +9,8 @@ use sinew_episodes::journal::{Reader, Record, Writer};
 use support::{Ended, root, run, sinew};
 
 fn replay(episode: &Path, more: &[&str]) -> Ended {
-    let output = sinew()
-        .arg("replay")
-        .arg(episode)
-        .args(more)
-        .args(["--format", "json"])
-        .output()
-        .unwrap();
+    let output =
+        sinew().arg("replay").arg(episode).args(more).args(["--format", "json"]).output().unwrap();
     let stdout = String::from_utf8(output.stdout).unwrap();
     Ended {
         code: output.status.code().unwrap_or(-1),
@@ -163,7 +158,12 @@ fn runs_in_virtual_time_replay_identically_however_chunks_are_executed() {
         let ended = run(config, &folder.path().join(sets.len().to_string()), &more);
         let episode = ended.json["episode"].as_str().unwrap_or_else(|| panic!("{}", ended.stderr));
         let again = replay(Path::new(episode), &[]);
-        assert_eq!((again.code, again.cause()), (0, "identical"), "{config} {sets:?} {}", again.json);
+        assert_eq!(
+            (again.code, again.cause()),
+            (0, "identical"),
+            "{config} {sets:?} {}",
+            again.json
+        );
         assert!(again.json["cycles"].as_u64().unwrap() > 100);
         std::fs::remove_dir_all(folder.path().join(sets.len().to_string())).unwrap();
     }
@@ -173,9 +173,11 @@ fn runs_in_virtual_time_replay_identically_however_chunks_are_executed() {
 fn a_run_in_real_time_with_faults_replays_identically() {
     let folder = tempfile::tempdir().unwrap();
     let faults = "emulator.faults=['disconnect=1s@2s', 'jump=0.2@4s', 'drop=1/20']";
-    let ended = run("configs/mock.toml", folder.path(), &["--for", "4s", "--set", faults]);
+    // A busy machine misses deadlines: they are part of what is replayed.
+    let sets = ["--set", faults, "--set", "overrun.policy=report"];
+    let ended = run("configs/mock.toml", folder.path(), &[&["--for", "6s"], &sets[..]].concat());
     let episode = ended.json["episode"].as_str().unwrap_or_else(|| panic!("{}", ended.stderr));
-    assert!(ended.journal().has_event("reconnect", ""));
+    assert!(ended.journal().has_event("reconnect", ""), "{}", ended.json);
     let again = replay(Path::new(episode), &[]);
     if ended.json["drops"]["samples"] == 0 {
         assert_eq!((again.code, again.cause()), (0, "identical"), "{}", again.json);
@@ -228,7 +230,7 @@ fn seven_joints() -> String {
 
 #[test]
 fn other_limits_show_what_they_would_have_done() {
-    let slower = "limits.joint1.max_velocity_rad_s=0.02";
+    let slower = "limits.joint1.max_velocity_rad_s=0.2";
     let ended = replay(&stored(), &["--with", slower]);
     assert_eq!((ended.code, ended.cause()), (0, "computed"), "{} {}", ended.json, ended.stderr);
     assert_eq!(ended.json["open_loop"], true);
@@ -237,6 +239,10 @@ fn other_limits_show_what_they_would_have_done() {
     assert!(joints[0]["rms"].as_f64().unwrap() > 0.0);
     assert_eq!(joints[1]["largest"], 0.0);
     assert!(ended.json["different_cycles"].as_u64().unwrap() > 10);
+    // So slow that the recorded arm runs away from the command: open loop, that ends the run.
+    let ended = replay(&stored(), &["--with", "limits.joint1.max_velocity_rad_s=0.05"]);
+    let computed = ended.json["computed"].as_array().unwrap();
+    assert!(computed.iter().any(|change| change["why"] == "tracking_error"), "{}", ended.json);
     let same = replay(&stored(), &["--with", "supervision.clamp_fault_ms=4999"]);
     assert_eq!(same.json["different_cycles"], 0, "{}", same.json);
 }

@@ -48,7 +48,8 @@ struct Arguments {
 enum Verb {
     /// Run a configuration: arm, follow the policy inside limits, record, rest, disarm
     Run(run::RunArguments),
-    /// Compute a recorded run again and compare every command bit for bit
+    /// Compute a recorded run again and compare every command bit for bit, or move a robot through
+    /// its motion
     Replay(replay::ReplayArguments),
     /// Validate a configuration and everything it names, without opening a port or moving
     Check(CheckArguments),

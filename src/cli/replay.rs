@@ -1,12 +1,16 @@
 //! `sinew replay`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
 
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Format, fail};
-use crate::replay::{self, Episode, Incomplete, ReplayError, StateChange, Verification, WhatIf};
+use super::{Format, fail, run, tables};
+use crate::replay::{
+    self, Deviation, Episode, Incomplete, Prepared, ReplayError, StateChange, Verification, WhatIf,
+};
+use crate::run::Console as _;
 
 #[derive(Debug, Args)]
 pub(super) struct ReplayArguments {
@@ -16,6 +20,20 @@ pub(super) struct ReplayArguments {
     /// and show what differs; may be repeated
     #[arg(long = "with", value_name = "KEY=VALUE")]
     with: Vec<String>,
+    /// Move a robot through the recorded motion: its configuration, for example
+    /// configs/robots/mock.toml, goes on top of the episode's
+    #[arg(long, value_name = "FILE", conflicts_with = "with")]
+    on: Option<PathBuf>,
+    /// With --on: how often
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "on",
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    times: u32,
+    /// With --on: set one value, for example --set run.clock=simulated; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE", requires = "on")]
+    sets: Vec<String>,
+    /// With --on: a line a second instead of the live view
+    #[arg(long, requires = "on")]
+    plain: bool,
     /// Text for people, or one JSON object as the last line
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -24,12 +42,15 @@ pub(super) struct ReplayArguments {
 pub(super) fn replay(arguments: &ReplayArguments) -> u8 {
     match replayed(arguments) {
         Ok(code) => code,
-        Err(error) => fail(&error, 2, arguments.format),
+        Err(error) => fail(&error, error.exit_code(), arguments.format),
     }
 }
 
 fn replayed(arguments: &ReplayArguments) -> Result<u8, ReplayError> {
     let mut episode = Episode::open(&arguments.episode)?;
+    if let Some(file) = &arguments.on {
+        return moved(&mut episode, file, arguments);
+    }
     let json = arguments.format == Format::Json;
     let version = episode.header().version.clone();
     if !json && version != env!("CARGO_PKG_VERSION") {
@@ -57,6 +78,62 @@ fn replayed(arguments: &ReplayArguments) -> Result<u8, ReplayError> {
         print_what_if(&what, &arguments.with);
     }
     Ok(code)
+}
+
+/// Moves a robot through the motion in `episode`.
+fn moved(
+    episode: &mut Episode,
+    file: &Path,
+    arguments: &ReplayArguments,
+) -> Result<u8, ReplayError> {
+    let mut console = run::Printer::new(arguments.format, arguments.plain);
+    console.line(&format!("sinew {}", env!("CARGO_PKG_VERSION")));
+    let Prepared { loaded, target, motion } =
+        replay::prepare(episode, file, &arguments.sets, arguments.times)?;
+    if let Some(incomplete) = &motion.incomplete {
+        console.line(&format!("the recording is incomplete: {incomplete}. The motion ends there"));
+    }
+    let operator = match run::operator() {
+        Ok(operator) => operator,
+        Err(error) => return Ok(fail(&error, 14, arguments.format)),
+    };
+    let repeated = Arc::clone(&target.motion);
+    let ended = crate::run::follow(&loaded, target, operator, &mut console);
+    console.release();
+    let summary = ended?;
+    let began = repeated.began.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let repetitions = replay::repetitions(Path::new(&summary.episode), &motion, &began)?;
+    for line in tables::summary(&summary) {
+        console.line(&line);
+    }
+    for (index, repetition) in repetitions.iter().enumerate() {
+        let head = format!("repetition {} of {}", index + 1, arguments.times);
+        console.line(&format!("{head}: measured against the recording"));
+        deviations(&repetition.from_recording, &mut console);
+        if !repetition.from_first.is_empty() {
+            console.line(&format!("{head}: measured against repetition 1"));
+            deviations(&repetition.from_first, &mut console);
+        }
+    }
+    if arguments.format == Format::Json {
+        // Plain numbers and strings: serialising cannot fail.
+        let mut value = serde_json::to_value(&summary).unwrap_or_default();
+        value["replayed"] = json!(episode.path().display().to_string());
+        value["motion_s"] = json!(motion.seconds());
+        value["repetitions"] = json!(repetitions);
+        say!("{value}");
+    }
+    Ok(summary.exit.code)
+}
+
+fn deviations(deviations: &[Deviation], console: &mut run::Printer) {
+    for it in deviations {
+        let unit = if it.unit == "1" { "" } else { it.unit.as_str() };
+        console.line(&format!(
+            "  {:<10} RMS {:.6} {unit}  largest {:.6} {unit} at {:.3} s",
+            it.joint, it.rms, it.largest, it.largest_at_s
+        ));
+    }
 }
 
 const fn cause(code: u8) -> &'static str {
@@ -120,6 +197,9 @@ fn print_what_if(what: &WhatIf, with: &[String]) {
         "open loop: the measurements are those of the recording; the arm that would have moved \
          otherwise is not in them"
     );
+    if let Some(note) = &what.note {
+        say!("note: {note}");
+    }
     say!("{} of {} cycles differ", what.different_cycles, what.cycles);
     say!("  {:<10} {:>12} {:>10} {:>12}", "joint", "largest", "at cycle", "RMS");
     for joint in &what.joints {

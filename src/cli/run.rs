@@ -34,7 +34,7 @@ pub(super) struct RunArguments {
 const SECOND_SIGNAL: Duration = Duration::from_millis(150);
 
 /// Prints to standard output, or to standard error when that is kept for JSON.
-struct Printer {
+pub(super) struct Printer {
     format: Format,
     plain: bool,
     /// What the live view shows, once there was one.
@@ -44,8 +44,7 @@ struct Printer {
 }
 
 impl Printer {
-    fn new(arguments: &RunArguments) -> Self {
-        let (format, plain) = (arguments.format, arguments.plain);
+    pub(super) fn new(format: Format, plain: bool) -> Self {
         Self { format, plain, live: None, held: Vec::new() }
     }
 
@@ -57,7 +56,7 @@ impl Printer {
     }
 
     /// Prints what was held back.
-    fn release(&mut self) {
+    pub(super) fn release(&mut self) {
         for text in std::mem::take(&mut self.held) {
             self.print(&text);
         }
@@ -97,7 +96,7 @@ impl Console for Printer {
 }
 
 pub(super) fn run(arguments: &RunArguments) -> u8 {
-    let mut console = Printer::new(arguments);
+    let mut console = Printer::new(arguments.format, arguments.plain);
     console.line(&format!("sinew {}", env!("CARGO_PKG_VERSION")));
     let mut sets = arguments.config.sets.clone();
     if let Some(duration) = arguments.duration {
@@ -110,20 +109,11 @@ pub(super) fn run(arguments: &RunArguments) -> u8 {
             Err(error) => return fail(&error, 2, arguments.format),
         }
     }
-    let operator = OperatorSignal::default();
-    let signal = operator.clone();
-    let mut raised: Option<Instant> = None;
-    let handler = ctrlc::set_handler(move || {
-        // A process manager may send two signals at once; a person cannot.
-        if raised.is_none_or(|at| at.elapsed() >= SECOND_SIGNAL) {
-            signal.raise();
-            raised = Some(Instant::now());
-        }
-    });
-    if let Err(error) = handler {
+    let operator = match operator() {
+        Ok(operator) => operator,
         // Without a handler Ctrl-C would kill the process with the arm in motion.
-        return fail(&error, 14, arguments.format);
-    }
+        Err(error) => return fail(&error, 14, arguments.format),
+    };
     if runs.len() > 1 {
         return several::run(&runs, &operator, arguments.format);
     }
@@ -143,6 +133,24 @@ pub(super) fn run(arguments: &RunArguments) -> u8 {
         }
         Err(error) => fail(&error, error.exit_code(), arguments.format),
     }
+}
+
+/// Lets Ctrl-C ask for stops from now on.
+///
+/// # Errors
+/// What the operating system said.
+pub(super) fn operator() -> Result<OperatorSignal, ctrlc::Error> {
+    let operator = OperatorSignal::default();
+    let signal = operator.clone();
+    let mut raised: Option<Instant> = None;
+    ctrlc::set_handler(move || {
+        // A process manager may send two signals at once; a person cannot.
+        if raised.is_none_or(|at| at.elapsed() >= SECOND_SIGNAL) {
+            signal.raise();
+            raised = Some(Instant::now());
+        }
+    })?;
+    Ok(operator)
 }
 
 /// A duration with its unit: `10s`, `1500ms`, `2m`.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use sinew_episodes::journal::ReadError;
 
 use crate::config::ConfigError;
+use crate::run::RunError;
 
 /// Why an episode cannot be replayed. Nothing was computed or moved when one of these is returned.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +62,65 @@ pub enum ReplayError {
         /// The journal.
         path: PathBuf,
     },
+    /// The arm never followed a target source.
+    #[error("{}: the arm never ran in it: there is no motion to replay", path.display())]
+    NoMotion {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// The motion is for another robot.
+    #[error(
+        "the recorded motion moves {recorded}, the {robot} has {known}. A motion is replayed on a \
+         robot with the same joints in the same order"
+    )]
+    OtherRobot {
+        /// The robot's model.
+        robot: String,
+        /// Joints and units of the recording.
+        recorded: String,
+        /// Joints and units of the robot.
+        known: String,
+    },
+    /// The motion leaves what the robot is allowed.
+    #[error(
+        "the recorded motion is outside limits.{joint}: its {what} is {value:.6} {unit} at \
+         {seconds:.3} s, allowed is {limit} {unit}. Widen the limit if that is right, or record a \
+         motion within it"
+    )]
+    Beyond {
+        /// The joint.
+        joint: String,
+        /// Position, speed or acceleration.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+        /// Its unit.
+        unit: String,
+        /// What is allowed.
+        limit: String,
+        /// When in the motion, in s.
+        seconds: f64,
+    },
+    /// The motion leaves the tool's box.
+    #[error(
+        "at {seconds:.3} s of the recorded motion the tool is outside [workspace]. Widen the box \
+         if that is right, or record a motion within it"
+    )]
+    OutsideBox {
+        /// When in the motion, in s.
+        seconds: f64,
+    },
+    /// The run did not start.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The journal cannot be read for its checksum.
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable {
+        /// The journal.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
     /// `--with` names a key that no cycle depends on.
     #[error(
         "--with {key}: no recorded cycle depends on it. What can be changed: limits, workspace, \
@@ -71,4 +131,14 @@ pub enum ReplayError {
         /// The key as it was written.
         key: String,
     },
+}
+
+impl ReplayError {
+    /// The process's exit code (`docs/exit-codes.md`).
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Run(error) => error.exit_code(),
+            _ => 2,
+        }
+    }
 }

@@ -26,6 +26,9 @@ const DEPENDS: &[&str] = &[
     "policy.crossfade_ms",
 ];
 
+/// The one rule that a configuration may break here.
+const REST_TIME: &str = "supervision.ramp_timeout_s";
+
 /// A change of the arm's state.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StateChange {
@@ -59,6 +62,8 @@ pub struct JointChange {
 /// What another configuration would have done.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct WhatIf {
+    /// Why a run would not take this configuration although its limits are in order.
+    pub note: Option<String>,
     /// Cycles computed.
     pub cycles: u64,
     /// Cycles whose command, state or clamps differ.
@@ -97,12 +102,21 @@ pub fn what_if(episode: &mut Episode, changes: &[String]) -> Result<WhatIf, Repl
         }
     }
     let (loaded, robot) = episode.load(changes)?;
-    let limits = loaded.validate(&robot)?;
+    let (limits, note) = match loaded.validate(&robot) {
+        Ok(limits) => (limits, None),
+        // A run needs the time for its way to rest; looking at what would have happened does not.
+        Err(error) if error.problems.iter().all(|it| it.key() == Some(REST_TIME)) => {
+            let note = format!("a run would refuse this: {error}");
+            (crate::config::resolve_limits(&loaded.config, &robot)?, Some(note))
+        }
+        Err(error) => return Err(error.into()),
+    };
     let steps = episode.action_steps();
     let workspace = settings::workspace(&loaded, &robot)?;
     let settings = settings::settings(&loaded.config, &robot, limits, workspace, steps);
     let mut rerun = Rerun::new(settings);
     let mut what = WhatIf {
+        note,
         joints: episode
             .header()
             .joints

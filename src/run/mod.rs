@@ -9,10 +9,12 @@ mod parts;
 mod real;
 pub mod settings;
 mod simulated;
+mod target;
 
 pub use error::RunError;
 pub use opening::{URDF_NAME, check_recording};
-pub use parts::{Parts, prepare};
+pub use parts::{Parts, prepare, prepare_replay};
+pub use target::{PolicyTarget, ReplayTarget, Target, TargetWorker};
 
 use crate::config::{ClockKind, Loaded};
 use crate::control::OperatorSignal;
@@ -40,8 +42,30 @@ pub fn run(
     operator: OperatorSignal,
     console: &mut dyn Console,
 ) -> Result<RunSummary, RunError> {
+    start(loaded, prepare, operator, console)
+}
+
+/// Runs `loaded` with a recorded motion in the policy's place.
+///
+/// # Errors
+/// [`RunError`] when it could not start.
+pub fn follow(
+    loaded: &Loaded,
+    replay: ReplayTarget,
+    operator: OperatorSignal,
+    console: &mut dyn Console,
+) -> Result<RunSummary, RunError> {
+    start(loaded, |loaded| prepare_replay(loaded, replay), operator, console)
+}
+
+fn start(
+    loaded: &Loaded,
+    prepare: impl FnOnce(&Loaded) -> Result<Parts, RunError>,
+    operator: OperatorSignal,
+    console: &mut dyn Console,
+) -> Result<RunSummary, RunError> {
     match loaded.config.run.clock {
-        ClockKind::Real => real::run(loaded, operator, console),
-        ClockKind::Simulated => simulated::run(loaded, operator, console),
+        ClockKind::Real => real::run(loaded, prepare, operator, console),
+        ClockKind::Simulated => simulated::run(loaded, prepare, operator, console),
     }
 }

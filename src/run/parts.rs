@@ -2,40 +2,31 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use sinew_episodes::journal::{CameraMeta, Header, JointMeta, PolicyMeta};
-use sinew_firmware_interfaces::{Camera, Clock, RobotDescription, State};
-use sinew_models::Policy;
+use sinew_episodes::journal::{CameraMeta, Header, JointMeta};
+use sinew_firmware_interfaces::{Camera, Clock, RobotDescription};
 
+use super::target::{PolicyTarget, ReplayTarget, Target, TargetWorker};
 use super::{RunError, settings};
 use crate::cameras::{self, CameraWorker};
 use crate::config::{ClockKind, Config, Loaded};
 use crate::control::PolicyLink;
 use crate::cycle::CycleSettings;
-use crate::policy::{self, Mapping, PolicyMailboxes, PolicySettings, PolicyWorker};
+use crate::policy::{self, Mapping};
 use crate::recording::RecorderInbox;
 use crate::robots;
-use crate::targets::Chunk;
-
-/// How long an inference takes in virtual time.
-const SIMULATED_LATENCY: Duration = Duration::from_millis(40);
 
 /// A run's parts, checked against each other.
 pub struct Parts {
     /// The robot's description.
     pub robot: RobotDescription,
-    /// The policy.
-    pub policy: Box<dyn Policy>,
-    /// How it maps to the robot.
-    pub mapping: Mapping,
+    /// What the arm follows.
+    pub target: Target,
     /// Cameras by name.
     pub cameras: Vec<(String, Box<dyn Camera>)>,
     /// Constants of the cycle.
     pub settings: CycleSettings,
-    /// How long the first inference took.
-    pub warm_up: Duration,
 }
 
 /// Reads the checkpoint, opens the cameras and checks that everything fits together. Nothing is
@@ -69,7 +60,20 @@ pub fn prepare(loaded: &Loaded) -> Result<Parts, RunError> {
     let warm_up = began.elapsed();
     let steps = policy.description().action_steps;
     let settings = settings::settings(config, &robot, limits, workspace, steps);
-    Ok(Parts { robot, policy, mapping, cameras, settings, warm_up })
+    let target = Target::Policy(PolicyTarget { policy, mapping, warm_up });
+    Ok(Parts { robot, target, cameras, settings })
+}
+
+/// Checks that a recorded motion can be followed. Nothing is powered and no port is opened.
+///
+/// # Errors
+/// [`RunError`] naming everything that does not fit.
+pub fn prepare_replay(loaded: &Loaded, replay: ReplayTarget) -> Result<Parts, RunError> {
+    let robot = robots::description(&loaded.config.robot);
+    let limits = loaded.validate(&robot)?;
+    let workspace = settings::workspace(loaded, &robot)?;
+    let settings = settings::settings(&loaded.config, &robot, limits, workspace, 0);
+    Ok(Parts { robot, target: Target::Replay(replay), cameras: Vec::new(), settings })
 }
 
 impl Parts {
@@ -84,7 +88,6 @@ impl Parts {
                 .saturating_sub(clock.now().as_nanos()),
             ClockKind::Simulated => 0,
         };
-        let description = self.policy.description();
         Header {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             run: run_name(unix_ns, &config.run.name),
@@ -115,28 +118,21 @@ impl Parts {
             rate_hz: config.run.rate_hz,
             dataset_rate_hz: config.recording.rate_hz.unwrap_or(config.policy.rate_hz),
             task: config.run.task.clone(),
-            policy: Some(PolicyMeta {
-                kind: description.kind.to_owned(),
-                path: description.path.display().to_string(),
-                sha256: description.sha256.clone(),
-                action_steps: description.action_steps as u32,
-            }),
+            policy: Some(self.target.meta()),
             config: loaded.effective_toml(),
         }
     }
 
-    /// Splits into the workers of the camera and inference threads and the control thread's ends
-    /// of their mailboxes.
+    /// Splits into the workers of the camera threads and of the target source, and the control
+    /// thread's ends of their mailboxes.
     pub fn into_workers(
         self,
         config: &Config,
         clock: &Arc<dyn Clock>,
         inbox: &RecorderInbox,
-    ) -> (Vec<CameraWorker>, PolicyWorker, PolicyLink) {
+    ) -> (Vec<CameraWorker>, TargetWorker, PolicyLink) {
         let mut workers = Vec::new();
-        // Two image features may look through one camera.
         let mut frames = Vec::new();
-        let mut views = vec![0; self.mapping.cameras().len()];
         for (index, (name, camera)) in self.cameras.into_iter().enumerate() {
             let (worker, mailbox) = CameraWorker::new(
                 name.clone(),
@@ -146,50 +142,9 @@ impl Parts {
                 Arc::clone(clock),
             );
             workers.push(worker);
-            let seen = self.mapping.cameras().iter().zip(&mut views);
-            let mut sees = false;
-            for (_, view) in seen.filter(|(camera, _)| **camera == name) {
-                *view = frames.len();
-                sees = true;
-            }
-            if sees {
-                frames.push(mailbox);
-            }
+            frames.push((name, mailbox));
         }
-        let (state_in, state_out) = triple_buffer::triple_buffer(&State::default());
-        let (chunks_in, chunks_out) = rtrb::RingBuffer::new(Chunk::IN_TRANSIT);
-        let (spent_in, spent_out) = rtrb::RingBuffer::new(Chunk::BOXES);
-        let demand = Arc::new(AtomicU64::new(1));
-        let policy = &config.policy;
-        let settings = PolicySettings {
-            execution: policy.execution,
-            step: Duration::from_secs_f64(1.0 / policy.rate_hz),
-            period: policy.inference_period_ms.map(|period| Duration::from_secs_f64(period / 1e3)),
-            judged: self.settings.judged,
-            state_max_age: self.settings.thresholds.state_hold,
-            frame_max_age: Duration::from_secs_f64(config.supervision.frame_max_age_ms / 1e3),
-            simulated_latency: (config.run.clock == ClockKind::Simulated)
-                .then_some(SIMULATED_LATENCY),
-        };
-        let mailboxes = PolicyMailboxes {
-            state: state_out,
-            frames,
-            views,
-            chunks: chunks_in,
-            spent: spent_out,
-            demand: Arc::clone(&demand),
-        };
-        let worker = PolicyWorker::new(
-            self.policy,
-            self.mapping,
-            settings,
-            mailboxes,
-            Arc::clone(clock),
-            inbox.clone(),
-        );
-        let finished = Arc::default();
-        let link =
-            PolicyLink { chunks: chunks_out, spent: spent_in, state: state_in, demand, finished };
+        let (worker, link) = self.target.into_worker(config, &self.settings, frames, clock, inbox);
         (workers, worker, link)
     }
 }

@@ -15,7 +15,7 @@ use sinew_firmware_interfaces::{BusStatistics, Clock, MonotonicClock, StopReques
 use super::control_thread::{Control, ControlThread, Finished, Progress};
 use super::ending::{self, Ending};
 use super::opening::{self, Opening};
-use super::parts::prepare;
+use super::parts::Parts;
 use super::{Console, RunError};
 use crate::config::{Loaded, Pace};
 use crate::control::{LoopStatistics, OperatorSignal};
@@ -35,6 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn run(
     loaded: &Loaded,
+    prepare: impl FnOnce(&Loaded) -> Result<Parts, RunError>,
     operator: OperatorSignal,
     console: &mut dyn Console,
 ) -> Result<RunSummary, RunError> {
@@ -45,16 +46,7 @@ pub(super) fn run(
         .line(&format!("{}: {} for {} s", config.run.name, config.run.task, config.run.duration_s));
 
     let parts = prepare(loaded)?;
-    let policy = parts.policy.description();
-    console.line(&format!(
-        "policy  {} {} ({} weights, chunk {} at {} Hz, first inference {:.1} ms)",
-        policy.kind,
-        policy.path.display(),
-        policy.parameters,
-        policy.chunk_size,
-        config.policy.rate_hz,
-        parts.warm_up.as_secs_f64() * 1e3
-    ));
+    console.line(&parts.target.line(config));
     let (mut robot, port) = robots::open(config, &monotonic)?;
     console.line(&format!(
         "robot   {} on {port}: {} joints, loop at {} Hz, at most {} commands a second",
@@ -109,7 +101,7 @@ pub(super) fn run(
     let run = folder.file_name().unwrap_or_default().to_string_lossy();
     let subject = Subject::new(&run, &description, &settings);
     let feed = SharedFeed::new(subject, Arc::clone(&clock), inbox.clone());
-    let (mut cameras, mut policy, link) = parts.into_workers(config, &clock, &inbox);
+    let (mut cameras, mut target, link) = parts.into_workers(config, &clock, &inbox);
 
     // Whatever goes wrong from here on, the workers are told to stop.
     let stop = StopOnDrop(Arc::new(AtomicBool::new(false)));
@@ -126,8 +118,8 @@ pub(super) fn run(
     }
     let work = Work::new(&clock, &stop);
     let inference = spawn("inference", move || {
-        work.until_stopped(|now| policy.step(now));
-        policy.statistics().clone()
+        work.until_stopped(|now| target.step(now));
+        target.statistics()
     })?;
     let mut recorder = recorder;
     if screen.is_some() {

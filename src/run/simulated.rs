@@ -8,13 +8,13 @@ use sinew_firmware_interfaces::{Clock, Robot, SimulatedClock, Timestamp};
 
 use super::ending::{self, Ending};
 use super::opening::{self, Opening};
-use super::parts::prepare;
+use super::parts::Parts;
+use super::target::TargetWorker;
 use super::{Console, RunError};
 use crate::cameras::CameraWorker;
 use crate::config::Loaded;
 use crate::control::{ControlLoop, OperatorSignal};
 use crate::pacing::{Grid, Pacer, Tick};
-use crate::policy::PolicyWorker;
 use crate::recording::Recorder;
 use crate::robots;
 use crate::summary::RunSummary;
@@ -22,6 +22,7 @@ use crate::supervision::{Heartbeat, StopCause};
 
 pub(super) fn run(
     loaded: &Loaded,
+    prepare: impl FnOnce(&Loaded) -> Result<Parts, RunError>,
     operator: OperatorSignal,
     console: &mut dyn Console,
 ) -> Result<RunSummary, RunError> {
@@ -42,7 +43,7 @@ pub(super) fn run(
         return Err(error);
     }
     let description = parts.robot.clone();
-    let (mut cameras, mut policy, link) = parts.into_workers(config, &clock, &inbox);
+    let (mut cameras, mut target, link) = parts.into_workers(config, &clock, &inbox);
 
     let began = clock.now();
     let period = settings.period;
@@ -53,7 +54,7 @@ pub(super) fn run(
         next: vec![began; cameras.len() + 2],
         clock: simulated,
         cameras: &mut cameras,
-        policy: &mut policy,
+        target: &mut target,
         recorder: &mut recorder,
     };
     let cause = control.run(&mut world);
@@ -62,7 +63,7 @@ pub(super) fn run(
     drop(control);
     let cause = cause.unwrap_or(StopCause::Operator);
     let seconds = clock.now().since(began).as_secs_f64();
-    let policy = policy.statistics().clone();
+    let policy = target.statistics();
     ending::release(robot.as_mut(), config.rest.then, cause, clock.now(), console);
     let bus = robot.statistics();
     let robot = description;
@@ -86,9 +87,9 @@ struct World<'a> {
     clock: SimulatedClock,
     grid: Grid,
     cameras: &'a mut [CameraWorker],
-    policy: &'a mut PolicyWorker,
+    target: &'a mut TargetWorker,
     recorder: &'a mut Recorder,
-    /// When each worker wants to be called: cameras, inference, recorder.
+    /// When each worker wants to be called: cameras, target source, recorder.
     next: Vec<Timestamp>,
 }
 
@@ -97,7 +98,7 @@ impl World<'_> {
         let cameras = self.cameras.len();
         match worker {
             camera if camera < cameras => self.cameras[camera].step(now),
-            worker if worker == cameras => self.policy.step(now),
+            worker if worker == cameras => self.target.step(now),
             _ => self.recorder.step(now),
         }
     }

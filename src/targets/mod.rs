@@ -2,7 +2,9 @@
 //! is the limits' business.
 
 mod chunk;
+mod replay;
 mod timeline;
 
 pub use chunk::Chunk;
+pub use replay::{Repeated, ReplayMailboxes, ReplayWorker};
 pub use timeline::{Blend, Timeline};

@@ -1,0 +1,145 @@
+//! A recorded motion on a robot: the run's configuration, and whether the motion fits it.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use sinew_episodes::journal::PolicyMeta;
+use sinew_firmware_interfaces::{JointKind, RobotDescription};
+
+use super::{Episode, Motion, ReplayError};
+use crate::config::{self, Layer, Loaded};
+use crate::robots;
+use crate::run::{ReplayTarget, settings};
+use crate::targets::Repeated;
+
+/// What a recorded motion needs no part of.
+const WITHOUT: &[&str] =
+    &["cameras", "policy.images", "policy.ensemble_coefficient", "policy.inference_period_ms"];
+
+/// A motion that fits a robot.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The run's configuration.
+    pub loaded: Loaded,
+    /// What the run follows.
+    pub target: ReplayTarget,
+    /// The motion as recorded.
+    pub motion: Motion,
+}
+
+/// Reads the motion in `episode` and checks that it can be made `times` times with the episode's
+/// configuration, `file` on top of that, and `overrides` on top of all. Opens no port.
+///
+/// # Errors
+/// [`ReplayError`] when the robot has other joints, or the motion is outside its limits.
+pub fn prepare(
+    episode: &mut Episode,
+    file: &Path,
+    overrides: &[String],
+    times: u32,
+) -> Result<Prepared, ReplayError> {
+    let loaded = layered(episode, file, overrides, 1.0)?;
+    let robot = robots::description(&loaded.config.robot);
+    same_joints(episode, &robot)?;
+    let limits = loaded.validate(&robot)?;
+    let workspace = settings::workspace(&loaded, &robot)?;
+    let motion = Motion::read(episode)?;
+    motion.check(&robot.joints, &limits, workspace.as_ref())?;
+    let fraction = loaded.config.rest.speed_fraction;
+    let repeated = Repeated {
+        step: motion.step,
+        positions: motion.commands.clone(),
+        times,
+        slow: limits.iter().map(|limits| limits.slowed(fraction)).collect(),
+        began: Mutex::default(),
+    };
+    // The motion says itself when it is over; this is for an arm that is held up.
+    let longest = repeated.longest() + Duration::from_secs(10);
+    let loaded = layered(episode, file, overrides, longest.as_secs_f64().ceil())?;
+    let path = episode.path();
+    let bytes = std::fs::read(path)
+        .map_err(|source| ReplayError::Unreadable { path: path.to_owned(), source })?;
+    let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let origin = PolicyMeta {
+        kind: "replay".to_owned(),
+        path: path.display().to_string(),
+        sha256,
+        action_steps: 0,
+    };
+    let target = ReplayTarget { motion: Arc::new(repeated), origin };
+    Ok(Prepared { loaded, target, motion })
+}
+
+/// The episode's configuration, what a replay changes in it by default, `file`, and what a replay
+/// must have.
+fn layered(
+    episode: &Episode,
+    file: &Path,
+    overrides: &[String],
+    duration_s: f64,
+) -> Result<Loaded, ReplayError> {
+    let header = episode.header();
+    let name = episode.config_name();
+    let recorded = config::load_layers(&name, &[Layer::Text(&name, &header.config)], &[])?;
+    let mut directory = recorded.config.recording.directory.into_os_string();
+    directory.push("-replay");
+    let text = |text: &str| toml::Value::from(text).to_string();
+    let mut before = format!(
+        "[recording]\ndirectory = {}\nrate_hz = {:?}\n[emulator]\nfaults = []\n",
+        text(&directory.to_string_lossy()),
+        header.dataset_rate_hz
+    );
+    if let (Some(_), Some(urdf)) = (&recorded.config.workspace, episode.urdf()) {
+        let urdf = std::path::absolute(&urdf).unwrap_or(urdf);
+        before += &format!("[workspace]\nurdf = {}\n", text(&urdf.display().to_string()));
+    }
+    let actions: Vec<String> = header
+        .joints
+        .iter()
+        .map(|joint| {
+            let unit = if joint.unit == JointKind::Gripper.unit() { "fraction" } else { "rad" };
+            format!("{{ joint = {}, unit = \"{unit}\" }}", text(&joint.name))
+        })
+        .collect();
+    let path = std::path::absolute(episode.path()).unwrap_or(episode.path().to_owned());
+    let after = format!(
+        "[run]\nname = \"replay\"\ntask = {}\nduration_s = {duration_s:?}\n\
+         [rest]\nstart_ramp_ms = 0.0\n\
+         [policy]\npath = {}\nrate_hz = {:?}\nexecution = \"timeline\"\ncrossfade_ms = 0.0\n\
+         hold = []\naction = [{}]\n",
+        text(&format!("replay of {}", header.run)),
+        text(&path.display().to_string()),
+        header.rate_hz,
+        actions.join(", ")
+    );
+    let replay = Path::new("sinew replay");
+    let layers = [
+        Layer::Text(&name, &header.config),
+        Layer::Text(replay, &before),
+        Layer::File(file),
+        Layer::Without(WITHOUT),
+        Layer::Text(replay, &after),
+    ];
+    Ok(config::load_layers(file, &layers, overrides)?)
+}
+
+/// The robot has the joints of the recording, in its order and of its kinds.
+fn same_joints(episode: &Episode, robot: &RobotDescription) -> Result<(), ReplayError> {
+    let recorded = &episode.header().joints;
+    let words = |joints: &mut dyn Iterator<Item = (String, String)>| {
+        joints.map(|(name, unit)| format!("{name} [{unit}]")).collect::<Vec<_>>().join(", ")
+    };
+    let mut was = recorded.iter().map(|joint| (joint.name.clone(), joint.unit.clone()));
+    let mut is =
+        robot.joints.iter().map(|joint| (joint.name.clone(), joint.kind.unit().to_owned()));
+    if was.clone().eq(is.clone()) {
+        return Ok(());
+    }
+    Err(ReplayError::OtherRobot {
+        robot: robot.model.clone(),
+        recorded: words(&mut was),
+        known: words(&mut is),
+    })
+}
