@@ -310,10 +310,13 @@ impl<'a> ControlLoop<'a> {
         statistics.missed += tick.missed;
         statistics.cycles_in[sample.outcome.state as usize] += 1;
         statistics.substituted += u64::from(sample.state.substituted != 0);
-        let mut oldest = Duration::ZERO;
+        let mut oldest = tick.woke;
         for joint in 0..self.cycle.joints() {
             if self.judged & (1 << joint) != 0 {
-                oldest = oldest.max(tick.woke.since(sample.state.captured[joint]));
+                oldest = oldest.min(sample.state.captured[joint]);
+            }
+            if sample.outcome.clamps[joint] == 0 {
+                continue;
             }
             for (index, cause) in ClampCause::ALL.iter().enumerate() {
                 if sample.outcome.clamps[joint] & cause.bit() != 0 {
@@ -321,7 +324,7 @@ impl<'a> ControlLoop<'a> {
                 }
             }
         }
-        statistics.state_age.record(oldest);
+        statistics.state_age.record(tick.woke.since(oldest));
         if let Some(observed) = sample.outcome.observed {
             statistics.observation_age.record(tick.woke.since(observed));
         }

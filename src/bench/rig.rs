@@ -117,12 +117,8 @@ impl Rig {
             .arm(Duration::from_secs(1))
             .map_err(|error| BenchError::Ended { reason: error.to_string() })?;
         let operator = OperatorSignal::default();
+        let again = operator.clone();
         let (link, feeder) = link(clock.now());
-        let inner: Box<dyn Pacer + Send> = match self.pace {
-            Pace::FlatOut => Box::new(AtOnce::new(simulated)),
-            Pace::Timer => Box::new(TimerPacer::new(real.clone(), RATE_HZ, SPIN)),
-        };
-        let mut pacer = Counted { inner, feeder, operator: operator.clone(), left: cycles };
         let (sink, recorder) = match self.logging {
             Logging::Off => (SampleSink::off(), None),
             Logging::On => {
@@ -145,6 +141,12 @@ impl Rig {
                 let heartbeat = Heartbeat::default();
                 let mut control =
                     ControlLoop::new(&mut robot, settings, link, sink, operator, heartbeat);
+                // The grid begins when all is ready, as close to the first cycle as can be.
+                let inner: Box<dyn Pacer> = match self.pace {
+                    Pace::FlatOut => Box::new(AtOnce::new(simulated)),
+                    Pace::Timer => Box::new(TimerPacer::new(real.clone(), RATE_HZ, SPIN)),
+                };
+                let mut pacer = Counted { inner, feeder, operator: again, left: cycles };
                 let cause = control.run(&mut pacer);
                 (cause, control.statistics().clone(), class.unwrap_or_default())
             });
@@ -297,7 +299,7 @@ impl Feeder {
 
 /// Feeds between cycles, and ends the run after so many.
 struct Counted {
-    inner: Box<dyn Pacer + Send>,
+    inner: Box<dyn Pacer>,
     feeder: Feeder,
     operator: OperatorSignal,
     left: u64,

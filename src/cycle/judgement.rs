@@ -70,8 +70,9 @@ impl Cycle {
         }
         let age = (0..self.joints())
             .filter(|joint| self.settings.judged & (1 << joint) != 0)
-            .map(|joint| now.since(state.captured[joint]))
-            .max()
+            .map(|joint| state.captured[joint])
+            .min()
+            .map(|oldest| now.since(oldest))
             .unwrap_or_default();
         if age > thresholds.state_ramp && state.link == LinkStatus::Up {
             return Some(Event::Ramp(StopCause::StateStale));

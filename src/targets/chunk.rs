@@ -67,10 +67,17 @@ impl Chunk {
     /// Joint `joint` at `time`, on a straight line between its actions; the last action is held
     /// for one step. `None` outside the time it covers.
     pub fn sample(&self, joint: usize, time: Timestamp) -> Option<f64> {
-        if !self.covers(time) {
-            return None;
-        }
-        let (index, fraction) = self.phase(time);
+        self.at(joint, self.place(time)?)
+    }
+
+    /// Where `time` lies between its actions, for all joints alike; `None` outside the time it
+    /// covers.
+    pub(super) fn place(&self, time: Timestamp) -> Option<(usize, f64)> {
+        self.covers(time).then(|| self.phase(time))
+    }
+
+    /// Joint `joint` at a place between the actions.
+    pub(super) fn at(&self, joint: usize, (index, fraction): (usize, f64)) -> Option<f64> {
         let here = self.actions.get(index)?[joint];
         let next = self.actions.get(index + 1).map_or(here, |action| action[joint]);
         Some(here + (next - here) * fraction)

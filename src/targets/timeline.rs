@@ -90,8 +90,14 @@ impl Timeline {
     pub fn sample(&self, time: Timestamp, joints: usize, target: &mut [f64; MAX_JOINTS]) -> bool {
         let fade = 1.0 - time.since(self.arrived).as_secs_f64() / self.crossfade.as_secs_f64();
         let fade = if self.crossfade.is_zero() { 0.0 } else { fade.clamp(0.0, 1.0) };
+        let newest = self.chunks.last().filter(|_| self.blend == Blend::Newest);
+        let place = newest.and_then(|chunk| Some((chunk, chunk.place(time)?)));
         for (joint, target) in target.iter_mut().enumerate().take(joints) {
-            let Some(value) = self.joint(joint, time) else { return false };
+            let value = match place {
+                Some((chunk, place)) => chunk.at(joint, place),
+                None => self.joint(joint, time),
+            };
+            let Some(value) = value else { return false };
             *target = value + fade * self.seam[joint];
         }
         !self.chunks.is_empty()
