@@ -1,3 +1,5 @@
+mod adversity;
+
 use super::*;
 use crate::config::OverrunPolicy;
 use crate::limits::JointLimits;
