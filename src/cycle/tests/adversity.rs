@@ -12,6 +12,8 @@ use crate::limits::{EffortLimits, Tool, VelocityBarrier, Workspace};
 
 const JOINTS: usize = 3;
 const RAMP_TIMEOUT: Duration = Duration::from_millis(2500);
+/// In cycles: the time limit and the time to settle.
+const LONGEST_STOP: u128 = (RAMP_TIMEOUT.as_nanos() + SETTLE.as_nanos()) / PERIOD.as_nanos();
 const EFFORT: EffortLimits = EffortLimits { max: 8.0, max_rate: 60.0 };
 /// Numbers that no sensor or policy should come up with, but may.
 const ABSURD: [f64; 6] = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e308, -1e308, 5e-324];
@@ -161,6 +163,8 @@ struct World {
     follows: bool,
     measures: bool,
     before: ArmState,
+    /// Cycles that the present stop has taken.
+    stopping: u128,
 }
 
 impl World {
@@ -177,6 +181,7 @@ impl World {
             inputs: CycleInputs::default(),
             follows: true,
             measures: true,
+            stopping: 0,
         };
         world.begin();
         world
@@ -262,6 +267,10 @@ impl World {
             return Err(format!("a fault became {:?}", outcome.state));
         }
         self.before = outcome.state;
+        self.stopping += u128::from(outcome.state == ArmState::Stopping);
+        if self.stopping > LONGEST_STOP {
+            return Err("a stop that does not end".to_owned());
+        }
         let numbers = outcome.limited.iter().chain(outcome.effort.iter().flatten());
         if let Some(number) = numbers.into_iter().find(|number| !number.is_finite()) {
             return Err(format!("{number} passed the limits"));
@@ -319,8 +328,7 @@ proptest! {
             world.inputs.operator = request;
         }
         world.inputs.misses = misses;
-        let most = (RAMP_TIMEOUT + Duration::from_secs(1)).as_nanos() / PERIOD.as_nanos();
-        for cycle in 0..most {
+        for cycle in 0..=LONGEST_STOP {
             prop_assert_eq!(world.cycle(), Ok(()), "stopping, cycle {}", cycle);
         }
         let state = world.bench.cycle.state();
