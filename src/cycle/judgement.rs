@@ -134,13 +134,14 @@ impl Cycle {
     }
 
     /// The first joint that has been too far from its command for too long. Substituted
-    /// measurements prove nothing and do not count.
+    /// measurements prove nothing and do not count; nor does a joint that nothing was sent to.
     fn strayed(&mut self, state: &State, now: Timestamp) -> Option<usize> {
         let thresholds = &self.settings.thresholds;
         let mut first = None;
         for joint in 0..self.settings.limits.len() {
             let error = (state.position[joint] - self.motions.motion(joint).position).abs();
-            if error <= thresholds.tracking[joint] || state.is_substituted(joint) {
+            let unknown = state.link != LinkStatus::Up || state.is_substituted(joint);
+            if error <= thresholds.tracking[joint] || unknown {
                 self.strayed[joint] = None;
             } else {
                 let since = *self.strayed[joint].get_or_insert(now);

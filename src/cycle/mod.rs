@@ -225,6 +225,11 @@ impl Cycle {
     /// Runs one cycle at `now`, the tick's time on the grid.
     pub fn step(&mut self, state: &State, inputs: CycleInputs, now: Timestamp) -> Outcome {
         let joints = self.joints();
+        // What was not sent, the robot has not done: where it stands when the link comes back has
+        // to be measured, even if the driver does not count a new connection.
+        if state.link != LinkStatus::Up {
+            self.epoch = None;
+        }
         // Commands cannot begin at a number that is not finite; without a beginning none are sent.
         let restarted = state.link == LinkStatus::Up
             && self.epoch != Some(state.epoch)
@@ -295,11 +300,11 @@ impl Cycle {
         }
     }
 
-    /// Passes an event to the supervisor and prepares what the new state begins with.
+    /// Passes an event to the supervisor and prepares what the new state begins with. A state that
+    /// goes on for another cause does not begin again: a stop has one time limit.
     fn react(&mut self, event: Event, now: Timestamp) -> Reaction {
-        let before = (self.hold(), self.cause());
         let reaction = self.supervisor.handle(event);
-        if reaction.changed.is_some() || (self.hold(), self.cause()) != before {
+        if reaction.changed.is_some() {
             self.since = now;
             self.origin = std::array::from_fn(|joint| self.motions.motion(joint).position);
             if self.state() == ArmState::Running && self.began.is_none() {

@@ -8,6 +8,8 @@
 mod check;
 mod devices;
 mod disk;
+#[cfg(test)]
+mod fuzz;
 mod kernel;
 mod rights;
 mod system;

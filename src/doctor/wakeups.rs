@@ -209,16 +209,19 @@ fn nanos(clock: ClockId) -> u64 {
 
 /// Share of time that was stolen between two readings of `/proc/stat`, in percent. The first line
 /// is `cpu user nice system idle iowait irq softirq steal …`.
-fn stolen(before: &str, after: &str) -> Option<f64> {
+pub(super) fn stolen(before: &str, after: &str) -> Option<f64> {
     let read = |text: &str| -> Option<(u64, u64)> {
         let fields = text.lines().next()?.strip_prefix("cpu ")?.split_ascii_whitespace();
         let fields: Vec<u64> = fields.map(|field| field.parse().ok()).collect::<Option<_>>()?;
         // What follows steal (guest time) is part of user and nice.
-        Some((*fields.get(7)?, fields.iter().take(8).sum()))
+        let all = fields.iter().take(8).try_fold(0u64, |sum, field| sum.checked_add(*field))?;
+        Some((*fields.get(7)?, all))
     };
     let ((stolen_before, all_before), (stolen_after, all_after)) = (read(before)?, read(after)?);
     let all = all_after.checked_sub(all_before).filter(|all| *all > 0)?;
-    Some(100.0 * stolen_after.checked_sub(stolen_before)? as f64 / all as f64)
+    // The kernel's counters do not grow all at once: between them some run backwards.
+    let stolen = stolen_after.checked_sub(stolen_before).filter(|stolen| *stolen <= all)?;
+    Some(100.0 * stolen as f64 / all as f64)
 }
 
 /// Judges what a run would get: our timer in the best class there is.

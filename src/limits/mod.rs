@@ -18,8 +18,11 @@
 mod bounds;
 mod effort;
 mod finite;
+pub mod franka;
 mod gate;
 mod joint;
+#[cfg(test)]
+pub(crate) mod judge;
 mod stop;
 #[cfg(test)]
 mod tests;

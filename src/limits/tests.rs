@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use sinew_episodes::journal::ClampCause;
 use sinew_firmware_interfaces::MAX_JOINTS;
 
+use super::judge::Judge;
 use super::*;
 
 const DT: f64 = 0.02;
@@ -37,56 +38,6 @@ fn follow(
         (gate.motion().position, proposal.clamps)
     };
     targets.into_iter().map(step).collect()
-}
-
-/// A history that passes a check: every command inside every limit, by backward differences.
-struct Judge {
-    limits: JointLimits,
-    dt: f64,
-    position: f64,
-    velocity: f64,
-    acceleration: f64,
-}
-
-impl Judge {
-    fn new(limits: JointLimits, dt: f64, start: f64) -> Self {
-        Self { limits, dt, position: start, velocity: 0.0, acceleration: 0.0 }
-    }
-
-    /// Says what is wrong with the next command.
-    fn next(&mut self, position: f64) -> Result<(), String> {
-        let Self { limits, dt, .. } = *self;
-        let velocity = (position - self.position) / dt;
-        let acceleration = (velocity - self.velocity) / dt;
-        let jerk = (acceleration - self.acceleration) / dt;
-        // What rounding of positions does to differences.
-        let rounding = 8.0 * f64::EPSILON * position.abs().max(self.position.abs()).max(1e-3);
-        let lower = limits.position[0].min(self.position);
-        let upper = limits.position[1].max(self.position);
-        let check = |what: &str, value: f64, most: f64, rounding: f64| {
-            if value.abs() <= most * (1.0 + 1e-6) + rounding {
-                return Ok(());
-            }
-            Err(format!("{what} {value} beyond {most} at {position}"))
-        };
-        if !(lower..=upper).contains(&position) {
-            return Err(format!("position {position} outside {lower} to {upper}"));
-        }
-        check("velocity", velocity, limits.max_velocity, rounding / dt)?;
-        check("step", velocity * dt, limits.max_step, rounding)?;
-        check("acceleration", acceleration, limits.max_acceleration, 2.0 * rounding / dt.powi(2))?;
-        check("jerk", jerk, limits.max_jerk, 4.0 * rounding / dt.powi(3))?;
-        if let Some(barrier) = limits.barrier {
-            // The robot looks at the position that the speed leads away from, or to: either passes.
-            let [least, most] = barrier.at(position, limits.max_velocity);
-            let slack = 1e-6 * limits.max_velocity + rounding / dt;
-            if velocity < least - slack || velocity > most + slack {
-                return Err(format!("velocity {velocity} at {position}: {least} to {most}"));
-            }
-        }
-        (self.position, self.velocity, self.acceleration) = (position, velocity, acceleration);
-        Ok(())
-    }
 }
 
 #[test]
@@ -338,12 +289,13 @@ fn history(seed: u64) -> Result<(), String> {
     Ok(())
 }
 
-/// A million histories; `SINEW_HISTORIES` asks for more.
+/// A million histories; `SINEW_HISTORIES` asks for another number, or for seeds FROM..TO.
 #[test]
 fn whatever_is_asked_no_command_is_outside_the_limits_and_a_stop_is_within_reach() {
-    let histories = std::env::var("SINEW_HISTORIES")
-        .map_or(1_000_000, |text| text.parse().expect("a number of histories"));
-    for seed in 0..histories {
+    let asked = std::env::var("SINEW_HISTORIES").unwrap_or_else(|_| "1000000".to_owned());
+    let (from, to) = asked.split_once("..").unwrap_or(("0", &asked));
+    let seed = |text: &str| text.parse::<u64>().expect("a number of histories");
+    for seed in seed(from)..seed(to) {
         if let Err(error) = history(seed) {
             panic!("history {seed}: {error}");
         }

@@ -122,6 +122,15 @@ fn parse_status(status: &str, name: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_the_kernel_writes_never_panics(text in ".{0,200}", fields in "[0-9 )(-]{0,200}") {
+            for text in [&text, &fields, &format!("VmLck:{text}"), &format!("VmLck: {fields} kB")] {
+                let _ = (parse_class(text), parse_status(text, "VmLck"));
+            }
+        }
+    }
+
     #[test]
     fn the_class_is_read_behind_any_name() {
         let rest = "S 1 1 1 0 -1 4194304 98 0 0 0 0 0 0 0 -81 0 1 0 196363 3133440 360 \

@@ -1,3 +1,5 @@
+mod adversity;
+
 use super::*;
 use crate::config::OverrunPolicy;
 use crate::limits::JointLimits;
@@ -239,6 +241,69 @@ fn a_link_that_comes_back_begins_at_the_measured_position() {
     assert!((back.limited[0] + 1.0).abs() < 0.01, "{}", back.limited[0]);
     bench.chunk(1.0, 400);
     assert!((bench.steps(200).limited[0] - 1.0).abs() < 1e-3);
+}
+
+#[test]
+fn a_link_that_was_down_begins_at_the_measured_position_even_if_nobody_counted_it() {
+    let mut bench = Bench::new();
+    bench.chunk(1.0, 400);
+    bench.steps(60);
+    bench.state.link = LinkStatus::Down;
+    bench.steps(10);
+    bench.state.position[0] = -1.0;
+    bench.state.link = LinkStatus::Up;
+    bench.measure();
+    let back = bench.step();
+    assert!(back.restarted);
+    assert!((back.limited[0] + 1.0).abs() < 0.01, "{}", back.limited[0]);
+}
+
+#[test]
+fn a_link_that_goes_down_in_a_stop_is_no_tracking_error_and_gives_it_no_more_time() {
+    let mut bench =
+        Bench::with(|settings| settings.thresholds.ramp_timeout = Duration::from_secs(1));
+    bench.state.link = LinkStatus::Down;
+    let mut cycles = 0;
+    while bench.cycle.state() != ArmState::Faulted {
+        cycles += 1;
+        bench.tick += 1;
+        let now = bench.now();
+        bench.cycle.step(&bench.state, operator(OperatorRequest::Stop), now);
+        assert_ne!(bench.cycle.cause(), Some(StopCause::TrackingError), "cycle {cycles}");
+        assert!(cycles < 60);
+    }
+    assert_eq!(bench.cycle.cause(), Some(StopCause::RampTimeout));
+}
+
+#[test]
+fn a_stop_that_goes_on_for_another_cause_has_no_more_time() {
+    let mut bench = Bench::with(|settings| {
+        settings.thresholds.ramp_timeout = Duration::from_secs(2);
+        settings.rest = [-1.9; MAX_JOINTS];
+        settings.rest_fraction = 0.1;
+    });
+    let mut ended = 0;
+    for cycle in 0..250 {
+        // Half a second before the end a joint no longer measures anything, nor the link is up.
+        if cycle == 75 {
+            bench.state.position[2] = f64::NAN;
+        } else if cycle == 80 {
+            bench.state.link = LinkStatus::Down;
+        }
+        bench.tick += 1;
+        bench.measure();
+        let now = bench.now();
+        let outcome = bench.cycle.step(&bench.state, operator(OperatorRequest::Stop), now);
+        if let (true, Some(command)) = (cycle < 75, outcome.command) {
+            bench.state.position = command.position;
+        }
+        if outcome.state == ArmState::Faulted {
+            ended = cycle;
+            break;
+        }
+    }
+    assert!((95..110).contains(&ended), "{ended}");
+    assert_eq!(bench.cycle.cause(), Some(StopCause::RampTimeout));
 }
 
 #[test]
