@@ -3,7 +3,7 @@
 //! in every cell all commands are inside the limits, no missed period goes unreported, and the
 //! flight recorder agrees with the journal.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
 
@@ -147,9 +147,11 @@ cells! {
     samples_lost_by_the_mock_leave_the_last_one_standing:
         simulated(MOCK, r#"["drop=1/5"]"#, &[]).completes().counts("/bus/timeouts");
 
-    late_replies_of_the_mycobot_hold_it:
-        simulated(MYCOBOT, r#"["delay=400ms@3s"]"#, &["robot.reply_timeout_ms=2000"])
-            .completes().held(HoldCause::StateStale).says("state", "running → holding");
+    // On the way to rest, arm and gripper commands together keep its readings waiting: it stands.
+    late_replies_of_the_mycobot_hold_it_and_then_ramp_it_to_a_stand:
+        simulated(MYCOBOT, r#"["delay=200ms@3s"]"#, &["robot.reply_timeout_ms=2000"])
+            .ends(StopCause::StateStale, Disarmed)
+            .held(HoldCause::StateStale).says("state", "running → holding");
     late_samples_of_the_mock_hold_it:
         simulated(MOCK, r#"["delay=400ms@3s"]"#, &[])
             .completes().held(HoldCause::StateStale).says("state", "running → holding");
@@ -264,9 +266,9 @@ fn watchdog_stops(config: &str) -> Cell {
     // The cycle that was stuck is the last one: its record says in which part.
     assert!(last.phases.read > 1_000_000_000, "{:?}", last.phases);
     assert!(cell.ended.count("/timing/overruns") > 0);
-    // Told when it fired, by the thread that waits, not when the control thread came back.
+    // Not before its patience was over.
     let told = cell.journal.events.iter().find(|event| event.kind == "watchdog").unwrap();
-    assert!(told.at_ns < last.woke_ns + 1_000_000_000);
+    assert!(told.at_ns > last.woke_ns + 300_000_000);
     assert_eq!(cell.ended.json["episode_index"], 0);
     cell
 }
@@ -297,9 +299,10 @@ cells! {
         watchdog_stops(MYCOBOT);
     the_watchdog_stops_the_mock_when_its_control_thread_stands: {
         let cell = watchdog_stops(MOCK);
-        let last = cell.journal.cycles.last().unwrap();
-        let speed = last.measured_velocity.iter().fold(0.0, |most: f64, it| most.max(it.abs()));
-        assert!(speed < 1e-6, "the arm still moves at {speed} rad/s");
+        // Nothing reached the device after the commands in the journal but the stop.
+        let sent = cell.journal.cycles.iter().filter(|cycle| cycle.commanded).count() as u64;
+        assert_eq!(cell.ended.count("/bus/commands"), sent);
+        assert!(cell.ended.count("/bus/requests") > sent);
         cell
     };
     a_run_of_the_mycobot_whose_control_thread_stays_away_ends_without_it:
