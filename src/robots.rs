@@ -129,17 +129,21 @@ pub fn stepped(config: &Config, clock: &SimulatedClock) -> Result<Box<dyn Robot>
 
 fn driver_config(config: &RobotConfig) -> DriverConfig {
     let millis = |value: u32| Duration::from_millis(value.into());
+    let defaults = DriverConfig::default();
+    let reply_timeout = millis(config.reply_timeout_ms);
     DriverConfig {
         port: config.port.clone(),
         speed: config.speed_percent,
         expect_ack: config.expect_ack,
         gripper: config.gripper,
-        reply_timeout: millis(config.reply_timeout_ms),
+        reply_timeout,
+        // A line that is slow to answer is slow to acknowledge, in the defaults' proportion.
+        ack_timeout: defaults.ack_timeout.max(reply_timeout * 3 / 5),
         retries: config.retries,
         reconnect_window: millis(config.reconnect_window_ms),
         gripper_gap: millis(config.gripper_gap_ms),
         gripper_read_period: millis(config.gripper_read_period_ms),
-        ..DriverConfig::default()
+        ..defaults
     }
 }
 

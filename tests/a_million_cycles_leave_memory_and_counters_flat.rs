@@ -58,7 +58,7 @@ impl Pacer for World {
             self.next[worker] = next.max(Timestamp::from_nanos(at.as_nanos() + 1));
         }
         self.clock.advance_to(scheduled);
-        if index % EMPTIED == 0 {
+        if index.is_multiple_of(EMPTIED) {
             self.written += self.journal.metadata().unwrap().len();
             self.journal.set_len(0).unwrap();
         }

@@ -3,7 +3,7 @@
 //! in every cell all commands are inside the limits, no missed period goes unreported, and the
 //! flight recorder agrees with the journal.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
 
@@ -122,7 +122,7 @@ fn simulated(config: &str, faults: &str, more: &[&str]) -> Cell {
 /// A run in real time.
 fn real(config: &str, span: &str, more: &[&str], then: impl FnOnce(&mut Running)) -> Cell {
     let folder = tempfile::tempdir().unwrap();
-    let mut arguments = vec!["--for", span];
+    let mut arguments = vec!["--for", span, "--set", "rest.speed_fraction=1.0"];
     arguments.extend(sets(more));
     let mut running = Running::new(start(config, folder.path(), &arguments));
     then(&mut running);
@@ -147,9 +147,11 @@ cells! {
     samples_lost_by_the_mock_leave_the_last_one_standing:
         simulated(MOCK, r#"["drop=1/5"]"#, &[]).completes().counts("/bus/timeouts");
 
-    late_replies_of_the_mycobot_hold_it:
-        simulated(MYCOBOT, r#"["delay=400ms@3s"]"#, &["robot.reply_timeout_ms=2000"])
-            .completes().held(HoldCause::StateStale).says("state", "running → holding");
+    // On the way to rest, arm and gripper commands together keep its readings waiting: it stands.
+    late_replies_of_the_mycobot_hold_it_and_then_ramp_it_to_a_stand:
+        simulated(MYCOBOT, r#"["delay=200ms@3s"]"#, &["robot.reply_timeout_ms=2000"])
+            .ends(StopCause::StateStale, Disarmed)
+            .held(HoldCause::StateStale).says("state", "running → holding");
     late_samples_of_the_mock_hold_it:
         simulated(MOCK, r#"["delay=400ms@3s"]"#, &[])
             .completes().held(HoldCause::StateStale).says("state", "running → holding");
@@ -249,28 +251,31 @@ fn stalled_control(config: &str, fault: &str, watchdog: u32, more: &[&str]) -> C
     let watchdog = format!("supervision.watchdog_ms={watchdog}");
     let mut sets = vec![fault.as_str(), watchdog.as_str()];
     sets.extend(more);
-    real(config, "6s", &sets, |_| {})
+    real(config, "4s", &sets, |_| {})
 }
 
 /// The watchdog's stop: told at once, held, and nothing commanded afterwards.
 fn watchdog_stops(config: &str) -> Cell {
-    let cell = stalled_control(config, "stall=2s@3s", 300, &[])
+    let cell = stalled_control(config, "stall=1500ms@2s", 300, &[])
         .ends(StopCause::ControlStalled, Faulted)
         .says("watchdog", StopCause::ControlStalled.message())
         .says("state", "→ faulted")
         .all("commands end with the watchdog's stop", |it| !(it.watchdog && it.commanded));
     let [.., before, last] = cell.journal.cycles.as_slice() else { panic!("too few cycles") };
-    assert!(last.watchdog && !before.watchdog && last.misses > 0);
-    // Told when it fired, by the thread that waits, not when the control thread came back.
+    assert!(last.watchdog && !before.watchdog);
+    // The cycle that was stuck is the last one: its record says in which part.
+    assert!(last.phases.read > 1_000_000_000, "{:?}", last.phases);
+    assert!(cell.ended.count("/timing/overruns") > 0);
+    // Not before its patience was over.
     let told = cell.journal.events.iter().find(|event| event.kind == "watchdog").unwrap();
-    assert!(told.at_ns < last.woke_ns + 1_000_000_000);
+    assert!(told.at_ns > last.woke_ns + 300_000_000);
     assert_eq!(cell.ended.json["episode_index"], 0);
     cell
 }
 
 /// A control thread that does not come back: the run ends without it.
 fn ends_without_control(config: &str) {
-    let cell = stalled_control(config, "stall=30s@3s", 300, &[]);
+    let cell = stalled_control(config, "stall=30s@2s", 300, &[]);
     let ended = &cell.ended;
     assert_eq!((ended.code, ended.cause()), (37, "control_stalled"), "{}", ended.stderr);
     assert!(ended.stderr.contains("did not come back"), "{}", ended.stderr);
@@ -294,9 +299,10 @@ cells! {
         watchdog_stops(MYCOBOT);
     the_watchdog_stops_the_mock_when_its_control_thread_stands: {
         let cell = watchdog_stops(MOCK);
-        let last = cell.journal.cycles.last().unwrap();
-        let speed = last.measured_velocity.iter().fold(0.0, |most: f64, it| most.max(it.abs()));
-        assert!(speed < 1e-6, "the arm still moves at {speed} rad/s");
+        // Nothing reached the device after the commands in the journal but the stop.
+        let sent = cell.journal.cycles.iter().filter(|cycle| cycle.commanded).count() as u64;
+        assert_eq!(cell.ended.count("/bus/commands"), sent);
+        assert!(cell.ended.count("/bus/requests") > sent);
         cell
     };
     a_run_of_the_mycobot_whose_control_thread_stays_away_ends_without_it:
@@ -305,16 +311,16 @@ cells! {
         ends_without_control(MOCK);
 
     a_stall_holds_the_mycobot_where_the_policy_of_overruns_says_so:
-        stalled_control(MYCOBOT, "stall=500ms@3s", 5000, &HOLDS)
+        stalled_control(MYCOBOT, "stall=500ms@2s", 5000, &HOLDS)
             .completes().held(HoldCause::Overrun).says("overrun", "→ hold");
     a_stall_holds_the_mock_where_the_policy_of_overruns_says_so:
-        stalled_control(MOCK, "stall=500ms@3s", 5000, &HOLDS)
+        stalled_control(MOCK, "stall=500ms@2s", 5000, &HOLDS)
             .completes().held(HoldCause::Overrun).says("overrun", "→ hold");
     a_stall_stops_the_mycobot_where_the_policy_of_overruns_says_so:
-        stalled_control(MYCOBOT, "stall=500ms@3s", 5000, &STOPS)
+        stalled_control(MYCOBOT, "stall=500ms@2s", 5000, &STOPS)
             .ends(StopCause::Overrun, Disarmed).says("overrun", "→ ramp to rest");
     a_stall_stops_the_mock_where_the_policy_of_overruns_says_so:
-        stalled_control(MOCK, "stall=500ms@3s", 5000, &STOPS)
+        stalled_control(MOCK, "stall=500ms@2s", 5000, &STOPS)
             .ends(StopCause::Overrun, Disarmed).says("overrun", "→ ramp to rest");
 }
 
@@ -329,7 +335,7 @@ const STOPS: [&str; 3] = ["overrun.policy=stop", "overrun.allowed=20", "overrun.
 fn stopped_process(config: &str, overrun: &[&str]) -> Cell {
     let mut more = vec!["supervision.watchdog_ms=1500"];
     more.extend(overrun);
-    let cell = real(config, "6s", &more, |running| {
+    let cell = real(config, "5s", &more, |running| {
         running.until_it_says("running");
         running.signal(Signal::SIGSTOP);
         std::thread::sleep(Duration::from_secs(3));
@@ -397,7 +403,7 @@ cells! {
 /// Holds the recorder thread from outside, as a disk does that takes its time over a write.
 fn slow_disk(config: &str, more: &[&str]) -> Cell {
     let mut at = [0; 2];
-    let cell = real(config, "5s", more, |running| {
+    let cell = real(config, "4s", more, |running| {
         let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
         running.until_it_says("running");
         at[0] = now();
@@ -427,9 +433,10 @@ fn overflowing_ring(config: &str) {
     let gap =
         |pair: &[CycleRecord]| (pair[1].index - pair[0].index - 1).saturating_sub(pair[1].misses);
     let gaps: u64 = cycles.windows(2).map(gap).sum();
-    assert!(gaps > 0 && gaps <= dropped, "{gaps} missing of {dropped} dropped");
-    let periods = cycles.last().unwrap().index + 1;
+    // What a dropped sample would have said of misses before it is lost with it; the summary has it.
     let missed = cell.ended.count("/timing/missed");
+    assert!(gaps > 0 && gaps <= dropped + missed, "{gaps} missing, {dropped} dropped");
+    let periods = cycles.last().unwrap().index + 1;
     assert_eq!(cycles.len() as u64 + dropped + missed, periods);
     // The control thread's own memory has what the ring lost at the end, if anything.
     let flight = cell.ended.flight().unwrap();
@@ -447,7 +454,7 @@ fn overflowing_ring(config: &str) {
 fn limited_files(config: &str, kib: u32) -> Cell {
     let folder = tempfile::tempdir().unwrap();
     let command = format!(
-        "trap '' XFSZ; ulimit -f {kib}; exec {} run {config} --for 4s --format json --set \
+        "trap '' XFSZ; ulimit -f {kib}; exec {} run {config} --for 3s --format json --set \
          'recording.directory=\"{}\"' {}",
         env!("CARGO_BIN_EXE_sinew"),
         folder.path().display(),
@@ -478,7 +485,7 @@ fn is_incomplete(cell: &Cell) {
     assert!(info.status.success());
     // What the disk did not take, the flight recorder would have; it is on the same disk.
     let run = ended.count("/cycles/running");
-    assert!(run as f64 > 0.25 * 4.0 * cell.journal.header.rate_hz, "{run} cycles ran");
+    assert!(run as f64 > 0.25 * 3.0 * cell.journal.header.rate_hz, "{run} cycles ran");
 }
 
 /// A small file system of its own, if this process may mount one.
@@ -517,7 +524,7 @@ impl Drop for SmallDisk {
 fn full_for_a_while(config: &str) {
     let Some(disk) = SmallDisk::new("size=32m") else { return };
     let ballast = disk.path().join("ballast");
-    let mut running = Running::new(start(config, &disk.path().join("set"), &["--for", "5s"]));
+    let mut running = Running::new(start(config, &disk.path().join("set"), &["--for", "4s"]));
     running.until_it_says("running");
     // As much as there is room for.
     let mut file = std::fs::File::create(&ballast).unwrap();
