@@ -58,8 +58,7 @@ fn two_robots_run_side_by_side_each_with_its_own_episode() {
 #[test]
 fn a_fault_of_one_robot_ramps_the_other_to_rest() {
     let folder = tempfile::tempdir().unwrap();
-    let configs =
-        [config(folder.path(), "left", "\"nan@1s\""), config(folder.path(), "right", "")];
+    let configs = [config(folder.path(), "left", "\"nan@1s\""), config(folder.path(), "right", "")];
     let (code, runs) = run(&configs, "60s");
     assert_eq!(code, 33);
     assert_eq!(runs[0]["exit"]["cause"], "non_finite");

@@ -60,8 +60,8 @@ pub(super) fn of_event(
             _ => Severity::Info,
         },
         "tracking" | "fault" | "watchdog" => Severity::Error,
-        "hold" | "overrun" | "substituted" | "link" | "reconnect" | "policy"
-        | "camera" | "recording" => Severity::Warn,
+        "hold" | "overrun" | "substituted" | "link" | "reconnect" | "policy" | "camera"
+        | "recording" => Severity::Warn,
         _ => Severity::Info,
     }
 }
