@@ -1,5 +1,7 @@
 //! `sinew replay EPISODE --on FILE`: a robot through a recorded motion.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::path::{Path, PathBuf};

@@ -25,6 +25,7 @@ fn ten_thousand_armed_cycles_with_policy_cameras_and_recorder_allocate_nothing()
         "supervision.tracking_error_ms=20000",
         "supervision.policy_ramp_after_ms=20000",
         "robot.reconnect_window_ms=30000",
+        "overrun.policy=report",
     ]
     .map(str::to_owned);
     let loaded = config::load(&path, &sets).unwrap();

@@ -1,5 +1,7 @@
 //! `sinew replay`: every command of a recorded run, computed again from its journal.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::path::{Path, PathBuf};
