@@ -241,6 +241,8 @@ fn run(from: Step, change: f64, n: f64) -> Step {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -253,5 +255,163 @@ mod tests {
         }
         // More cycles than anyone waits for stay more.
         assert!(ceil(f64::INFINITY) > MOST_CYCLES && ceil(1e300) > MOST_CYCLES);
+    }
+
+    fn bounds(acceleration: f64, jerk: f64) -> Bounds {
+        Bounds { lower: -1e9, upper: 1e9, velocity: 1e9, acceleration, jerk, barrier: None }
+    }
+
+    fn moving(velocity: f64, acceleration: f64) -> Step {
+        Step { position: 0.0, velocity, acceleration }
+    }
+
+    /// Every cycle of a stop, its beginning included.
+    fn path(from: Step, plan: StopPlan) -> Vec<Step> {
+        let (mut step, mut left, mut path) = (from, plan, vec![from]);
+        while !left.is_over() {
+            (step, left) = left.advance(step);
+            path.push(step);
+        }
+        path
+    }
+
+    #[test]
+    fn a_stop_whose_parts_fit_into_cycles_takes_exactly_those() {
+        for unit in [1.0, 0.1, 0.3, 1e-7] {
+            for peak in 1..6u32 {
+                for stay in 0..5u32 {
+                    let (n, s) = (f64::from(peak), f64::from(stay));
+                    let from = moving(unit * n * (n + s), 0.0);
+                    for from in [from, moving(-from.velocity, 0.0)] {
+                        let plan = StopPlan::find(from, &bounds(unit * n, unit)).unwrap();
+                        assert_eq!(plan.cycles, [peak, stay, peak], "{unit} {n} {s}");
+                        // Faster jerk or acceleration than there is use for changes nothing.
+                        if stay == 0 {
+                            let more = StopPlan::find(from, &bounds(unit * 9.0, unit)).unwrap();
+                            assert_eq!(more.cycles, plan.cycles);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_stop_from_the_middle_of_another_goes_on_as_that_one() {
+        for unit in [1.0, 0.1, 1e-7] {
+            let bounds = bounds(4.0 * unit, unit);
+            let from = moving(28.0 * unit, 0.0);
+            let plan = StopPlan::find(from, &bounds).unwrap();
+            let path = path(from, plan);
+            assert_eq!(path.len(), 12);
+            for (passed, step) in path.iter().enumerate().take(10) {
+                // What is left may have cycles behind the stand.
+                let rest = self::path(*step, StopPlan::find(*step, &bounds).unwrap());
+                let stands = rest.iter().position(|step| {
+                    step.velocity.abs() <= 1e-9 * unit && step.acceleration.abs() <= 1e-9 * unit
+                });
+                assert_eq!(stands, Some(11 - passed), "{unit}: {step:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_stands_needs_no_stop_and_who_needs_a_day_gets_none() {
+        let bounds = bounds(1.0, 0.5);
+        for standing in [moving(0.0, 0.0), moving(1e-10, 0.0), moving(-1e-10, 0.0)] {
+            assert_eq!(StopPlan::find(standing, &bounds), Some(StopPlan::default()));
+        }
+        // The last cycle of a stop: its velocity is 0 already.
+        assert_eq!(StopPlan::find(moving(0.0, -0.5), &bounds), Some(StopPlan::default()));
+        for moves in [moving(1e-8, 0.0), moving(0.0, -0.6), moving(0.0, 0.6), moving(-1e-8, 0.5)] {
+            assert!(!StopPlan::find(moves, &bounds).unwrap().is_over(), "{moves:?}");
+        }
+        assert!(StopPlan::find(moving(8.0e7, 0.0), &bounds).is_some());
+        assert_eq!(StopPlan::find(moving(8.7e7, 0.0), &bounds), None);
+    }
+
+    #[test]
+    fn a_stop_that_is_over_stands_exactly() {
+        let from = Step { position: 1.5, velocity: 1e-12, acceleration: 0.2 };
+        let (step, plan) = StopPlan::default().advance(from);
+        assert_eq!((step, plan), (Step { position: 1.5, ..Step::default() }, StopPlan::default()));
+    }
+
+    /// Velocities and accelerations, in units of a jerk limit of 1, that a joint can have which
+    /// keeps its limits: one that levels off in time.
+    fn motions() -> impl Strategy<Value = (f64, f64, f64)> {
+        (0.5..60.0f64, 0.0..400.0f64, -1.0..1.0f64, any::<bool>()).prop_map(
+            |(most, velocity, share, mirrored)| {
+                let acceleration = share * most;
+                let side = if mirrored { -1.0 } else { 1.0 };
+                (most, side * velocity, side * acceleration)
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4000) })]
+
+        #[test]
+        fn a_stop_keeps_acceleration_and_jerk_and_ends_in_a_stand((most, v, a) in motions()) {
+            let (from, bounds) = (moving(v, a), bounds(most, 1.0f64.min(2.0 * most)));
+            let Some(plan) = StopPlan::find(from, &bounds) else {
+                // Only what turns round may find none: it brakes harder than it has use for.
+                prop_assert!(a * v < 0.0, "no stop from {from:?} within {most}");
+                return Ok(());
+            };
+            let path = path(from, plan);
+            for pair in path.windows(2) {
+                prop_assert!(pair[1].acceleration.abs() <= most * (1.0 + 1e-6));
+                let jerk = pair[1].acceleration - pair[0].acceleration;
+                prop_assert!(jerk.abs() <= bounds.jerk * (1.0 + 1e-6), "{jerk}");
+            }
+            let end = path[path.len() - 1];
+            prop_assert!(end.velocity.abs() < 1e-6 && end.acceleration.abs() <= bounds.jerk);
+        }
+
+        #[test]
+        fn a_stop_is_hardly_longer_than_the_fastest_there_is((most, v, a) in motions()) {
+            let (v, a) = (v.abs(), a.abs());
+            let jerk = 1.0f64.min(2.0 * most);
+            let plan = StopPlan::find(moving(v, a), &bounds(most, jerk)).unwrap();
+            // In continuous time, for a joint that still speeds up.
+            let free = (jerk * v + a * a / 2.0).sqrt();
+            let peak = free.min(most);
+            let held = (free * free - peak * peak) / (jerk * peak).max(f64::MIN_POSITIVE);
+            let fastest = (a + 2.0 * peak) / jerk + held;
+            let length = f64::from(plan.length());
+            prop_assert!(length <= fastest + 4.0, "{length} cycles, fastest {fastest}");
+            prop_assert!(length >= fastest - 2.0, "{length} cycles, fastest {fastest}");
+        }
+
+        #[test]
+        fn sums_in_closed_form_are_those_of_the_cycles((most, v, a) in motions()) {
+            let (from, bounds) = (moving(v, a), bounds(most, 1.0f64.min(2.0 * most)));
+            let Some(plan) = StopPlan::find(from, &bounds) else { return Ok(()) };
+            let path = path(from, plan);
+            let scale = path.iter().map(|step| step.position.abs()).fold(1.0, f64::max);
+            for (cycle, step) in path.iter().enumerate() {
+                let sum = plan.after(from, cycle as u32);
+                prop_assert!((sum.position - step.position).abs() <= 1e-9 * scale);
+                prop_assert!((sum.velocity - step.velocity).abs() <= 1e-9 * scale);
+                prop_assert!((sum.acceleration - step.acceleration).abs() <= 1e-9 * scale);
+            }
+            let Extent { end, turn, peak } = plan.extent(from);
+            prop_assert!((end - path[path.len() - 1].position).abs() <= 1e-9 * scale);
+            // From the beginning to the turn and from there to the end: nowhere else.
+            let low = from.position.min(turn).min(end) - 1e-9 * scale;
+            let high = from.position.max(turn).max(end) + 1e-9 * scale;
+            for step in &path {
+                prop_assert!((low..=high).contains(&step.position), "{step:?}: {turn} to {end}");
+            }
+            let met = path.iter().any(|step| (step.position - turn).abs() <= 1e-9 * scale);
+            prop_assert!(met, "never at {turn}");
+            // The peak is the largest velocity towards the end of what comes, or that of the start.
+            let side = if plan.change[1] >= 0.0 { 1.0 } else { -1.0 };
+            let largest = path.iter().map(|step| side * step.velocity).fold(0.0, f64::max);
+            prop_assert!((side * peak - largest).abs() <= 1e-9 * scale.sqrt().max(1.0) * 10.0,
+                "{peak}, largest {largest}");
+        }
     }
 }
