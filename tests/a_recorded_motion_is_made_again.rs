@@ -1,5 +1,4 @@
 //! `sinew replay EPISODE --on FILE`: a robot through a recorded motion.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 #![allow(clippy::unwrap_used)]
 
 mod support;

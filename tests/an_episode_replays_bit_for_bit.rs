@@ -1,5 +1,4 @@
 //! `sinew replay`: every command of a recorded run, computed again from its journal.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 #![allow(clippy::unwrap_used)]
 
 mod support;
