@@ -13,8 +13,8 @@ use sinew::cameras::CameraWorker;
 use sinew::config;
 use sinew::control::{ControlLoop, OperatorSignal};
 use sinew::pacing::{Grid, Pacer, Tick};
-use sinew::policy::PolicyWorker;
 use sinew::recording::{Recorder, RecorderInbox, SampleSink};
+use sinew::run::TargetWorker;
 use sinew::run::prepare;
 use sinew::supervision::{Heartbeat, StopCause};
 use sinew_episodes::journal::FILE_NAME;
@@ -33,7 +33,7 @@ struct World {
     clock: SimulatedClock,
     grid: Grid,
     cameras: Vec<CameraWorker>,
-    policy: PolicyWorker,
+    policy: TargetWorker,
     recorder: Recorder,
     next: Vec<Timestamp>,
     journal: File,
