@@ -52,7 +52,7 @@ impl StopPlan {
         let (most, jerk) = (bounds.acceleration, bounds.jerk);
         let Step { velocity, acceleration, .. } = from;
         // The velocity that is left when the acceleration is taken to 0 at once.
-        let settle = ceil(acceleration.abs() / jerk);
+        let settle = (acceleration.abs() / jerk).ceil();
         let left = velocity + acceleration * (settle - 1.0).max(0.0) / 2.0;
         let tiny = SLACK * jerk;
         if left.abs() <= tiny && velocity.abs() <= tiny && acceleration.abs() <= jerk {
@@ -62,10 +62,10 @@ impl StopPlan {
         let (v, a) = (side * velocity, side * acceleration);
         // The peak of the fastest stop, were cycles divisible.
         let peak = (jerk * (v - a / 2.0) + a * a / 2.0).max(0.0).sqrt().min(most);
-        let mut fall = ceil((a + peak) / jerk - SLACK).max(1.0);
-        let mut rise = ceil(peak / jerk - SLACK).max(1.0);
+        let mut fall = ((a + peak) / jerk - SLACK).ceil().max(1.0);
+        let mut rise = (peak / jerk - SLACK).ceil().max(1.0);
         let rest = (v + (fall - 1.0) * a / 2.0) / most - (fall + rise) / 2.0;
-        let mut stay = ceil(rest - SLACK).max(0.0);
+        let mut stay = (rest - SLACK).ceil().max(0.0);
         // Whole cycles are more than divisible ones: the peak sinks, unless the joint still speeds
         // up in them. A few more cycles then bring it down.
         for _ in 0..4 {
@@ -84,7 +84,7 @@ impl StopPlan {
         // of unlike steps, because its whole cycles hardly ever fit in one.
         (0..3).find_map(|more| {
             let way = settle + f64::from(more);
-            let first = floor(way / 2.0).max(1.0);
+            let first = (way / 2.0).floor().max(1.0);
             Self::of(side, v, a, bounds, [first, 0.0, (way - first).max(1.0)])
         })
     }
@@ -165,14 +165,14 @@ impl StopPlan {
             let root = -2.0 * v / (slope + inside.sqrt());
             let most = f64::from(self.cycles[0]);
             let last = if root.is_finite() { root.clamp(0.0, most) } else { most };
-            let before = run(from, self.change[0], floor(last)).position;
-            let after = run(from, self.change[0], ceil(last)).position;
+            let before = run(from, self.change[0], last.floor()).position;
+            let after = run(from, self.change[0], last.ceil()).position;
             turn = if side > 0.0 { before.min(after) } else { before.max(after) };
         }
         // The velocity peaks where the acceleration changes sign, in the first part too.
         let mut peak = v.max(0.0);
         if a > 0.0 && u > 0.0 {
-            let top = floor((a / u).min(f64::from(self.cycles[0])));
+            let top = (a / u).min(f64::from(self.cycles[0])).floor();
             peak = peak.max(side * run(from, self.change[0], top).velocity);
         }
         Extent { end, turn, peak: side * peak }
@@ -211,19 +211,6 @@ fn level(v: f64, a: f64, fall: f64, stay: f64, rise: f64) -> f64 {
     (v + (fall - 1.0) * a / 2.0) / ((fall + rise) / 2.0 + stay)
 }
 
-/// `x.floor()` for counts of cycles (of magnitudes below 2⁵³), inlined: the baseline of x86-64 has
-/// no instruction for it, and the call saves every number that is under way to memory.
-fn floor(x: f64) -> f64 {
-    let whole = x as i64 as f64;
-    if whole > x { whole - 1.0 } else { whole }
-}
-
-/// `x.ceil()`, likewise.
-fn ceil(x: f64) -> f64 {
-    let whole = x as i64 as f64;
-    if whole < x { whole + 1.0 } else { whole }
-}
-
 /// A limit with the slack for rounding.
 const FULL: f64 = 1.0 + SLACK;
 
@@ -244,18 +231,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn whole_numbers_are_rounded_as_the_standard_library_does() {
-        let near = |x: f64| [x.next_down(), x, x.next_up()];
-        let values = [0.0, 1.0, -1.0, 0.5, -0.5, 1e-300, 2.0, 3.0 - SLACK, MOST_CYCLES, 4.5e15];
-        for x in values.into_iter().flat_map(near) {
-            assert_eq!(ceil(x), x.ceil(), "{x}");
-            assert_eq!(floor(x), x.floor(), "{x}");
-        }
-        // More cycles than anyone waits for stay more.
-        assert!(ceil(f64::INFINITY) > MOST_CYCLES && ceil(1e300) > MOST_CYCLES);
-    }
 
     fn bounds(acceleration: f64, jerk: f64) -> Bounds {
         Bounds { lower: -1e9, upper: 1e9, velocity: 1e9, acceleration, jerk, barrier: None }
