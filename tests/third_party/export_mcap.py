@@ -108,6 +108,8 @@ def cycle(p):
         woke_ns=p.integer,
         misses=p.integer,
         watchdog=p.byte,
+        finished=p.byte,
+        chunk=p.integer,
         read=p.integer,
         take=p.integer,
         decide=p.integer,
@@ -170,7 +172,7 @@ RECORDS = {
 def read_journal(path):
     """All whole records of a journal, by kind."""
     data = path.read_bytes()
-    assert data[:8] == b"SINEWJNL" and struct.unpack_from("<I", data, 8) == (2,), "not a journal of version 2"
+    assert data[:8] == b"SINEWJNL" and struct.unpack_from("<I", data, 8) == (3,), "not a journal of version 3"
     found, at = defaultdict(list), 12
     while at + 8 <= len(data):
         length, checksum = struct.unpack_from("<II", data, at)
