@@ -333,7 +333,13 @@ const STOPS: [&str; 3] = ["overrun.policy=stop", "overrun.allowed=20", "overrun.
 
 /// Stops the process for 3 s, as a suspended computer or a debugger does.
 fn stopped_process(config: &str, overrun: &[&str]) -> Cell {
-    let mut more = vec!["supervision.watchdog_ms=1500"];
+    // What a crowded machine makes of the seconds after it is not under test.
+    let mut more = vec![
+        "supervision.watchdog_ms=1500",
+        "supervision.tracking_error_ms=30000",
+        "supervision.state_ramp_after_ms=30000",
+        "supervision.policy_ramp_after_ms=30000",
+    ];
     more.extend(overrun);
     let cell = real(config, "5s", &more, |running| {
         running.until_it_says("running");

@@ -9,6 +9,9 @@ use crate::config::Loaded;
 use crate::control::OperatorSignal;
 use crate::run::{self, Console, RunError};
 use crate::summary::RunSummary;
+use crate::supervision::StopCause;
+
+const OPERATOR: u8 = StopCause::Operator.exit_code();
 
 /// Prints lines with the run's name in front.
 struct Named<'a> {
@@ -27,7 +30,7 @@ impl Console for Named<'_> {
 
 /// Runs all of `runs` at once. They share the operator's stop; and when one of them ends for
 /// another reason than its duration, the others are stopped with a ramp: robots that work together
-/// must not go on alone. Returns the first exit code that is not 0.
+/// must not go on alone. Returns the first exit code that says why.
 pub(super) fn run(runs: &[Loaded], operator: &OperatorSignal, format: Format) -> u8 {
     let ended: Vec<Result<RunSummary, RunError>> = thread::scope(|scope| {
         let spawn = |loaded: Loaded| {
@@ -63,7 +66,8 @@ pub(super) fn run(runs: &[Loaded], operator: &OperatorSignal, format: Format) ->
                 code
             }
         };
-        if code == 0 {
+        // Who was stopped because of another run ends as by the operator: the other's code tells more.
+        if code == 0 || (code == OPERATOR && own != 0) {
             code = own;
         }
     }
