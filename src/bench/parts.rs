@@ -113,9 +113,9 @@ fn gates(seconds: f64) -> Vec<PartRow> {
                 })
             })
             .collect();
-        for joint in 0..JOINTS {
-            if let Some(start) = targets[0][joint].filter(|_| name.ends_with("through")) {
-                gate.reset(joint, start);
+        if name.ends_with("through") {
+            for (joint, start) in targets[0].iter().enumerate() {
+                start.iter().for_each(|start| gate.reset(joint, *start));
             }
         }
         let (mut limited, mut clamps) = ([0.0; MAX_JOINTS], [0; MAX_JOINTS]);

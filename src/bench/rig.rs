@@ -254,6 +254,8 @@ pub fn chunk(chunk: &mut Chunk, sequence: u64, now: Timestamp) {
 struct Feeder {
     chunks: rtrb::Producer<Box<Chunk>>,
     spent: rtrb::Consumer<Box<Chunk>>,
+    /// Boxed, because chunks travel in the boxes they live in.
+    #[allow(clippy::vec_box)]
     spare: Vec<Box<Chunk>>,
     cycle: u64,
     sequence: u64,
