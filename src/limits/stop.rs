@@ -356,7 +356,7 @@ mod tests {
             let held = (free * free - peak * peak) / (jerk * peak).max(f64::MIN_POSITIVE);
             let fastest = (a + 2.0 * peak) / jerk + held;
             let length = f64::from(plan.length());
-            prop_assert!(length <= fastest + 4.0, "{length} cycles, fastest {fastest}");
+            prop_assert!(length <= fastest + 2.0, "{length} cycles, fastest {fastest}");
             prop_assert!(length >= fastest - 2.0, "{length} cycles, fastest {fastest}");
         }
 

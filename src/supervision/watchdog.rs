@@ -168,6 +168,23 @@ mod tests {
     }
 
     #[test]
+    fn one_beat_is_enough_to_be_watched() {
+        let mut bench = Bench::new();
+        bench.heartbeat.beat();
+        assert_eq!(bench.pass(150, false), 1);
+    }
+
+    #[test]
+    fn who_looks_at_half_the_timeout_has_not_overslept() {
+        let mut bench = Bench::new();
+        bench.heartbeat.beat();
+        for looks in 1..=5 {
+            bench.watchdog.look(Timestamp::ZERO.after(Duration::from_millis(50 * looks)));
+        }
+        assert!(bench.heartbeat.has_fired());
+    }
+
+    #[test]
     fn a_watchdog_that_was_asleep_itself_gives_the_control_thread_time() {
         let mut bench = Bench::new();
         bench.pass(50, true);
