@@ -1,7 +1,6 @@
 //! `sinew bench` runs and says what docs/benchmarks.md says it does. Never how fast: tests run on
 //! machines that do other things too.
 #![allow(clippy::unwrap_used)]
-#![allow(clippy::unwrap_used)]
 
 use std::process::Command;
 
