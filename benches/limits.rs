@@ -38,7 +38,7 @@ fn gate_passes_a_sine_through(bencher: Bencher, joints: usize) {
 
 #[divan::bench(args = JOINTS)]
 fn gate_clamps_a_square_wave(bencher: Bencher, joints: usize) {
-    gate(bencher, joints, |t| if (t / 1.5) as u64 % 2 == 0 { 2.0 } else { -2.0 });
+    gate(bencher, joints, |t| if ((t / 1.5) as u64).is_multiple_of(2) { 2.0 } else { -2.0 });
 }
 
 #[divan::bench(args = JOINTS)]

@@ -255,7 +255,7 @@ impl Dice {
         let lower = self.between(-3.0, 3.0);
         let max_velocity = self.scale(1e-2, 30.0);
         let max_acceleration = self.scale(1e-1, 1e3);
-        let barrier = (self.roll() % 8 == 0).then(|| VelocityBarrier {
+        let barrier = self.roll().is_multiple_of(8).then(|| VelocityBarrier {
             position: [lower - 0.01, lower + width + 0.01],
             offset: self.between(0.0, 0.5),
             deceleration: max_acceleration * self.between(0.1, 1.0),
