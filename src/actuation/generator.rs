@@ -4,7 +4,7 @@
 //! It is the gate's own law ([`JointGate`]) inside slower limits, so that the gate behind it has
 //! nothing left to change: a target that moves inside those limits is met exactly, any other is
 //! caught up with without running past. (Measured against `rsruckig` 3.0.1's `Trackig`, which
-//! follows the same targets up to 80 mrad behind unless it is told their acceleration:
+//! follows a smooth target up to 67 mrad behind when it is not told its acceleration:
 //! `docs/benchmarks.md`.)
 
 use crate::limits::{Finite, JointGate, JointLimits, Motion};

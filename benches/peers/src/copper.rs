@@ -69,8 +69,11 @@ pub fn run(cell: &Cell) -> Result<Value, String> {
             due += periods * PERIOD_NS;
         }
     }
+    let stopped = application.stop().map_err(|error| error.error.to_string())?;
+    let mut application = stopped.into_inner();
     let dropped = application.copper_runtime_mut().copperlists_manager.dropped_copperlists_total();
-    application.stop().map_err(|error| error.error.to_string())?;
+    // Dropping it closes the log.
+    drop(application);
     let commands = tasks::commands();
     drop(process);
     let (read_back, first_to_last) = read(&path)?;
