@@ -399,6 +399,24 @@ fn late_replies_carry_the_time_of_their_request() {
 }
 
 #[test]
+fn on_a_slow_line_arm_and_gripper_commands_do_not_keep_the_readings_waiting() {
+    let mut run = Run::armed("");
+    run.robot.firmware_mut().faults_mut().delay =
+        Some((Duration::from_millis(150), Timestamp::ZERO));
+    run.cycles(SECOND);
+    let begin = run.robot.statistics().commands;
+    for cycle in 0..500 {
+        // Both are always on the move, so there is always a command of both to send.
+        let wave = (f64::from(cycle) * 0.02).sin();
+        run.write([0.3 * wave; 6], 0.5 + 0.4 * wave);
+        run.cycle();
+        let age = run.now.since(run.state.captured[0]);
+        assert!(age < Duration::from_millis(700), "{age:?} in cycle {cycle}");
+    }
+    assert!(run.robot.statistics().commands - begin > 30, "{:?}", run.robot.statistics());
+}
+
+#[test]
 fn silence_takes_the_link_down_and_the_end_of_it_begins_a_new_epoch() {
     let mut run = Run::armed("");
     run.write(GOAL, 1.0);

@@ -15,7 +15,7 @@ use sinew_firmware_interfaces::{
 
 pub use settings::{CycleSettings, Thresholds};
 
-use crate::pacing::OverrunBucket;
+use crate::pacing::{BucketLevel, OverrunBucket};
 use crate::supervision::{ArmState, Event, HoldCause, Reaction, StopCause, Supervisor};
 use crate::targets::{Blend, Chunk, Timeline};
 use motions::{Motions, Moved, Wanted};
@@ -74,8 +74,8 @@ pub struct Outcome {
     pub observed: Option<Timestamp>,
     /// True in the cycle in which the link came back and commands began again at the measurement.
     pub restarted: bool,
-    /// Misses in the bucket of overruns, and how many it bears.
-    pub overruns: (u64, u32),
+    /// The bucket of overruns.
+    pub overruns: BucketLevel,
 }
 
 /// The cycle's memory from one tick to the next.

@@ -27,6 +27,10 @@ impl Motion {
 /// Halvings in the search for the nearest command that leaves a stop: to a thousandth of what one
 /// cycle can change.
 const HALVINGS: u32 = 10;
+/// How near the approach to a target has to come to it, as a part of what one cycle can change.
+const FINE: f64 = 1000.0;
+/// Most tries to come so near; two or three do.
+const TRIES: u32 = 10;
 
 /// The gate of one joint: its limits, its last command and the stop that was proven with it.
 #[derive(Clone, Copy, Debug)]
@@ -221,23 +225,36 @@ impl JointGate {
             let end = StopPlan::find(relative, bounds).map_or(step.position, |it| it.end(relative));
             end - allowed
         };
-        if overshoot(most) <= 0.0 {
+        let (low, high) = (overshoot(least), overshoot(most));
+        // On this side of the target, whichever that is: the search aims a little short of it.
+        let short = if self.step.position > allowed { -0.5 } else { 0.5 } * (high - low) / FINE;
+        let (mut below, mut above) = ((least, low + short), (most, high + short));
+        if above.1 <= 0.0 {
             return most;
         }
-        if overshoot(least) >= 0.0 {
+        if below.1 >= 0.0 {
             return least;
         }
-        let (mut below, mut above) = (least, most);
-        for _ in 0..HALVINGS {
-            let middle = 0.5 * (below + above);
-            if overshoot(middle) <= 0.0 {
-                below = middle;
+        // Regula falsi. A side that stays counts half the next time, so that both close in.
+        let mut stayed = 0;
+        for _ in 0..TRIES {
+            let share = below.1 / (below.1 - above.1);
+            let between = below.0 + share * (above.0 - below.0);
+            let missed = overshoot(between) + short;
+            if missed.abs() <= short.abs() {
+                return between;
+            }
+            if missed < 0.0 {
+                below = (between, missed);
+                above.1 *= if stayed > 0 { 0.5 } else { 1.0 };
+                stayed = 1;
             } else {
-                above = middle;
+                above = (between, missed);
+                below.1 *= if stayed < 0 { 0.5 } else { 1.0 };
+                stayed = -1;
             }
         }
-        // On this side of the target, whichever that is.
-        if self.step.position > allowed { above } else { below }
+        if short < 0.0 { above.0 } else { below.0 }
     }
 
     /// The step nearest to acceleration `wanted` that leaves a stop. The proven stop's own next

@@ -28,6 +28,17 @@ pub enum Verdict {
     Stop,
 }
 
+/// How full an [`OverrunBucket`] is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BucketLevel {
+    /// Misses in it, rounded up.
+    pub misses: u64,
+    /// Misses that it bears.
+    pub allowed: u32,
+    /// The time over which it forgets that many.
+    pub window: Duration,
+}
+
 /// A leaky bucket: it gains one for each missed deadline and loses `allowed` per `window`. Misses
 /// that come in a burst are judged together; those far apart never add up.
 #[derive(Clone, Copy, Debug)]
@@ -58,9 +69,10 @@ impl OverrunBucket {
         }
     }
 
-    /// Misses in the bucket, rounded up, and how many it bears.
-    pub fn level(&self) -> (u64, u32) {
-        (self.level.ceil() as u64, self.overruns.allowed)
+    /// How full it is.
+    pub fn level(&self) -> BucketLevel {
+        let Overruns { allowed, window, .. } = self.overruns;
+        BucketLevel { misses: self.level.ceil() as u64, allowed, window }
     }
 }
 
@@ -80,7 +92,7 @@ mod tests {
     fn a_report_never_acts() {
         let mut bucket = bucket(OverrunPolicy::Report);
         assert_eq!(bucket.judge(1_000_000, at(0)), Verdict::Bearable);
-        assert_eq!(bucket.level(), (1_000_000, 5));
+        assert_eq!(bucket.level().misses, 1_000_000);
     }
 
     #[test]
@@ -90,7 +102,7 @@ mod tests {
             assert_eq!(bucket.judge(1, at(10)), Verdict::Hold);
             assert_eq!(bucket.judge(0, at(10)), Verdict::Bearable);
         }
-        assert_eq!(bucket.level(), (5, 5));
+        assert_eq!(bucket.level().misses, 5);
         assert_eq!(bucket.judge(1, at(10)), Verdict::Stop);
     }
 
@@ -100,7 +112,7 @@ mod tests {
         assert_eq!(bucket.judge(5, at(0)), Verdict::Bearable);
         // 0.4 s later two of them are forgotten.
         assert_eq!(bucket.judge(2, at(400)), Verdict::Bearable);
-        assert_eq!(bucket.level(), (5, 5));
+        assert_eq!(bucket.level().misses, 5);
         assert_eq!(bucket.judge(1, at(400)), Verdict::Stop);
         // A miss every 200 ms is borne for ever.
         assert_eq!(bucket.judge(0, at(9_000)), Verdict::Bearable);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sinew_firmware_interfaces::{Robot, Timestamp};
 
-pub use bucket::{OverrunBucket, Overruns, Verdict};
+pub use bucket::{BucketLevel, OverrunBucket, Overruns, Verdict};
 pub use device::DevicePacer;
 pub use distribution::{Distribution, DistributionSummary};
 pub use timer::TimerPacer;

@@ -5,11 +5,12 @@ use std::time::Duration;
 use sinew_episodes::journal::Phases;
 
 use super::CycleSample;
+use crate::pacing::BucketLevel;
 use crate::supervision::{ArmState, HoldCause, StopCause};
 
 /// What the cycle of `sample` learned of deadlines missed before it: which cycle took how long of
 /// its period, where the time went, what follows, and how full the bucket is. For example
-/// `cycle 18231 took 3.21 ms of 2.00 ms (read 2.94 ms: joint4 late) → hold; 3 of 5 allowed`.
+/// `cycle 18231 took 3.21 ms of 2.00 ms (read 2.94 ms: joint4 late) → hold; 3 of 5 allowed in 1 s`.
 pub(super) fn message(
     previous: Option<&CycleSample>,
     sample: &CycleSample,
@@ -31,13 +32,14 @@ pub(super) fn message(
         let periods = if sample.tick.missed == 1 { "period" } else { "periods" };
         text.push_str(&format!(", {} {periods} without a cycle", sample.tick.missed));
     }
-    let (level, allowed) = sample.outcome.overruns;
+    let BucketLevel { misses, allowed, window } = sample.outcome.overruns;
+    let window = window.as_secs_f64();
     let consequence = match (sample.outcome.state, sample.cause, sample.hold) {
         (ArmState::Stopping, Some(StopCause::Overrun), _) => "ramp to rest",
         (ArmState::Holding, _, Some(HoldCause::Overrun)) => "hold",
         _ => "reported",
     };
-    text.push_str(&format!(" → {consequence}; {level} of {allowed} allowed"));
+    text.push_str(&format!(" → {consequence}; {misses} of {allowed} allowed in {window} s"));
     text
 }
 
@@ -106,7 +108,8 @@ mod tests {
         sample.tick.index = 18232;
         sample.outcome.state = ArmState::Holding;
         sample.hold = Some(HoldCause::Overrun);
-        sample.outcome.overruns = (3, 5);
+        sample.outcome.overruns =
+            BucketLevel { misses: 3, allowed: 5, window: Duration::from_secs(1) };
         (previous, sample)
     }
 
@@ -120,7 +123,7 @@ mod tests {
         let (previous, sample) = late();
         assert_eq!(
             said(&previous, &sample),
-            "cycle 18231 took 3.21 ms of 2.00 ms (read 2.94 ms: joint4 late) → hold; 3 of 5 allowed"
+            "cycle 18231 took 3.21 ms of 2.00 ms (read 2.94 ms: joint4 late) → hold; 3 of 5 allowed in 1 s"
         );
     }
 
@@ -133,11 +136,11 @@ mod tests {
         sample.inputs.misses = 499;
         sample.outcome.state = ArmState::Stopping;
         sample.cause = Some(StopCause::Overrun);
-        sample.outcome.overruns = (499, 5);
+        sample.outcome.overruns.misses = 499;
         assert_eq!(
             said(&previous, &sample),
             "cycle 18231 took 1000.00 ms of 2.00 ms (between 999.87 ms), 498 periods without a \
-             cycle → ramp to rest; 499 of 5 allowed"
+             cycle → ramp to rest; 499 of 5 allowed in 1 s"
         );
         sample.phases.previous = 100_000;
         sample.outcome.state = ArmState::Running;
@@ -146,7 +149,7 @@ mod tests {
         assert_eq!(
             said(&previous, &sample),
             "the thread woke late for cycle 18232, 1 period without a cycle → reported; 499 of 5 \
-             allowed"
+             allowed in 1 s"
         );
     }
 }

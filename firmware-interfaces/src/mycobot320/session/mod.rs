@@ -156,6 +156,8 @@ pub struct Session {
     filter: SampleFilter,
     unanswered: Unanswered,
     next_angles: Timestamp,
+    /// Requests sent since the last one for angles.
+    since_angles: u32,
     next_gripper: Timestamp,
     next_power: Timestamp,
     /// Where the gripper was last sent, and where it was last seen.
@@ -198,6 +200,7 @@ impl Session {
             filter: SampleFilter::new(&config),
             unanswered: Unanswered::new(),
             next_angles: Timestamp::ZERO,
+            since_angles: 0,
             next_gripper: Timestamp::ZERO,
             next_power: Timestamp::ZERO,
             gripper_commanded: None,

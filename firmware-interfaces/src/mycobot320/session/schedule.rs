@@ -10,6 +10,9 @@ use crate::robot::LinkStatus;
 /// Longest time a gripper reading is waited for; its failures are common and must not hold up
 /// the arm's readings.
 const GRIPPER_REPLY_TIMEOUT: std::time::Duration = std::time::Duration::from_millis(60);
+/// Requests that may go before a reading of the arm that is due. On a slow line there is always a
+/// command to send; without its readings the arm would be taken for dead.
+const MOST_AHEAD: u32 = 2;
 /// A gripper that does not answer is asked up to this many times less often.
 const GRIPPER_BACK_OFF: u32 = 8;
 
@@ -99,6 +102,10 @@ impl Session {
     }
 
     fn next_running(&self, now: Timestamp) -> Result<Purpose, Timestamp> {
+        let angles = self.next_angles.max(self.unanswered.next_request());
+        if angles <= now && self.since_angles >= MOST_AHEAD {
+            return Ok(Purpose::Angles);
+        }
         let gap = self.config.gripper_gap;
         let after = |sent: Option<Timestamp>| sent.map_or(Timestamp::ZERO, |sent| sent.after(gap));
         let arm = self
@@ -120,7 +127,6 @@ impl Session {
         if ready(gripper_read) {
             return Ok(Purpose::Gripper);
         }
-        let angles = self.next_angles.max(self.unanswered.next_request());
         if angles <= now {
             return Ok(Purpose::Angles);
         }
@@ -143,8 +149,10 @@ impl Session {
         } else {
             config.reply_timeout
         };
+        self.since_angles = self.since_angles.saturating_add(1);
         match purpose {
             Purpose::Angles => {
+                self.since_angles = 0;
                 self.unanswered.push(now);
                 self.next_angles = now.after(config.poll_period);
             }
