@@ -55,7 +55,7 @@ fn gate_brakes(bencher: Bencher, joints: usize) {
 fn generator_follows_corners(bencher: Bencher, joints: usize) {
     let limits: Vec<_> =
         settings(joints, Motion::Linear).limits.iter().map(|it| it.slowed(0.95)).collect();
-    let mut generator = TargetGenerator::new(&limits, DT);
+    let mut generator = TargetGenerator::inset(&limits, DT);
     let mut targets = targets(|t| {
         let corner = |n: f64| 0.2 * (1.7 * n).sin();
         let (n, share) = ((10.0 * t).floor(), (10.0 * t).fract());

@@ -15,20 +15,27 @@ pub struct TargetGenerator {
     joints: Vec<JointGate>,
 }
 
-/// How far from the ends of the range a generator stays, in steps of its acceleration. Stops are
-/// counted in whole cycles: where the generator finds one that just fits, the gate may need a
-/// little more.
+/// How far from the ends of the range a generator for targets stays, in steps of its acceleration.
+/// Stops are counted in whole cycles: where the generator finds one that just fits, the gate may
+/// need a little more.
 const INSET: f64 = 2.0;
 
 impl TargetGenerator {
-    /// Generators inside `limits` in cycles of `dt` seconds, standing at 0.
+    /// Generators inside `limits` in cycles of `dt` seconds, standing at 0: for goals that may lie
+    /// at the very end of the range. There the gate may have a last step to change.
     pub fn new(limits: &[JointLimits], dt: f64) -> Self {
+        Self { joints: limits.iter().map(|limits| JointGate::new(limits, dt)).collect() }
+    }
+
+    /// Generators that keep a little off the ends of the range (two steps of acceleration, at most
+    /// a hundredth of the range): for targets, whose motion the gate is to let through as it is.
+    pub fn inset(limits: &[JointLimits], dt: f64) -> Self {
         let inset = |limits: &JointLimits| {
             let [lower, upper] = limits.position;
             let inset = (INSET * limits.max_acceleration * dt * dt).min(0.01 * (upper - lower));
             JointLimits { position: [lower + inset, upper - inset], ..*limits }
         };
-        Self { joints: limits.iter().map(|limits| JointGate::new(&inset(limits), dt)).collect() }
+        Self::new(&limits.iter().map(inset).collect::<Vec<_>>(), dt)
     }
 
     /// Joint `joint` goes on as `gate` does, whatever it did before.
@@ -71,7 +78,7 @@ mod tests {
 
     /// Positions of generator and gate behind it, and how many cycles the gate changed.
     fn follow(dt: f64, targets: impl IntoIterator<Item = f64>) -> (Vec<[f64; 3]>, usize) {
-        let mut generator = TargetGenerator::new(&[limits().slowed(0.95)], dt);
+        let mut generator = TargetGenerator::inset(&[limits().slowed(0.95)], dt);
         let mut gate = JointGate::new(&limits(), dt);
         gate.reset(Finite::new(0.0).unwrap());
         let mut clamped = 0;
@@ -117,6 +124,34 @@ mod tests {
             assert!(share < 0.001, "{clamped} of {} cycles at {dt}", path.len());
             let [_, generated, commanded] = path[path.len() - 1];
             assert!((1.998..=2.0).contains(&generated) && generated == commanded, "{generated}");
+        }
+    }
+
+    #[test]
+    fn a_goal_at_the_very_end_of_the_range_is_reached() {
+        for (dt, fraction) in [(0.02, 0.2), (0.02, 0.99), (0.01, 0.5), (0.001, 0.2), (0.001, 0.99)]
+        {
+            let mut gate = JointGate::new(&limits(), dt);
+            gate.reset(Finite::new(0.3).unwrap());
+            let mut rest = TargetGenerator::new(&[limits().slowed(fraction)], dt);
+            rest.begin(0, &gate);
+            for goal in [2.0, -2.0, 0.1, 2.0] {
+                let mut cycles = 0;
+                while gate.motion() != Motion::at_rest(goal) {
+                    let generated = rest.step(0, Finite::new(goal).unwrap()).unwrap();
+                    let proposal = gate.propose(Some(generated));
+                    gate.commit(&proposal);
+                    if gate.motion().position != generated.get() {
+                        rest.begin(0, &gate);
+                    }
+                    cycles += 1;
+                    let motion = gate.motion();
+                    assert!(f64::from(cycles) * dt < 30.0, "{motion:?} at {dt}, {fraction}");
+                    if (motion.position - goal).abs() < 1e-6 && motion.velocity.abs() < 1e-6 {
+                        break;
+                    }
+                }
+            }
         }
     }
 

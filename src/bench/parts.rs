@@ -152,7 +152,7 @@ fn gates(seconds: f64) -> Vec<PartRow> {
 fn generator(seconds: f64) -> PartRow {
     let limits: Vec<_> =
         settings(JOINTS, Motion::JerkLimited).limits.iter().map(|it| it.slowed(0.95)).collect();
-    let mut generator = TargetGenerator::new(&limits, DT);
+    let mut generator = TargetGenerator::inset(&limits, DT);
     let corner = |n: u64, joint: usize| 0.2 * (1.7 * n as f64 + joint as f64).sin();
     let targets: Vec<[f64; JOINTS]> = (0..30_000_u64)
         .map(|index| {

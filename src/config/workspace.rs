@@ -10,6 +10,7 @@ use super::limits::kind_word;
 use super::schema::WorkspaceConfig;
 use super::tree::{child, element, number};
 use super::{ConfigError, Loaded};
+use crate::limits::Workspace;
 
 /// The box has an inside. Whether the arm is in it, only its URDF can say.
 pub(super) fn check(loaded: &Loaded, problems: &mut Vec<Problem>) {
@@ -121,23 +122,25 @@ impl Loaded {
         if tip.iter().any(|value| !value.is_finite()) {
             return;
         }
+        let grain = Workspace::grain();
         let outside = tip
             .iter()
             .zip(said.min_m.iter().zip(&said.max_m))
-            .any(|(at, (low, high))| at < low || at > high);
+            .any(|(at, (low, high))| *at < low + grain || *at > high - grain);
         if outside {
             let point = |at: &[f64; 3]| {
                 let at = at.map(|value| number((value * 1e4).round() / 1e4));
                 format!("[{}] m", at.join(", "))
             };
             let message = format!(
-                "at rest.pose ({}) link `{}` is at {}, outside the box from {} to {}. Widen the \
-                 box, or rest elsewhere",
+                "at rest.pose ({}) link `{}` is at {}, outside the box from {} to {}, which is \
+                 judged {} cm smaller on each side. Widen the box, or rest elsewhere",
                 self.place("rest.pose"),
                 tool.tip_name(),
                 point(&tip),
                 point(&said.min_m),
                 point(&said.max_m),
+                number(grain * 100.0),
             );
             problems.push(self.problem(&child("workspace", "max_m"), message));
         }

@@ -8,15 +8,26 @@ use super::{Cycle, CycleInputs, OperatorRequest, is_finite_at};
 use crate::pacing::Verdict;
 use crate::supervision::{ArmState, Event, HoldCause, StopCause};
 
+/// What a cycle knows before it judges.
+#[derive(Clone, Copy)]
+pub(super) struct Context {
+    /// The tick.
+    pub now: Timestamp,
+    /// Time since the last cycle in which the arm was looked after.
+    pub cared: Duration,
+    /// Whether a target speaks for the present.
+    pub speaks: bool,
+    /// What the missed deadlines lead to.
+    pub verdict: Verdict,
+}
+
 impl Cycle {
     /// The event of this cycle: the worst thing that is the case.
     pub(super) fn judge(
         &mut self,
         state: &State,
         CycleInputs { operator, watchdog, finished, .. }: CycleInputs,
-        now: Timestamp,
-        speaks: bool,
-        verdict: Verdict,
+        Context { now, cared, speaks, verdict }: Context,
         offender: &mut Option<u8>,
     ) -> Option<Event> {
         if watchdog {
@@ -31,11 +42,18 @@ impl Cycle {
         match self.state() {
             ArmState::Disarmed | ArmState::Faulted => return None,
             ArmState::Stopping => {
-                if now.since(self.since) > self.settings.thresholds.ramp_timeout {
-                    return Some(Event::TorqueOff(StopCause::RampTimeout));
+                let stands_still = self.cause().is_some_and(StopCause::stands_still);
+                if self.cared.since(self.since) > self.settings.thresholds.ramp_timeout {
+                    if stands_still || state.link != LinkStatus::Up {
+                        return Some(Event::TorqueOff(StopCause::RampTimeout));
+                    }
+                    // Something is in the way of the rest pose: a stand where the arm is comes
+                    // before torque off, and has the same time again.
+                    self.since = self.cared;
+                    return Some(Event::Ramp(StopCause::RampTimeout));
                 }
                 // A ramp to a stand needs nothing more; one to the rest pose is motion like any.
-                if self.cause().is_some_and(StopCause::stands_still) {
+                if stands_still {
                     return None;
                 }
             }
@@ -56,7 +74,7 @@ impl Cycle {
         if operator == OperatorRequest::Stop && !stopping {
             return Some(Event::Ramp(StopCause::Operator));
         }
-        if let Some(joint) = self.strayed(state, now) {
+        if let Some(joint) = self.strayed(state) {
             *offender = Some(joint as u8);
             return Some(Event::Ramp(StopCause::TrackingError));
         }
@@ -96,7 +114,7 @@ impl Cycle {
         let holding_for_policy =
             matches!(self.hold(), Some(HoldCause::WaitingForPolicy | HoldCause::PolicyStale));
         if self.state() == ArmState::Holding {
-            self.silent += self.settings.period;
+            self.silent += cared;
             if self.silent > thresholds.policy_ramp {
                 return Some(Event::Ramp(StopCause::PolicyStale));
             }
@@ -135,7 +153,7 @@ impl Cycle {
 
     /// The first joint that has been too far from its command for too long. Substituted
     /// measurements prove nothing and do not count; nor does a joint that nothing was sent to.
-    fn strayed(&mut self, state: &State, now: Timestamp) -> Option<usize> {
+    fn strayed(&mut self, state: &State) -> Option<usize> {
         let thresholds = &self.settings.thresholds;
         let mut first = None;
         for joint in 0..self.settings.limits.len() {
@@ -144,8 +162,8 @@ impl Cycle {
             if error <= thresholds.tracking[joint] || unknown {
                 self.strayed[joint] = None;
             } else {
-                let since = *self.strayed[joint].get_or_insert(now);
-                if now.since(since) > thresholds.tracking_time && first.is_none() {
+                let since = *self.strayed[joint].get_or_insert(self.cared);
+                if self.cared.since(since) > thresholds.tracking_time && first.is_none() {
                     first = Some(joint);
                 }
             }
@@ -154,13 +172,15 @@ impl Cycle {
     }
 
     /// The first joint whose target the limits have changed for too long without a break.
-    pub(super) fn clamped(&mut self, clamps: &[u16; MAX_JOINTS], now: Timestamp) -> Option<usize> {
+    pub(super) fn clamped(&mut self, clamps: &[u16; MAX_JOINTS]) -> Option<usize> {
         let longest = self.settings.thresholds.clamp_time;
         let mut first = None;
         for (joint, since) in self.clamped.iter_mut().enumerate().take(self.settings.limits.len()) {
             if clamps[joint] == 0 {
                 *since = None;
-            } else if now.since(*since.get_or_insert(now)) > longest && first.is_none() {
+            } else if self.cared.since(*since.get_or_insert(self.cared)) > longest
+                && first.is_none()
+            {
                 first = Some(joint);
             }
         }

@@ -18,6 +18,7 @@ pub use settings::{CycleSettings, Thresholds};
 use crate::pacing::{BucketLevel, OverrunBucket};
 use crate::supervision::{ArmState, Event, HoldCause, Reaction, StopCause, Supervisor};
 use crate::targets::{Blend, Chunk, Timeline};
+use judgement::Context;
 use motions::{Motions, Moved, Wanted};
 
 /// What the operator asked for so far.
@@ -87,6 +88,11 @@ pub struct Cycle {
     supervisor: Supervisor,
     bucket: OverrunBucket,
     epoch: Option<u32>,
+    /// The last tick.
+    last: Option<Timestamp>,
+    /// The time in which the arm was looked after, on a clock of its own: it does not go on while
+    /// the process is stopped. `since`, `strayed`, `clamped` and `arrived` are times of it.
+    cared: Timestamp,
     /// Start of the present hold, ramp-in or stop.
     since: Timestamp,
     /// Where the present ramp-in started.
@@ -109,6 +115,11 @@ pub struct Cycle {
     silent: Duration,
 }
 
+/// Most periods of a gap between two cycles that count as time in which the arm was looked after.
+const MOST_PERIODS: u32 = 10;
+/// Oldest measurement that an effort may answer to; where cycles are long, so many of them.
+const MOST_BLIND: Duration = Duration::from_millis(20);
+const MOST_BLIND_PERIODS: u32 = 4;
 /// How long the arm may take to settle once its command stands at the goal of a stop.
 const SETTLE: Duration = Duration::from_secs(1);
 /// How near the measured arm must then be to count as arrived at once, in joint units.
@@ -128,6 +139,8 @@ impl Cycle {
             supervisor: Supervisor::default(),
             bucket: OverrunBucket::new(settings.overruns),
             epoch: None,
+            last: None,
+            cared: Timestamp::ZERO,
             since: Timestamp::ZERO,
             origin: [0.0; MAX_JOINTS],
             began: None,
@@ -203,14 +216,15 @@ impl Cycle {
     /// Starts from `state`, the first full measurement after the robot was armed.
     pub fn arm(&mut self, state: &State, now: Timestamp) {
         self.supervisor.handle(Event::Armed);
-        self.since = now;
+        self.last = Some(now);
+        self.since = self.cared;
         if is_finite(state, self.joints()) {
-            self.restart(state, now);
+            self.restart(state);
         }
     }
 
     /// Commands begin at the measured position, standing.
-    fn restart(&mut self, state: &State, now: Timestamp) {
+    fn restart(&mut self, state: &State) {
         self.epoch = Some(state.epoch);
         self.motions.restart(state);
         self.origin = state.position;
@@ -218,25 +232,31 @@ impl Cycle {
         self.clamped = [None; MAX_JOINTS];
         // A ramp has one time limit, however often the link comes back.
         if self.state() != ArmState::Stopping {
-            self.since = now;
+            self.since = self.cared;
         }
     }
 
     /// Runs one cycle at `now`, the tick's time on the grid.
     pub fn step(&mut self, state: &State, inputs: CycleInputs, now: Timestamp) -> Outcome {
         let joints = self.joints();
+        let gap = self.last.replace(now).map_or(Duration::ZERO, |last| now.since(last));
+        let cared = gap.min(self.settings.period * MOST_PERIODS);
+        self.cared = self.cared.after(cared);
         // What was not sent, the robot has not done: where it stands when the link comes back has
         // to be measured, even if the driver does not count a new connection.
-        if state.link != LinkStatus::Up {
-            self.epoch = None;
+        let blind = self.motions.commands_effort() && self.is_blind(state, now);
+        let reached = state.link == LinkStatus::Up && !blind;
+        let mut request = None;
+        if !reached && self.epoch.take().is_some() && blind {
+            request = Some(StopRequest::Hold);
         }
         // Commands cannot begin at a number that is not finite; without a beginning none are sent.
-        let restarted = state.link == LinkStatus::Up
+        let restarted = reached
             && self.epoch != Some(state.epoch)
             && is_finite(state, joints)
             && matches!(self.state(), ArmState::Holding | ArmState::Running | ArmState::Stopping);
         if restarted {
-            self.restart(state, now);
+            self.restart(state);
             self.connected = now;
             self.outside = self.outside(state);
         }
@@ -249,14 +269,14 @@ impl Cycle {
         let verdict = self.bucket.judge(inputs.misses, now);
         let mut offender = None;
         let before = self.state();
-        let mut request = None;
-        let first = self.judge(state, inputs, now, speaks, verdict, &mut offender);
+        let context = Context { now, cared, speaks, verdict };
+        let first = self.judge(state, inputs, context, &mut offender);
         if let Some(event) = first {
             let reaction = self.react(event, now);
-            request = reaction.request;
+            request = reaction.request.or(request);
         }
 
-        let wanted = self.wanted(now, speaks.then_some(&target));
+        let wanted = self.wanted(speaks.then_some(&target));
         let Moved { requested, generated, limited, effort, clamps } =
             self.motions.advance(&wanted, state);
         if self.state() == ArmState::Running {
@@ -265,20 +285,20 @@ impl Cycle {
                 // The joint has braked this cycle; from here on the stop ladder takes over.
                 offender = Some(joint as u8);
                 self.react(Event::Ramp(StopCause::NonFinite), now);
-            } else if let Some(joint) = self.clamped(&clamps, now) {
+            } else if let Some(joint) = self.clamped(&clamps) {
                 offender = Some(joint as u8);
                 self.react(Event::Ramp(StopCause::PersistentClamp), now);
             }
         } else {
             self.clamped = [None; MAX_JOINTS];
         }
-        if self.state() == ArmState::Stopping && self.has_settled(state, now) {
+        if self.state() == ArmState::Stopping && self.has_settled(state) {
             request = self.react(Event::AtRest, now).request.or(request);
         }
 
         let after = self.state();
         let commands = matches!(after, ArmState::Holding | ArmState::Running | ArmState::Stopping)
-            && state.link == LinkStatus::Up
+            && reached
             && self.epoch == Some(state.epoch);
         let by_effort = self.motions.commands_effort();
         let mode = if by_effort { ControlMode::Effort } else { ControlMode::Position };
@@ -300,12 +320,24 @@ impl Cycle {
         }
     }
 
+    /// True where an effort would answer to a measurement that is no number or too old to be one of
+    /// the present: what the arm does since, no feedback would notice. It is told to hold by itself
+    /// then, and commands begin anew when it is seen again.
+    fn is_blind(&self, state: &State, now: Timestamp) -> bool {
+        let longest = MOST_BLIND.max(self.settings.period * MOST_BLIND_PERIODS);
+        (0..self.joints()).any(|joint| {
+            let judged = self.settings.judged & (1 << joint) != 0;
+            let old = judged && now.since(state.captured[joint]) > longest;
+            old || !is_finite_at(state, joint)
+        })
+    }
+
     /// Passes an event to the supervisor and prepares what the new state begins with. A state that
     /// goes on for another cause does not begin again: a stop has one time limit.
     fn react(&mut self, event: Event, now: Timestamp) -> Reaction {
         let reaction = self.supervisor.handle(event);
         if reaction.changed.is_some() {
-            self.since = now;
+            self.since = self.cared;
             self.origin = std::array::from_fn(|joint| self.motions.motion(joint).position);
             if self.state() == ArmState::Running && self.began.is_none() {
                 self.began = Some(now);
@@ -315,10 +347,10 @@ impl Cycle {
     }
 
     /// What the present state wants of each joint.
-    fn wanted(&self, now: Timestamp, target: Option<&[f64; MAX_JOINTS]>) -> [Wanted; MAX_JOINTS] {
+    fn wanted(&self, target: Option<&[f64; MAX_JOINTS]>) -> [Wanted; MAX_JOINTS] {
         let mut wanted = [Wanted::Stand; MAX_JOINTS];
         let stands_still = self.cause().is_some_and(StopCause::stands_still);
-        let fade = ease(now.since(self.since), self.settings.start_ramp);
+        let fade = ease(self.cared.since(self.since), self.settings.start_ramp);
         for (joint, wanted) in wanted.iter_mut().enumerate().take(self.joints()) {
             match (self.state(), target) {
                 // Without a target the joint brakes: that bridges a short gap between chunks.
@@ -337,7 +369,7 @@ impl Cycle {
 
     /// True when the command of a stop stands at its goal and the arm has followed it there, or
     /// has had time to. Never while the link is down: nothing is known then.
-    fn has_settled(&mut self, state: &State, now: Timestamp) -> bool {
+    fn has_settled(&mut self, state: &State) -> bool {
         let stands_still = self.cause().is_some_and(StopCause::stands_still);
         let joints = 0..self.settings.limits.len();
         let stands = joints.clone().all(|joint| {
@@ -349,12 +381,12 @@ impl Cycle {
             self.arrived = None;
             return false;
         }
-        let since = *self.arrived.get_or_insert(now);
+        let since = *self.arrived.get_or_insert(self.cared);
         let near = joints.clone().all(|joint| {
             (state.position[joint] - self.motions.motion(joint).position).abs() < SETTLED
                 || state.is_substituted(joint)
         });
-        near || now.since(since) > SETTLE
+        near || self.cared.since(since) > SETTLE
     }
 }
 

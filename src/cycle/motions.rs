@@ -54,15 +54,14 @@ impl Motions {
     pub fn new(settings: &CycleSettings) -> Self {
         let dt = settings.period.as_secs_f64();
         let limits = &settings.limits;
-        let generator = |fraction: f64| {
-            let slowed: Vec<_> = limits.iter().map(|limits| limits.slowed(fraction)).collect();
-            TargetGenerator::new(&slowed, dt)
+        let slowed = |fraction: f64| -> Vec<_> {
+            limits.iter().map(|limits| limits.slowed(fraction)).collect()
         };
         Self {
             gate: Gate::new(limits, settings.workspace.clone(), dt),
-            follow: settings.generator.map(generator),
+            follow: settings.generator.map(|it| TargetGenerator::inset(&slowed(it), dt)),
             // A little below the limits even at full speed: the gate shall have nothing to change.
-            rest: generator(settings.rest_fraction.min(0.99)),
+            rest: TargetGenerator::new(&slowed(settings.rest_fraction.min(0.99)), dt),
             pd: settings.gains.clone().map(PdActuator::new),
             efforts: limits
                 .iter()

@@ -54,14 +54,17 @@ impl Gate {
             }
             return;
         };
+        let mut present = [0.0; MAX_JOINTS];
         let mut proposals = [None; MAX_JOINTS];
         let mut stops = [(Step::default(), StopPlan::default()); MAX_JOINTS];
         for (index, (joint, request)) in joints.enumerate() {
+            present[index] = joint.motion().position;
             let proposal = joint.propose(*request);
             stops[index] = (proposal.step, proposal.plan);
             proposals[index] = Some(proposal);
         }
-        let outside = !workspace.holds_stop(&stops[..self.joints.len()]);
+        let count = self.joints.len();
+        let outside = !workspace.holds_stop(&present[..count], &stops[..count]);
         for (index, (joint, proposal)) in
             self.joints.iter_mut().zip(proposals.into_iter().flatten()).enumerate()
         {

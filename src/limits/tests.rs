@@ -348,6 +348,30 @@ fn a_tool_that_would_leave_its_box_stops_inside_and_may_turn_back() {
     assert!((limited[0] - 0.4).abs() < 1e-9 && (limited[1] - 0.9).abs() < 1e-9);
 }
 
+#[test]
+fn a_tool_nearer_to_a_wall_than_it_may_go_can_leave_it_and_never_comes_nearer() {
+    let limits = [JointLimits { position: [-3.0, 3.0], ..limits() }; 2];
+    for targets in [[[0.4, 0.9]; 2], [[0.0, 0.0], [0.4, 0.9]], [[0.3, 0.4], [0.5, 1.2]]] {
+        let mut gate = Gate::new(&limits, Some(boxed()), DT);
+        // 3 mm from the wall at x = 0.68 m, as after a sag.
+        let start = [0.0, 0.394].map(|value| Finite::new(value).unwrap());
+        start.iter().enumerate().for_each(|(joint, start)| gate.reset(joint, *start));
+        let nearest = Elbow.tip(&[0.0, 0.394])[0];
+        assert!((0.676..0.678).contains(&nearest));
+        let (mut limited, mut clamps) = ([0.0; MAX_JOINTS], [0; MAX_JOINTS]);
+        for target in targets {
+            for _ in 0..300 {
+                gate.apply(&requests(&target), &mut limited, &mut clamps);
+                let tip = Elbow.tip(&limited[..2]);
+                assert!(tip[0] <= nearest + 1e-6, "{tip:?}");
+            }
+        }
+        let [.., goal] = targets;
+        let missed = (limited[0] - goal[0]).abs() + (limited[1] - goal[1]).abs();
+        assert!(missed < 1e-9, "{limited:?} for {goal:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
     #[test]

@@ -37,6 +37,8 @@ pub struct Workspace {
 /// How much smaller than configured the box is judged on each side, in m: the tool is never further
 /// from a pose that was looked at.
 const GRAIN: f64 = 0.01;
+/// What the rounding of a pose may make of the tool's place, in m.
+const ROUNDING: f64 = 1e-9;
 /// Most poses looked at in one stop. One that needs more is not taken.
 const MOST_POSES: u32 = 256;
 
@@ -53,15 +55,28 @@ impl Workspace {
 
     /// True where the tool is inside the box, less `margin` m on each side.
     pub fn holds(&self, positions: &[f64], margin: f64) -> bool {
-        let tip = self.tool.tip(positions);
-        (0..3).all(|axis| {
-            tip[axis] >= self.least[axis] + margin && tip[axis] <= self.most[axis] - margin
-        })
+        let (least, most) = self.shrunk(margin);
+        is_between(self.tool.tip(positions), least, most)
     }
 
-    /// True if the tool stays inside while every joint takes its stop. Poses are looked at so
-    /// close to each other that the tool cannot have left between them.
-    pub(super) fn holds_stop(&self, stops: &[(Step, StopPlan)]) -> bool {
+    fn shrunk(&self, margin: f64) -> ([f64; 3], [f64; 3]) {
+        (self.least.map(|least| least + margin), self.most.map(|most| most - margin))
+    }
+
+    /// True if the tool stays inside while every joint takes its stop, from where the tool is with
+    /// the joints at `present`. Poses are looked at so close to each other that the tool cannot
+    /// have left between them. A tool that is nearer to a wall already (an arm sags while it is not
+    /// commanded) may go anywhere but nearer to it.
+    pub(super) fn holds_stop(&self, present: &[f64], stops: &[(Step, StopPlan)]) -> bool {
+        let (mut least, mut most) = self.shrunk(GRAIN);
+        let tip = self.tool.tip(present);
+        let near = !is_between(tip, least, most);
+        if near {
+            for axis in 0..3 {
+                least[axis] = least[axis].min(tip[axis] - ROUNDING);
+                most[axis] = most[axis].max(tip[axis] + ROUNDING);
+            }
+        }
         let longest = stops.iter().map(|(_, plan)| plan.length()).max().unwrap_or(0);
         // Largest way of the tool in one cycle.
         let mut speed = 0.0;
@@ -69,8 +84,9 @@ impl Workspace {
             let peak = plan.extent(*step).peak.abs().max(step.velocity.abs());
             speed += self.tool.reach(joint) * peak;
         }
-        // Commands are looked at one by one where the tool moves fast.
-        let stride = ((2.0 * GRAIN / speed) as u32).clamp(1, longest.max(1));
+        // Commands are looked at one by one where the tool moves fast or is near a wall.
+        let stride = if near { 1 } else { (2.0 * GRAIN / speed) as u32 };
+        let stride = stride.clamp(1, longest.max(1));
         if longest / stride > MOST_POSES {
             return false;
         }
@@ -80,7 +96,7 @@ impl Workspace {
             for (position, (step, plan)) in positions.iter_mut().zip(stops) {
                 *position = plan.after(*step, cycle).position;
             }
-            if !self.holds(&positions[..stops.len()], GRAIN) {
+            if !is_between(self.tool.tip(&positions[..stops.len()]), least, most) {
                 return false;
             }
             if cycle >= longest {
@@ -89,4 +105,8 @@ impl Workspace {
             cycle = (cycle + stride).min(longest);
         }
     }
+}
+
+fn is_between(tip: [f64; 3], least: [f64; 3], most: [f64; 3]) -> bool {
+    (0..3).all(|axis| tip[axis] >= least[axis] && tip[axis] <= most[axis])
 }

@@ -213,7 +213,11 @@ impl StopCause {
     pub const fn stands_still(self) -> bool {
         matches!(
             self,
-            Self::TrackingError | Self::NonFinite | Self::StateStale | Self::OutsideLimits
+            Self::TrackingError
+                | Self::NonFinite
+                | Self::StateStale
+                | Self::OutsideLimits
+                | Self::RampTimeout
         )
     }
 }
@@ -445,9 +449,10 @@ mod tests {
 
     #[test]
     fn only_what_makes_the_way_unsafe_ends_in_a_stand() {
-        use StopCause::{NonFinite, OutsideLimits, StateStale, TrackingError};
+        use StopCause::{NonFinite, OutsideLimits, RampTimeout, StateStale, TrackingError};
         for cause in StopCause::ALL {
-            let stands = [TrackingError, NonFinite, StateStale, OutsideLimits].contains(&cause);
+            let stands =
+                [TrackingError, NonFinite, StateStale, OutsideLimits, RampTimeout].contains(&cause);
             assert_eq!(cause.stands_still(), stands, "{cause:?}");
         }
     }

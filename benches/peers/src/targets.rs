@@ -64,7 +64,7 @@ fn signals() -> [(&'static str, Signal); 3] {
 }
 
 fn ours(dt: f64) -> Generator {
-    let mut generator = TargetGenerator::new(&[LIMITS.slowed(FRACTION)], dt);
+    let mut generator = TargetGenerator::inset(&[LIMITS.slowed(FRACTION)], dt);
     Box::new(move |target, gate| {
         if let Some(gate) = gate {
             generator.begin(0, gate);

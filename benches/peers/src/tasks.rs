@@ -134,7 +134,7 @@ impl CuTask for Law {
         let dt = settings.period.as_secs_f64();
         let slowed: Vec<_> = settings.limits.iter().map(|limits| limits.slowed(0.95)).collect();
         Ok(Self {
-            generator: TargetGenerator::new(&slowed, dt),
+            generator: TargetGenerator::inset(&slowed, dt),
             gate: Gate::new(&settings.limits, None, dt),
             chunk: Chunk::with_capacity(30, Duration::from_nanos(33_333_333)),
             begun: false,

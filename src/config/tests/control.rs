@@ -345,7 +345,7 @@ fn the_tool_is_found_and_rests_inside_the_box() {
         &refused(&[]),
         &[
             "run.toml:73: `workspace.max_m`: at rest.pose (",
-            "run.toml:61) link `flange` is at [0.4, 0, 0.3] m, outside the box from [-0.3, -0.3, 0] m to [0.3, 0.3, 0.5] m. Widen the box, or rest elsewhere",
+            "run.toml:61) link `flange` is at [0.4, 0, 0.3] m, outside the box from [-0.3, -0.3, 0] m to [0.3, 0.3, 0.5] m, which is judged 1 cm smaller on each side. Widen the box, or rest elsewhere",
         ],
     );
     assert_says(

@@ -12,8 +12,8 @@ use crate::limits::{EffortLimits, Tool, VelocityBarrier, Workspace};
 
 const JOINTS: usize = 3;
 const RAMP_TIMEOUT: Duration = Duration::from_millis(2500);
-/// In cycles: the time limit and the time to settle.
-const LONGEST_STOP: u128 = (RAMP_TIMEOUT.as_nanos() + SETTLE.as_nanos()) / PERIOD.as_nanos();
+/// In cycles: the time limits of the way to rest and of a stand instead, and the time to settle.
+const LONGEST_STOP: u128 = (2 * RAMP_TIMEOUT.as_nanos() + SETTLE.as_nanos()) / PERIOD.as_nanos();
 const EFFORT: EffortLimits = EffortLimits { max: 8.0, max_rate: 60.0 };
 /// Numbers that no sensor or policy should come up with, but may.
 const ABSURD: [f64; 6] = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e308, -1e308, 5e-324];

@@ -330,13 +330,112 @@ fn the_duration_ends_in_rest_and_a_second_request_takes_torque_off() {
 }
 
 #[test]
-fn a_ramp_that_does_not_arrive_takes_torque_off() {
+fn a_ramp_that_does_not_arrive_ends_in_a_stand_where_the_arm_is() {
     let mut bench =
-        Bench::with(|settings| settings.thresholds.ramp_timeout = Duration::from_millis(100));
+        Bench::with(|settings| settings.thresholds.ramp_timeout = Duration::from_millis(300));
+    bench.tick += 1;
     let now = bench.now();
     bench.cycle.step(&bench.state, operator(OperatorRequest::Stop), now);
-    assert_eq!(bench.steps(7).state, ArmState::Faulted);
+    let begin = bench.state.position[1];
+    let mut last = bench.step();
+    while last.state == ArmState::Stopping && bench.tick < 200 {
+        last = bench.step();
+    }
+    assert_eq!((last.state, last.request), (ArmState::Disarmed, Some(StopRequest::Hold)));
     assert_eq!(bench.cycle.cause(), Some(StopCause::RampTimeout));
+    let moved = bench.state.position[1] - begin;
+    assert!((0.01..0.3).contains(&moved), "on its way to rest: {moved}");
+}
+
+#[test]
+fn a_stand_that_is_not_reached_either_takes_torque_off() {
+    let mut bench =
+        Bench::with(|settings| settings.thresholds.ramp_timeout = Duration::from_millis(300));
+    bench.tick += 1;
+    let now = bench.now();
+    bench.cycle.step(&bench.state, operator(OperatorRequest::Stop), now);
+    bench.steps(16);
+    assert_eq!(bench.cycle.cause(), Some(StopCause::RampTimeout));
+    bench.state.link = LinkStatus::Down;
+    let outcomes: Vec<_> = (0..20).map(|_| bench.step()).collect();
+    let off = outcomes.iter().position(|it| it.request == Some(StopRequest::TorqueOff));
+    assert!(off.is_some_and(|cycle| (10..20).contains(&cycle)), "{off:?}");
+    assert_eq!(bench.cycle.state(), ArmState::Faulted);
+}
+
+#[test]
+fn a_process_that_stood_still_for_an_hour_has_not_been_ramping_for_an_hour() {
+    let hour = 3600 * 1000 / PERIOD.as_millis() as u64;
+    let mut bench = Bench::new();
+    bench.chunk(1.5, 50);
+    bench.steps(40);
+    bench.tick += 1;
+    let now = bench.now();
+    bench.cycle.step(&bench.state, operator(OperatorRequest::Stop), now);
+    // Off course for one cycle, as after a shove: not for an hour.
+    bench.state.position[0] += 0.31;
+    bench.steps(1);
+    bench.tick += hour;
+    bench.state.position[0] -= 0.31;
+    bench.measure();
+    while bench.step().state == ArmState::Stopping {}
+    let end = (bench.cycle.state(), bench.cycle.cause());
+    assert_eq!(end, (ArmState::Disarmed, Some(StopCause::Operator)));
+    assert!((bench.state.position[0] - 0.5).abs() < 1e-3);
+}
+
+/// A bench that commands efforts.
+fn by_effort() -> Bench {
+    let mut bench = Bench::with(|settings| {
+        for limits in &mut settings.limits {
+            limits.effort = Some(crate::limits::EffortLimits { max: 8.0, max_rate: 600.0 });
+        }
+        settings.gains = Some(vec![crate::actuation::Gains { stiffness: 90.0, damping: 4.0 }; 3]);
+        settings.period = Duration::from_millis(20);
+    });
+    bench.chunk(1.0, 400);
+    assert_eq!(bench.steps(30).state, ArmState::Running);
+    bench
+}
+
+#[test]
+fn no_effort_answers_to_an_old_measurement() {
+    let mut bench = by_effort();
+    let frozen = bench.state;
+    let mut step = || {
+        bench.tick += 1;
+        bench.cycle.step(&frozen, CycleInputs::default(), bench.now())
+    };
+    // Four periods are borne here.
+    for cycle in 0..4 {
+        assert!(step().command.is_some(), "cycle {cycle}");
+    }
+    let blind = step();
+    assert_eq!((blind.command, blind.request), (None, Some(StopRequest::Hold)));
+    let later = step();
+    assert_eq!((later.command, later.request), (None, None), "told once");
+    // It is seen again, somewhere else: commands begin there.
+    bench.state.position[0] = -0.4;
+    bench.measure();
+    bench.tick += 1;
+    let back = bench.cycle.step(&bench.state, CycleInputs::default(), bench.now());
+    assert!(back.restarted && back.command.is_some());
+    assert!((back.limited[0] + 0.4).abs() < 0.01, "{}", back.limited[0]);
+}
+
+#[test]
+fn no_effort_answers_to_what_is_no_number_and_the_arm_holds_by_itself() {
+    let mut bench = by_effort();
+    bench.state.velocity[1] = f64::NAN;
+    let blind = bench.step();
+    assert_eq!((blind.command, blind.request), (None, Some(StopRequest::Hold)));
+    assert_eq!(bench.cycle.cause(), Some(StopCause::NonFinite));
+    let mut last = blind;
+    while last.state == ArmState::Stopping && bench.tick < 500 {
+        last = bench.step();
+        assert_eq!(last.command, None);
+    }
+    assert_eq!((last.state, last.request), (ArmState::Disarmed, Some(StopRequest::Hold)));
 }
 
 #[test]
@@ -459,13 +558,12 @@ fn a_ramp_has_one_time_limit_however_often_the_link_comes_back() {
         bench.measure();
         let now = bench.now();
         bench.cycle.step(&bench.state, operator(OperatorRequest::Stop), now);
-        if bench.cycle.state() == ArmState::Faulted {
+        if bench.cycle.cause() == Some(StopCause::RampTimeout) {
             ended = cycle;
             break;
         }
     }
     assert!((90..120).contains(&ended), "{ended}");
-    assert_eq!(bench.cycle.cause(), Some(StopCause::RampTimeout));
 }
 
 #[test]
