@@ -229,13 +229,14 @@ impl<'a> ControlLoop<'a> {
             self.flight.push(&sample);
             self.count(&sample, previous.woke);
             let recorded = pacer.now();
+            let took = recorded.since(tick.scheduled).as_nanos() as u64;
             let total = nanos(tick.scheduled, recorded);
             let overran = recorded > tick.scheduled.after(self.period);
             self.statistics.response.record(written.since(tick.woke));
             self.statistics.record.record(recorded.since(written));
             self.statistics.cycle.record(recorded.since(tick.woke));
             self.statistics.overruns += u64::from(overran);
-            self.statistics.longest_ns = self.statistics.longest_ns.max(total.into());
+            self.statistics.longest_ns = self.statistics.longest_ns.max(took);
             previous = Previous {
                 woke: Some(tick.woke),
                 record: nanos(written, recorded),

@@ -495,6 +495,24 @@ fn a_gripper_that_cannot_be_read_is_reported_as_commanded_and_flagged() {
 }
 
 #[test]
+fn a_gripper_that_was_never_read_is_left_alone_until_it_is_asked_to_move() {
+    let mut run = Run::with_faults("");
+    run.robot.firmware_mut().faults_mut().gripper_255 = Some(Timestamp::ZERO);
+    run.robot.arm(5 * SECOND).unwrap();
+    run.read();
+    assert!(run.state.is_substituted(GRIPPER));
+    let begin = run.robot.plant_positions()[GRIPPER];
+    for _ in 0..50 {
+        run.write(GOAL, run.state.position[GRIPPER]);
+        run.cycle();
+    }
+    assert_eq!(run.robot.plant_positions()[GRIPPER], begin, "it may hold something");
+    run.write(GOAL, 0.3);
+    run.cycles(2 * SECOND);
+    assert!((run.robot.plant_positions()[GRIPPER] - 0.3).abs() < 0.02);
+}
+
+#[test]
 fn old_firmware_without_acknowledgements_is_armed_and_moved() {
     let silent = FirmwareConfig { acknowledge: false, ..FirmwareConfig::default() };
     let mut run = Run::new(Config::default(), silent.clone());

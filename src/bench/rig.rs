@@ -207,6 +207,7 @@ pub fn settings(joints: usize, motion: Motion) -> CycleSettings {
         period: Duration::from_secs_f64(1.0 / RATE_HZ),
         duration: patient,
         limits: vec![limits; joints],
+        starts: vec![limits.position; joints],
         workspace: None,
         driven: all,
         judged: all,

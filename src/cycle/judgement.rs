@@ -134,10 +134,10 @@ impl Cycle {
         self.timeline.overdue(now).filter(|_| current)
     }
 
-    /// The first joint that stands outside its limits by more than a servo at rest may.
+    /// The first joint that stands outside its limits by more than a servo at rest may, or the
+    /// number of joints where the tool is outside its box.
     pub(super) fn outside(&self, state: &State) -> Option<u8> {
-        let mut limits = self.settings.limits.iter().zip(&state.position);
-        let joint = limits.position(|(limits, position)| !limits.holds(*position));
+        let joint = self.settings.outside(state);
         let workspace = self.settings.workspace.as_ref();
         let tool = || {
             let positions = &state.position[..self.joints()];

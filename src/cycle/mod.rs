@@ -227,7 +227,7 @@ impl Cycle {
     fn restart(&mut self, state: &State) {
         self.epoch = Some(state.epoch);
         self.motions.restart(state);
-        self.origin = state.position;
+        self.origin = std::array::from_fn(|joint| self.motions.motion(joint).position);
         self.strayed = [None; MAX_JOINTS];
         self.clamped = [None; MAX_JOINTS];
         // A ramp has one time limit, however often the link comes back.

@@ -72,10 +72,14 @@ impl Motions {
         }
     }
 
-    /// Commands begin again at the measured state, standing. It must be finite.
+    /// Commands begin again at the measured state, standing. It must be finite. What is not a
+    /// measurement but a substitute may be anywhere: it counts as the nearest place allowed.
     pub fn restart(&mut self, state: &State) {
-        for (joint, measured) in state.position.iter().enumerate().take(self.ranges.len()) {
-            if let Some(measured) = Finite::new(*measured) {
+        for (joint, [lower, upper]) in self.ranges.iter().enumerate() {
+            let measured = state.position[joint];
+            let substituted = state.is_substituted(joint);
+            let begin = if substituted { measured.clamp(*lower, *upper) } else { measured };
+            if let Some(measured) = Finite::new(begin) {
                 self.gate.reset(joint, measured);
             }
             if let Some(effort) = &mut self.efforts[joint] {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sinew_firmware_interfaces::MAX_JOINTS;
+use sinew_firmware_interfaces::{MAX_JOINTS, State};
 
 use crate::actuation::Gains;
 use crate::limits::{JointLimits, Workspace};
@@ -18,6 +18,8 @@ pub struct CycleSettings {
     pub duration: Duration,
     /// Limits, in joint order.
     pub limits: Vec<JointLimits>,
+    /// Where each joint may stand when commands begin ([`JointLimits::starts`]).
+    pub starts: Vec<[f64; 2]>,
     /// The box that the tool stays in, where there is one.
     pub workspace: Option<Workspace>,
     /// Joints that the policy drives, as a bit set. The others hold.
@@ -44,6 +46,18 @@ pub struct CycleSettings {
     pub overruns: Overruns,
     /// Thresholds of the ladder.
     pub thresholds: Thresholds,
+}
+
+impl CycleSettings {
+    /// The first joint that stands where no command may begin. A substituted measurement says
+    /// nothing about where a joint stands.
+    pub fn outside(&self, state: &State) -> Option<usize> {
+        let stands = |(joint, [lower, upper]): (usize, &[f64; 2])| {
+            let inside = (*lower..=*upper).contains(&state.position[joint]);
+            !inside && !state.is_substituted(joint)
+        };
+        self.starts.iter().enumerate().position(stands)
+    }
 }
 
 /// Thresholds of the stop ladder.

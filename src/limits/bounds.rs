@@ -1,5 +1,7 @@
 //! Limits of a joint as configured, and as the gate counts them.
 
+use std::ops::RangeInclusive;
+
 /// How far outside its range a joint may be measured when a run or a connection begins, in the
 /// joint's unit: a servo at rest on its limit reads a little to either side.
 pub const START_TOLERANCE: f64 = 0.02;
@@ -68,11 +70,13 @@ impl JointLimits {
         }
     }
 
-    /// True where a joint measured at `position` may take part in a run: inside the range, but for
-    /// [`START_TOLERANCE`].
-    pub fn holds(&self, position: f64) -> bool {
+    /// Where a joint may stand when commands begin: inside the range, but for [`START_TOLERANCE`],
+    /// and inside `taken`, the range in which the robot takes commands. A joint that may not be
+    /// told to stay where it is would keep all others from moving.
+    pub fn starts(&self, taken: &RangeInclusive<f64>) -> [f64; 2] {
         let [lower, upper] = self.position;
-        (lower - START_TOLERANCE..=upper + START_TOLERANCE).contains(&position)
+        let (lower, upper) = (lower - START_TOLERANCE, upper + START_TOLERANCE);
+        [lower.max(*taken.start()), upper.min(*taken.end())]
     }
 }
 

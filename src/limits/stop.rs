@@ -45,6 +45,9 @@ pub(super) struct Extent {
 /// Most cycles of one part: a day at 1 kHz. Limits that need more are refused at load.
 const MOST_CYCLES: f64 = 86_400_000.0;
 
+/// Most cycles of a stop that are looked at one by one: a stop that needs more is not taken.
+const MOST_WALKED: u32 = 4000;
+
 impl StopPlan {
     /// Where a stop from `from` ends and how it gets there; `None` where it needs more cycles than
     /// anyone waits for. Only acceleration and jerk of `bounds` count.
@@ -193,6 +196,9 @@ impl StopPlan {
     fn passes_barrier(&self, from: Step, peak: f64, end: f64, bounds: &Bounds) -> bool {
         if bounds.passes_barrier(end, peak) && from.velocity * peak >= 0.0 {
             return true;
+        }
+        if self.length() > MOST_WALKED {
+            return false;
         }
         let (mut step, mut plan) = (from, *self);
         while !plan.is_over() {

@@ -16,34 +16,43 @@ use super::{Grid, Pacer, Tick};
 /// that much later.
 pub struct TimerPacer {
     clock: MonotonicClock,
-    grid: Grid,
+    rate_hz: f64,
+    /// Begins with the first wait: what comes before it is nobody's lateness.
+    grid: Option<Grid>,
     spin: Duration,
     /// The operating system's monotonic time when `clock` was at 0.
     epoch: Duration,
 }
 
 impl TimerPacer {
-    /// A pacer whose first tick is due one period from now.
+    /// A pacer whose first tick is due one period after the first wait begins.
     pub fn new(clock: MonotonicClock, rate_hz: f64, spin: Duration) -> Self {
-        let first = clock.now().after(Duration::from_secs_f64(1.0 / rate_hz));
         let time = clock_gettime(ClockId::Monotonic);
         let monotonic = Duration::new(time.tv_sec.max(0) as u64, time.tv_nsec.max(0) as u32);
         let epoch = monotonic.saturating_sub(clock.now().since(Timestamp::ZERO));
-        Self { grid: Grid::new(first, rate_hz), clock, spin, epoch }
+        Self { clock, rate_hz, grid: None, spin, epoch }
     }
 }
 
 impl TimerPacer {
     /// Waits for the next tick.
     pub fn tick(&mut self) -> Tick {
+        let (now, period) = (self.clock.now(), Duration::from_secs_f64(1.0 / self.rate_hz));
+        let mut grid = self.grid.unwrap_or_else(|| Grid::new(now.after(period), self.rate_hz));
+        let tick = self.next(&mut grid);
+        self.grid = Some(grid);
+        tick
+    }
+
+    fn next(&self, grid: &mut Grid) -> Tick {
         let mut missed = 0;
         loop {
-            missed += self.grid.skip(self.clock.now());
-            let (index, scheduled) = self.grid.advance();
+            missed += grid.skip(self.clock.now());
+            let (index, scheduled) = grid.advance();
             let woke = self.wait_until(scheduled);
             // Slept past the next tick as well (a stopped process): this one's time is over, and
             // ages judged at it would be too small.
-            if woke < self.grid.due(self.grid.next()) {
+            if woke < grid.due(grid.next()) {
                 return Tick { index, scheduled, woke, missed };
             }
             missed += 1;

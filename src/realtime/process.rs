@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::io::Errno;
 use rustix::mm::{MlockAllFlags, mlockall, munlockall};
@@ -20,8 +20,9 @@ pub(super) const DMA_LATENCY: &str = "/dev/cpu_dma_latency";
 /// thread, the checkpoint, frames. All of it counts against RLIMIT_MEMLOCK, used or not.
 const ROOM_FOR_A_RUN: u64 = 2 << 30;
 
-/// Runs in this process that hold locked memory.
-static LOCKS: AtomicUsize = AtomicUsize::new(0);
+/// Runs in this process that hold locked memory. Held while locking and unlocking, so that no run
+/// unlocks what another has just locked.
+static LOCKS: Mutex<usize> = Mutex::new(0);
 
 /// What the process has been granted. Dropping it gives locked memory and the wake-up request
 /// back, once no other run in the process holds one.
@@ -36,9 +37,13 @@ pub struct ProcessSetup {
 
 impl Drop for ProcessSetup {
     fn drop(&mut self) {
-        if self.locked && LOCKS.fetch_sub(1, Ordering::AcqRel) == 1 {
-            // What cannot be unlocked stays locked until the process ends.
-            let _ = munlockall();
+        if self.locked {
+            let mut locks = LOCKS.lock().unwrap_or_else(PoisonError::into_inner);
+            *locks -= 1;
+            if *locks == 0 {
+                // What cannot be unlocked stays locked until the process ends.
+                let _ = munlockall();
+            }
         }
     }
 }
@@ -52,9 +57,11 @@ pub fn prepare_process(config: &RealtimeConfig) -> ProcessSetup {
         return setup;
     }
     if config.lock_memory {
-        let outcome = lock_memory();
+        let mut locks = LOCKS.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = lock_memory(*locks > 0);
         setup.locked = outcome.is_ok();
-        LOCKS.fetch_add(usize::from(setup.locked), Ordering::AcqRel);
+        *locks += usize::from(setup.locked);
+        drop(locks);
         let asked = "memory lock".to_owned();
         setup.grants.0.push(Grant { what: Facility::Memory, asked, outcome });
     }
@@ -72,13 +79,16 @@ pub fn prepare_process(config: &RealtimeConfig) -> ProcessSetup {
     setup
 }
 
-fn lock_memory() -> Result<String, GrantError> {
+fn lock_memory(locked_before: bool) -> Result<String, GrantError> {
     // Under a limit that is too small the call succeeds, and a later allocation or thread fails:
     // so the room is checked first.
     let limit = raised_limit(Resource::Memlock);
     room(limit, has_capability(CapabilitySet::IPC_LOCK), mapped_bytes())?;
     if let Err(source) = mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE) {
-        let _ = munlockall();
+        // Some of it may be locked now; with an earlier run's all of it was.
+        if !locked_before {
+            let _ = munlockall();
+        }
         return Err(GrantError::MemoryLock { source });
     }
     Ok(locked_bytes().map_or_else(String::new, size))

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use sinew_episodes::journal::Phases;
+use sinew_episodes::journal::{JointMeta, Phases};
+use sinew_firmware_interfaces::JointKind;
 
 use super::CycleSample;
 use crate::pacing::BucketLevel;
@@ -15,16 +16,27 @@ pub(super) fn message(
     previous: Option<&CycleSample>,
     sample: &CycleSample,
     period: Duration,
-    joints: &[String],
+    joints: &[JointMeta],
 ) -> String {
     let took = Duration::from_nanos(sample.phases.previous.into());
+    // Where samples were dropped, what is known of the cycle before is not known of the right one.
+    let index = sample.tick.index.checked_sub(sample.tick.missed + 1);
+    let previous = previous.filter(|previous| index == Some(previous.tick.index));
+    // The record holds no longer times.
+    let least = if sample.phases.previous == u32::MAX { "over " } else { "" };
     let mut text = match previous {
         Some(previous) if took > period => format!(
-            "cycle {} took {} of {} ({})",
+            "cycle {} took {least}{} of {} ({})",
             previous.tick.index,
             millis(took),
             millis(period),
             reason(previous, sample, took, joints)
+        ),
+        None if took > period => format!(
+            "the cycle before {} took {least}{} of {}",
+            sample.tick.index,
+            millis(took),
+            millis(period),
         ),
         _ => format!("the thread woke late for cycle {}", sample.tick.index),
     };
@@ -49,7 +61,7 @@ fn reason(
     previous: &CycleSample,
     sample: &CycleSample,
     took: Duration,
-    joints: &[String],
+    joints: &[JointMeta],
 ) -> String {
     let Phases { read, take, decide, write, .. } = previous.phases;
     // The record of a cycle is known to the next one only.
@@ -72,13 +84,22 @@ fn reason(
         .unwrap_or(parts[0]);
     let mut text = format!("{name} {}", millis(Duration::from_nanos(nanos)));
     if name == "read" {
-        let captured = &previous.state.captured[..joints.len().min(previous.state.captured.len())];
-        let oldest = captured.iter().enumerate().min_by_key(|(_, at)| **at);
-        if let Some(name) = oldest.and_then(|(joint, _)| joints.get(joint)) {
-            text.push_str(&format!(": {name} late"));
+        let captured =
+            || joints.iter().zip(&previous.state.captured).filter(|(joint, _)| is_judged(joint));
+        let oldest = captured().min_by_key(|(_, at)| **at);
+        // Where all are of one time, none of them is late.
+        if let Some((joint, at)) = oldest
+            && captured().any(|(_, other)| other > at)
+        {
+            text.push_str(&format!(": {} late", joint.name));
         }
     }
     text
+}
+
+/// Grippers are read at a lower rate: theirs is always the oldest sample, and late for nobody.
+fn is_judged(joint: &JointMeta) -> bool {
+    joint.unit != JointKind::Gripper.unit()
 }
 
 fn millis(span: Duration) -> String {
@@ -101,7 +122,7 @@ mod tests {
         previous.tick.woke = at(1020);
         previous.phases.read = 2_940_000;
         previous.phases.decide = 100_000;
-        previous.state.captured[..3].copy_from_slice(&[at(900), at(200), at(900)]);
+        previous.state.captured[..4].copy_from_slice(&[at(900), at(200), at(900), at(1)]);
         let mut sample = CycleSample::default();
         sample.phases.previous = 3_210_000;
         sample.inputs.misses = 1;
@@ -114,7 +135,14 @@ mod tests {
     }
 
     fn said(previous: &CycleSample, sample: &CycleSample) -> String {
-        let joints = ["joint3", "joint4", "joint5"].map(str::to_owned);
+        let meta = |(name, kind): (&str, JointKind)| JointMeta {
+            name: name.to_owned(),
+            unit: kind.unit().to_owned(),
+        };
+        let turns = JointKind::Revolute;
+        let joints = [("joint3", turns), ("joint4", turns), ("joint5", turns)];
+        let joints = joints.into_iter().chain([("gripper", JointKind::Gripper)]).map(meta);
+        let joints: Vec<_> = joints.collect();
         message(Some(previous), sample, Duration::from_millis(2), &joints)
     }
 
@@ -128,10 +156,25 @@ mod tests {
     }
 
     #[test]
+    fn joints_of_one_time_are_not_late_and_a_lost_cycle_is_not_spoken_of() {
+        let (mut previous, mut sample) = late();
+        previous.state.captured[..3].fill(at(900));
+        assert!(said(&previous, &sample).contains("(read 2.94 ms) →"));
+        sample.tick.index += 7;
+        assert_eq!(
+            said(&previous, &sample),
+            "the cycle before 18239 took 3.21 ms of 2.00 ms → hold; 3 of 5 allowed in 1 s"
+        );
+        sample.phases.previous = u32::MAX;
+        assert!(said(&previous, &sample).contains("took over 4294.97 ms of"));
+    }
+
+    #[test]
     fn a_stalled_thread_is_told_from_a_slow_phase() {
         let (mut previous, mut sample) = late();
         previous.phases.read = 10_000;
         sample.phases.previous = 1_000_000_000;
+        sample.tick.index += 498;
         sample.tick.missed = 498;
         sample.inputs.misses = 499;
         sample.outcome.state = ArmState::Stopping;
@@ -145,10 +188,11 @@ mod tests {
         sample.phases.previous = 100_000;
         sample.outcome.state = ArmState::Running;
         sample.cause = None;
+        sample.tick.index = 18233;
         sample.tick.missed = 1;
         assert_eq!(
             said(&previous, &sample),
-            "the thread woke late for cycle 18232, 1 period without a cycle → reported; 499 of 5 \
+            "the thread woke late for cycle 18233, 1 period without a cycle → reported; 499 of 5 \
              allowed in 1 s"
         );
     }

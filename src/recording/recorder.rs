@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use sinew_episodes::journal::{
-    ChunkRecord, EventRecord, FILE_NAME, FrameRecord, Header, WriteError, Writer,
+    ChunkRecord, EventRecord, FILE_NAME, FrameRecord, Header, JointMeta, WriteError, Writer,
 };
 use sinew_firmware_interfaces::{LinkStatus, Timestamp};
 
@@ -124,7 +124,7 @@ pub trait Observer: Send {
 pub struct Recorder {
     header: Header,
     writer: Writer,
-    joints: Vec<String>,
+    joints: Vec<JointMeta>,
     period: Duration,
     ring: rtrb::Consumer<CycleSample>,
     inbox: Receiver<RecorderMessage>,
@@ -154,7 +154,7 @@ impl Recorder {
         std::fs::create_dir_all(folder)
             .map_err(|source| RecorderError::Folder { path: folder.to_owned(), source })?;
         let writer = Writer::create(&folder.join(FILE_NAME), header)?;
-        let joints = header.joints.iter().map(|joint| joint.name.clone()).collect();
+        let joints = header.joints.clone();
         Ok(Self {
             header: header.clone(),
             writer,
@@ -317,11 +317,11 @@ impl Recorder {
 fn events(
     previous: Option<&CycleSample>,
     sample: &CycleSample,
-    joints: &[String],
+    joints: &[JointMeta],
     period: Duration,
 ) -> Vec<(&'static str, String)> {
     let mut events = Vec::new();
-    let joint = |index: u8| joints.get(index as usize).map_or("?", String::as_str);
+    let joint = |index: u8| joints.get(index as usize).map_or("?", |joint| joint.name.as_str());
     if let Some((from, to)) = sample.outcome.changed {
         let why = match (sample.cause, sample.hold) {
             (Some(cause), _) => cause.message(),

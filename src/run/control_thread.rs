@@ -11,7 +11,7 @@ use sinew_firmware_interfaces::{Clock, MonotonicClock, Robot};
 use super::RunError;
 use crate::config::RealtimeConfig;
 use crate::control::{ControlLoop, LoopStatistics, OperatorSignal, PolicyLink};
-use crate::cycle::CycleSettings;
+use crate::cycle::{CycleSettings, OperatorRequest};
 use crate::pacing::Pacer;
 use crate::realtime::{self, Grants, Role};
 use crate::recording::{CycleSample, SampleSink};
@@ -74,10 +74,11 @@ impl ControlThread {
         if let Some(handle) = control.robot.stop_handle() {
             let watchdog = Watchdog::new(heartbeat.clone(), handle, control.watchdog);
             let (clock, ended) = (clock.clone(), Arc::clone(&ended));
+            let operator = control.operator.clone();
             let (granted, realtime) = (granted.clone(), control.realtime.clone());
             start("watchdog", move || {
                 granted("watchdog", realtime::prepare_thread(&realtime, Role::Watchdog).grants);
-                watch(watchdog, &clock, &ended);
+                watch(watchdog, &clock, &operator, &ended);
             })?;
         }
         let (finished, done) = channel();
@@ -123,9 +124,15 @@ impl Drop for ControlThread {
     }
 }
 
-fn watch(mut watchdog: Watchdog, clock: &MonotonicClock, ended: &AtomicBool) {
+fn watch(
+    mut watchdog: Watchdog,
+    clock: &MonotonicClock,
+    operator: &OperatorSignal,
+    ended: &AtomicBool,
+) {
     while !ended.load(Ordering::Relaxed) {
-        let next = watchdog.look(clock.now());
+        let off = operator.request() == OperatorRequest::TorqueOff;
+        let next = watchdog.look(clock.now(), off);
         thread::sleep(next.since(clock.now()));
     }
 }

@@ -98,13 +98,12 @@ pub(super) fn arm(
     let mut state = State::default();
     robot.read(clock.now(), &mut state);
     let joints = &robot.description().joints;
-    for (index, (joint, limits)) in joints.iter().zip(&settings.limits).enumerate() {
-        let [lower, upper] = limits.position;
-        let measured = state.position[index];
-        if !limits.holds(measured) && !state.is_substituted(index) {
-            let (joint, unit) = (joint.name.clone(), joint.kind.unit());
-            return Err(RunError::OutsideLimits { joint, measured, unit, lower, upper });
-        }
+    if let Some(index) = settings.outside(&state)
+        && let (Some(joint), Some(limits)) = (joints.get(index), settings.limits.get(index))
+    {
+        let ([lower, upper], measured) = (limits.position, state.position[index]);
+        let (joint, unit) = (joint.name.clone(), joint.kind.unit());
+        return Err(RunError::OutsideLimits { joint, measured, unit, lower, upper });
     }
     let margin = Workspace::grain();
     let positions = &state.position[..joints.len()];

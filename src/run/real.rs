@@ -57,10 +57,18 @@ pub(super) fn run(
     ));
 
     let process = realtime::prepare_process(&config.realtime);
-    let setup = realtime::rehearse(&config.realtime, Role::Control)
-        .map_err(|source| RunError::Thread { name: "rehearsal".to_owned(), source })?;
+    let rehearse = |role| {
+        realtime::rehearse(&config.realtime, role)
+            .map_err(|source| RunError::Thread { name: "rehearsal".to_owned(), source })
+    };
     let mut grants = process.grants.clone();
-    grants.0.extend(setup.grants.0);
+    grants.0.extend(rehearse(Role::Control)?.grants.0);
+    if robot.stop_handle().is_some() {
+        // What the watchdog is given as well need not be said twice.
+        grants
+            .0
+            .extend(rehearse(Role::Watchdog)?.grants.0.into_iter().filter(|it| !it.is_granted()));
+    }
     grants.require(config.realtime.mode)?;
 
     let Opening { dataset, folder, inbox, sink, recorder } =
@@ -210,7 +218,11 @@ pub(super) fn run(
         None => {
             console.line("the control thread did not come back: the run ends without it");
             let bus = BusStatistics::default();
-            (StopCause::ControlStalled, LoopStatistics::new(), Vec::new(), bus)
+            let cause = match operator.request() {
+                OperatorRequest::TorqueOff => StopCause::OperatorTorqueOff,
+                _ => StopCause::ControlStalled,
+            };
+            (cause, LoopStatistics::new(), Vec::new(), bus)
         }
     };
     drop(stop);

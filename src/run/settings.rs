@@ -60,6 +60,11 @@ pub fn settings(
     CycleSettings {
         period: Duration::from_secs_f64(1.0 / config.run.rate_hz),
         duration: Duration::from_secs_f64(config.run.duration_s),
+        starts: limits
+            .iter()
+            .zip(&robot.joints)
+            .map(|(limits, joint)| limits.starts(&joint.limits.position))
+            .collect(),
         limits,
         workspace,
         driven,

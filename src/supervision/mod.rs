@@ -269,8 +269,9 @@ impl Supervisor {
         self.hold
     }
 
-    /// Why the run ends, once it does. The first cause stays, unless a later one is worse
-    /// (torque off, link lost, a ramp that failed).
+    /// Why the run ends, once it does. The first cause stays, unless a later one is worse: one
+    /// that [stands still](StopCause::stands_still) instead of going to rest, torque off, the
+    /// watchdog.
     pub const fn cause(&self) -> Option<StopCause> {
         self.cause
     }

@@ -2,6 +2,8 @@
 //!
 //! It runs on a thread of its own, above the control thread's priority where that is granted, and
 //! holds its own handle to the robot. It needs nothing from the control thread but its heartbeat.
+//! Once it has stopped the robot, it is also who serves the operator's wish for torque off: the
+//! cycle, which does otherwise, may never come back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -50,6 +52,8 @@ pub struct Watchdog {
     heartbeat: Heartbeat,
     handle: Box<dyn StopHandle>,
     timeout: Duration,
+    /// Whether torque was taken off as well.
+    off: bool,
     beats: u64,
     /// When the last beat was seen to be new.
     heard: Timestamp,
@@ -60,11 +64,12 @@ impl Watchdog {
     /// A watchdog that stops the robot through `handle` when no beat came for `timeout`.
     pub fn new(heartbeat: Heartbeat, handle: Box<dyn StopHandle>, timeout: Duration) -> Self {
         let (heard, looked) = (Timestamp::ZERO, Timestamp::ZERO);
-        Self { heartbeat, handle, timeout, beats: 0, heard, looked }
+        Self { heartbeat, handle, timeout, off: false, beats: 0, heard, looked }
     }
 
-    /// Looks once, and returns when to look again. Stops the robot at most once.
-    pub fn look(&mut self, now: Timestamp) -> Timestamp {
+    /// Looks once, and returns when to look again. Stops the robot at most once; after that takes
+    /// its torque off, at most once, when the operator wants it `off`.
+    pub fn look(&mut self, now: Timestamp, off: bool) -> Timestamp {
         let shared = &self.heartbeat.shared;
         let beats = shared.beats.load(Ordering::Relaxed);
         // Who has slept too long itself was stopped with the whole process, and cannot tell who
@@ -77,6 +82,10 @@ impl Watchdog {
         } else if now.since(self.heard) > self.timeout && !self.heartbeat.has_fired() {
             self.handle.stop(StopRequest::Hold);
             shared.fired.store(true, Ordering::Release);
+        }
+        if off && !self.off && self.heartbeat.has_fired() {
+            self.handle.stop(StopRequest::TorqueOff);
+            self.off = true;
         }
         now.after(self.timeout / 10)
     }
@@ -101,6 +110,7 @@ mod tests {
         watchdog: Watchdog,
         stops: Stops,
         now: Timestamp,
+        off: bool,
     }
 
     impl Bench {
@@ -108,7 +118,7 @@ mod tests {
             let (heartbeat, stops) = (Heartbeat::default(), Stops::default());
             let timeout = Duration::from_millis(100);
             let watchdog = Watchdog::new(heartbeat.clone(), Box::new(stops.clone()), timeout);
-            Self { heartbeat, watchdog, stops, now: Timestamp::ZERO }
+            Self { heartbeat, watchdog, stops, now: Timestamp::ZERO, off: false }
         }
 
         /// Looks every 10 ms, as asked, with a beat before each look if `beats`.
@@ -118,7 +128,7 @@ mod tests {
                     self.heartbeat.beat();
                 }
                 self.now = self.now.after(Duration::from_millis(10));
-                let next = self.watchdog.look(self.now);
+                let next = self.watchdog.look(self.now, self.off);
                 assert_eq!(next.since(self.now), Duration::from_millis(10));
             }
             self.stops.0.lock().unwrap().len()
@@ -150,6 +160,16 @@ mod tests {
     }
 
     #[test]
+    fn torque_goes_off_on_request_once_nobody_else_can_serve_it() {
+        let mut bench = Bench::new();
+        bench.off = true;
+        assert_eq!(bench.pass(500, true), 0, "the cycle serves it");
+        assert_eq!(bench.pass(200, false), 2);
+        assert_eq!(*bench.stops.0.lock().unwrap(), [StopRequest::Hold, StopRequest::TorqueOff]);
+        assert_eq!(bench.pass(1000, false), 2);
+    }
+
+    #[test]
     fn one_beat_is_enough_to_be_watched() {
         let mut bench = Bench::new();
         bench.heartbeat.beat();
@@ -161,7 +181,7 @@ mod tests {
         let mut bench = Bench::new();
         bench.heartbeat.beat();
         for looks in 1..=5 {
-            bench.watchdog.look(Timestamp::ZERO.after(Duration::from_millis(50 * looks)));
+            bench.watchdog.look(Timestamp::ZERO.after(Duration::from_millis(50 * looks)), false);
         }
         assert!(bench.heartbeat.has_fired());
     }

@@ -29,6 +29,8 @@ const LAST_BACK_OFF: Duration = Duration::from_millis(500);
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Time to deliver stops when the driver is dropped without [`Robot::disarm`].
 const DROP_TIMEOUT: Duration = Duration::from_millis(500);
+/// How much longer than asked the end of the thread is waited for before it is left behind.
+const LAST_CHANCE: Duration = Duration::from_secs(2);
 
 const HOLD: u8 = 1;
 const TORQUE_OFF: u8 = 2;
@@ -215,8 +217,15 @@ impl MyCobot320 {
         let by = self.clock.now().after(timeout);
         self.shared.quit_by.store(by.as_nanos(), Ordering::Relaxed);
         self.shared.quit.store(true, Ordering::Release);
-        // The thread looks every millisecond, or when a reconnection over TCP has timed out. A panic in it has been
-        // reported by the panic hook already.
+        // The thread looks every millisecond, or when a reconnection over TCP has timed out. One that
+        // hangs in its port is left behind. A panic in it has been reported by the panic hook already.
+        let until = Instant::now() + timeout + LAST_CHANCE;
+        while !thread.is_finished() {
+            if Instant::now() > until {
+                return false;
+            }
+            std::thread::sleep(GRANULARITY);
+        }
         let ended_well = thread.join().is_ok();
         ended_well && self.shared.stops_delivered.load(Ordering::Acquire)
     }

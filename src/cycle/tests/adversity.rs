@@ -191,8 +191,13 @@ impl World {
     fn begin(&mut self) {
         let state = &self.bench.state;
         let dt = PERIOD.as_secs_f64();
-        let joints = self.limits.iter().zip(&state.position);
-        self.judges = joints.map(|(limits, start)| Judge::new(*limits, dt, *start)).collect();
+        let judge = |(joint, limits): (usize, &JointLimits)| {
+            let ([lower, upper], start) = (limits.position, state.position[joint]);
+            let substituted = state.is_substituted(joint);
+            let start = if substituted { start.clamp(lower, upper) } else { start };
+            Judge::new(*limits, dt, start)
+        };
+        self.judges = self.limits.iter().enumerate().map(judge).collect();
         let workspace = &self.bench.cycle.settings.workspace;
         self.boxed = workspace.as_ref().is_some_and(|it| it.holds(&state.position[..JOINTS], 0.0));
         self.efforts = state.effort.map(|effort| effort.clamp(-EFFORT.max, EFFORT.max));

@@ -38,6 +38,7 @@ impl Bench {
             period: PERIOD,
             duration: Duration::from_secs(100),
             limits: vec![limits; 3],
+            starts: vec![[-2.02, 2.02]; 3],
             workspace: None,
             generator: Some(0.95),
             gains: None,

@@ -162,7 +162,9 @@ pub struct Session {
     next_power: Timestamp,
     /// Where the gripper was last sent, and where it was last seen.
     gripper_commanded: Option<f64>,
-    gripper_seen: f64,
+    gripper_seen: Option<f64>,
+    /// The first opening asked of it on this connection.
+    gripper_asked: Option<u8>,
     gripper_failures: u32,
     /// Requests without an answer in a row.
     failures: u32,
@@ -204,8 +206,8 @@ impl Session {
             next_gripper: Timestamp::ZERO,
             next_power: Timestamp::ZERO,
             gripper_commanded: None,
-            // Until something is known: open, which is how a gripper starts its day.
-            gripper_seen: 1.0,
+            gripper_seen: None,
+            gripper_asked: None,
             gripper_failures: 0,
             failures: 0,
             setter_tries: 0,
@@ -249,6 +251,7 @@ impl Session {
         self.epoch_ends = true;
         self.arm.clear();
         self.gripper.clear();
+        self.gripper_asked = None;
         self.filter.reset();
         self.unanswered.clear();
         self.skip_partial();
@@ -307,7 +310,14 @@ impl Session {
         }
         let mut superseded = u64::from(self.arm.offer(angles));
         if let Some(opening) = opening {
-            superseded += u64::from(self.gripper.offer(scaling::gripper_from_opening(opening)));
+            let value = scaling::gripper_from_opening(opening);
+            let first = *self.gripper_asked.get_or_insert(value);
+            let known = self.gripper_commanded.is_some() || self.gripper_seen.is_some();
+            // A gripper that nobody has seen may hold something: it is left alone until something
+            // else is asked of it than to stay where it is said to be.
+            if known || value != first {
+                superseded += u64::from(self.gripper.offer(value));
+            }
         }
         self.statistics.superseded += superseded;
     }

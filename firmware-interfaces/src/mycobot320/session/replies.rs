@@ -4,6 +4,10 @@ use super::{Arming, Failure, INTER_BYTE_TIMEOUT, Phase, Purpose, Session};
 use crate::Timestamp;
 use crate::mycobot320::wire::{ARM_JOINTS, Answer, Frame, Reply, scaling};
 
+/// What a gripper is said to be as long as nothing is known of it: open, which is how one starts its
+/// day.
+const UNSEEN: f64 = 1.0;
+
 impl Session {
     /// Takes bytes received at `now`.
     pub fn receive(&mut self, now: Timestamp, bytes: &[u8]) {
@@ -164,7 +168,7 @@ impl Session {
         match scaling::opening_from_gripper(value) {
             Some(opening) => {
                 self.gripper_failures = 0;
-                self.gripper_seen = opening;
+                self.gripper_seen = Some(opening);
                 self.state.position[index] = opening;
                 self.state.captured[index] = captured;
                 self.state.substituted &= !(1 << index);
@@ -179,7 +183,8 @@ impl Session {
     /// Reports the gripper where it was last sent, or last seen if it was never sent anywhere.
     pub(super) fn substitute_gripper(&mut self, captured: Timestamp) {
         let Some(index) = self.config.gripper_index() else { return };
-        self.state.position[index] = self.gripper_commanded.unwrap_or(self.gripper_seen);
+        let known = self.gripper_commanded.or(self.gripper_seen);
+        self.state.position[index] = known.unwrap_or(UNSEEN);
         self.state.captured[index] = captured;
         self.state.substituted |= 1 << index;
         self.state.sequence += 1;
