@@ -147,10 +147,10 @@ cells! {
     samples_lost_by_the_mock_leave_the_last_one_standing:
         simulated(MOCK, r#"["drop=1/5"]"#, &[]).completes().counts("/bus/timeouts");
 
-    // On the way to rest, arm and gripper commands together keep its readings waiting: it stands.
+    // On the way to rest its readings are so old that it is not seen to follow: it stands.
     late_replies_of_the_mycobot_hold_it_and_then_ramp_it_to_a_stand:
         simulated(MYCOBOT, r#"["delay=200ms@3s"]"#, &["robot.reply_timeout_ms=2000"])
-            .ends(StopCause::StateStale, Disarmed)
+            .ends(StopCause::TrackingError, Disarmed)
             .held(HoldCause::StateStale).says("state", "running → holding");
     late_samples_of_the_mock_hold_it:
         simulated(MOCK, r#"["delay=400ms@3s"]"#, &[])
