@@ -92,6 +92,9 @@ pub(super) struct Bounds {
     pub acceleration: f64,
     /// Largest |jerk|, per cycle³. More than twice the acceleration changes nothing.
     pub jerk: f64,
+    /// 1 / acceleration and 1 / jerk: a stop is planned a dozen times a cycle, and waits for each
+    /// division.
+    pub inverse: [f64; 2],
     /// With speeds per cycle.
     pub barrier: Option<VelocityBarrier>,
 }
@@ -99,12 +102,14 @@ pub(super) struct Bounds {
 impl Bounds {
     pub fn new(limits: &JointLimits, dt: f64) -> Self {
         let acceleration = limits.max_acceleration * dt * dt;
+        let jerk = (limits.max_jerk * dt * dt * dt).min(2.0 * acceleration);
         Self {
             lower: limits.position[0],
             upper: limits.position[1],
             velocity: (limits.max_velocity * dt).min(limits.max_step),
             acceleration,
-            jerk: (limits.max_jerk * dt * dt * dt).min(2.0 * acceleration),
+            jerk,
+            inverse: [1.0 / acceleration, 1.0 / jerk],
             barrier: limits.barrier.map(|barrier| VelocityBarrier {
                 offset: barrier.offset * dt,
                 deceleration: barrier.deceleration * dt * dt,

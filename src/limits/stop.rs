@@ -53,9 +53,10 @@ impl StopPlan {
     /// anyone waits for. Only acceleration and jerk of `bounds` count.
     pub(super) fn find(from: Step, bounds: &Bounds) -> Option<Self> {
         let (most, jerk) = (bounds.acceleration, bounds.jerk);
+        let [per_most, per_jerk] = bounds.inverse;
         let Step { velocity, acceleration, .. } = from;
         // The velocity that is left when the acceleration is taken to 0 at once.
-        let settle = (acceleration.abs() / jerk).ceil();
+        let settle = ceil(acceleration.abs() * per_jerk);
         let left = velocity + acceleration * (settle - 1.0).max(0.0) / 2.0;
         let tiny = SLACK * jerk;
         if left.abs() <= tiny && velocity.abs() <= tiny && acceleration.abs() <= jerk {
@@ -65,10 +66,10 @@ impl StopPlan {
         let (v, a) = (side * velocity, side * acceleration);
         // The peak of the fastest stop, were cycles divisible.
         let peak = (jerk * (v - a / 2.0) + a * a / 2.0).max(0.0).sqrt().min(most);
-        let mut fall = ((a + peak) / jerk - SLACK).ceil().max(1.0);
-        let mut rise = (peak / jerk - SLACK).ceil().max(1.0);
-        let rest = (v + (fall - 1.0) * a / 2.0) / most - (fall + rise) / 2.0;
-        let mut stay = (rest - SLACK).ceil().max(0.0);
+        let mut fall = ceil((a + peak) * per_jerk - SLACK).max(1.0);
+        let mut rise = ceil(peak * per_jerk - SLACK).max(1.0);
+        let rest = (v + (fall - 1.0) * a / 2.0) * per_most - (fall + rise) / 2.0;
+        let mut stay = ceil(rest - SLACK).max(0.0);
         // Whole cycles are more than divisible ones: the peak sinks, unless the joint still speeds
         // up in them. A few more cycles then bring it down.
         for _ in 0..4 {
@@ -217,6 +218,15 @@ fn level(v: f64, a: f64, fall: f64, stay: f64, rise: f64) -> f64 {
     (v + (fall - 1.0) * a / 2.0) / ((fall + rise) / 2.0 + stay)
 }
 
+/// The smallest whole number that is not below `x`, for any `|x|` that can be a number of cycles;
+/// beyond 2⁵¹ something about as large. (The C library's is a call, which costs more than this.)
+fn ceil(x: f64) -> f64 {
+    // Here doubles lie one apart, so that adding rounds to a whole number.
+    const WHOLE: f64 = 6_755_399_441_055_744.0;
+    let near = (x + WHOLE) - WHOLE;
+    if near < x { near + 1.0 } else { near }
+}
+
 /// A limit with the slack for rounding.
 const FULL: f64 = 1.0 + SLACK;
 
@@ -239,7 +249,9 @@ mod tests {
     use super::*;
 
     fn bounds(acceleration: f64, jerk: f64) -> Bounds {
-        Bounds { lower: -1e9, upper: 1e9, velocity: 1e9, acceleration, jerk, barrier: None }
+        let (lower, upper, velocity) = (-1e9, 1e9, 1e9);
+        let inverse = [1.0 / acceleration, 1.0 / jerk];
+        Bounds { lower, upper, velocity, acceleration, jerk, inverse, barrier: None }
     }
 
     fn moving(velocity: f64, acceleration: f64) -> Step {
@@ -309,6 +321,18 @@ mod tests {
         }
         assert!(StopPlan::find(moving(8.0e7, 0.0), &bounds).is_some());
         assert_eq!(StopPlan::find(moving(8.7e7, 0.0), &bounds), None);
+    }
+
+    #[test]
+    fn rounding_up_is_that_of_the_standard_library() {
+        let whole = [0.0, 1.0, -1.0, 2.0, 86_400_000.0, -7.0, 1e15];
+        for x in whole.into_iter().flat_map(|x: f64| [x, x.next_up(), x.next_down(), x + 0.5]) {
+            assert_eq!(ceil(x), x.ceil(), "{x}");
+        }
+        for x in [1e16, 1e300] {
+            assert!((ceil(x) / x - 1.0).abs() < 1e-15);
+        }
+        assert!(ceil(f64::NAN).is_nan() && ceil(f64::INFINITY) == f64::INFINITY);
     }
 
     #[test]

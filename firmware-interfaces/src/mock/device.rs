@@ -53,7 +53,8 @@ impl Device {
         self.time = time;
         if !self.stuck {
             let mechanics = self.mechanics;
-            self.joints().for_each(|joint| joint.advance(seconds, &mechanics));
+            let decay = mechanics.decay(seconds);
+            self.joints().for_each(|joint| joint.advance(seconds, decay, &mechanics));
         }
     }
 

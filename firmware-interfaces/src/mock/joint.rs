@@ -37,6 +37,11 @@ impl Mechanics {
             range: RANGE,
         }
     }
+
+    /// What is left of a servo's error after `seconds`, but for the part that grows with time.
+    pub(super) fn decay(&self, seconds: f64) -> f64 {
+        (-self.bandwidth * seconds).exp()
+    }
 }
 
 /// One joint.
@@ -83,20 +88,24 @@ impl Joint {
         self.set_point = self.position;
     }
 
-    /// Moves on by `seconds`.
-    pub(super) fn advance(&mut self, seconds: f64, mechanics: &Mechanics) {
+    /// Moves on by `seconds`, over which a servo's error decays by `decay`: [`Mechanics::decay`],
+    /// the same for all joints.
+    pub(super) fn advance(&mut self, seconds: f64, decay: f64, mechanics: &Mechanics) {
         match self.drive {
             Drive::Off => {}
             Drive::Position(target) => {
                 // The set point goes to the target at top speed, and stays there.
                 let way = target - self.set_point;
                 let moving = (way.abs() / TOP_SPEED).min(seconds);
+                let mut left = decay;
                 if moving > 0.0 {
-                    self.servo(TOP_SPEED.copysign(way), moving, mechanics);
+                    let speed = TOP_SPEED.copysign(way);
+                    self.servo(speed, moving, mechanics.decay(moving), mechanics);
+                    left = mechanics.decay(seconds - moving);
                 }
                 if moving < seconds {
                     self.set_point = target;
-                    self.servo(0.0, seconds - moving, mechanics);
+                    self.servo(0.0, seconds - moving, left, mechanics);
                 }
             }
             Drive::Effort(effort) => self.push(effort, seconds, mechanics),
@@ -109,12 +118,11 @@ impl Joint {
     }
 
     /// Critically damped motion behind a set point that moves at constant speed.
-    fn servo(&mut self, speed: f64, seconds: f64, mechanics: &Mechanics) {
+    fn servo(&mut self, speed: f64, seconds: f64, decay: f64, mechanics: &Mechanics) {
         let rate = mechanics.bandwidth;
         let lag = 2.0 * speed / rate;
         let from = self.position - (self.set_point - lag);
         let slope = self.velocity - speed + rate * from;
-        let decay = (-rate * seconds).exp();
         let error = (from + slope * seconds) * decay;
         let error_speed = slope * decay - rate * error;
         self.set_point += speed * seconds;
