@@ -178,25 +178,28 @@ impl<'a> ControlLoop<'a> {
     /// Cycles until the arm is disarmed or faulted. After the first tick it neither allocates,
     /// locks, logs nor waits for anything but the next tick.
     pub fn run(&mut self, pacer: &mut dyn Pacer) -> Option<StopCause> {
-        let mut state = State::default();
+        // One sample for all cycles, filled in place: it is 3 KB.
+        let mut sample = CycleSample::default();
         let mut previous = Previous::default();
         loop {
             let tick = pacer.wait(self.robot);
             self.heartbeat.beat();
-            self.robot.read(tick.woke, &mut state);
+            sample.tick = tick;
+            self.robot.read(tick.woke, &mut sample.state);
             let read = pacer.now();
             if previous.woke.is_none() {
-                self.cycle.arm(&state, tick.scheduled);
+                self.cycle.arm(&sample.state, tick.scheduled);
             }
-            let chunk = self.exchange(&state, tick.scheduled);
+            sample.chunk = self.exchange(&sample.state, tick.scheduled);
             let taken = pacer.now();
-            let inputs = CycleInputs {
+            sample.inputs = CycleInputs {
                 operator: self.operator.request(),
                 misses: tick.missed + u64::from(previous.overran),
                 watchdog: self.heartbeat.has_fired(),
                 finished: self.link.finished.load(Ordering::Relaxed),
             };
-            let outcome = self.cycle.step(&state, inputs, tick.scheduled);
+            sample.outcome = self.cycle.step(&sample.state, sample.inputs, tick.scheduled);
+            let outcome = &sample.outcome;
             self.ask(tick.scheduled);
             let decided = pacer.now();
             if let Some(request) = outcome.request {
@@ -207,7 +210,7 @@ impl<'a> ControlLoop<'a> {
             }
             let written = pacer.now();
 
-            let phases = Phases {
+            sample.phases = Phases {
                 read: nanos(tick.woke, read),
                 take: nanos(read, taken),
                 decide: nanos(taken, decided),
@@ -215,16 +218,8 @@ impl<'a> ControlLoop<'a> {
                 record: previous.record,
                 previous: previous.total,
             };
-            let sample = CycleSample {
-                tick,
-                phases,
-                inputs,
-                state,
-                outcome,
-                hold: self.cycle.hold(),
-                cause: self.cycle.cause(),
-                chunk,
-            };
+            sample.hold = self.cycle.hold();
+            sample.cause = self.cycle.cause();
             self.sink.push(&sample);
             self.flight.push(&sample);
             self.count(&sample, previous.woke);
@@ -243,7 +238,7 @@ impl<'a> ControlLoop<'a> {
                 total,
                 overran,
             };
-            if matches!(outcome.state, ArmState::Disarmed | ArmState::Faulted) {
+            if matches!(sample.outcome.state, ArmState::Disarmed | ArmState::Faulted) {
                 self.heartbeat.end();
                 self.statistics.dropped_samples = self.sink.dropped();
                 return self.cycle.cause();

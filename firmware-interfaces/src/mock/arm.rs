@@ -119,7 +119,6 @@ impl MockArm {
         }
         let mut sample = self.device.measure(&self.faults, elapsed);
         sample.arrives = due.after(self.faults.delay_at(elapsed));
-        let joints = self.description.joints.len();
         let (fate, mut random) = self.faults.fate(self.seed, index);
         match fate {
             Fate::Sound => {}
@@ -127,9 +126,9 @@ impl MockArm {
                 self.statistics.timeouts += 1;
                 return;
             }
-            Fate::Corrupt => sample.flip(joints, &mut random),
+            Fate::Corrupt => sample.flip(&mut random),
             Fate::Garbage => {
-                self.statistics.garbage_bytes += sample.scramble(joints, &mut random);
+                self.statistics.garbage_bytes += sample.scramble(&mut random);
             }
         }
         if self.in_flight.len() < self.in_flight.capacity() {

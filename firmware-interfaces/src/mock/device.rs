@@ -123,6 +123,7 @@ impl Device {
         let mut sample = Sample {
             captured: self.time,
             arrives: self.time,
+            joints: self.count,
             position: [0.0; MAX_JOINTS],
             velocity: [0.0; MAX_JOINTS],
             effort: [0.0; MAX_JOINTS],

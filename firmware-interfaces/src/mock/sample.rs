@@ -9,6 +9,8 @@ use crate::robot::MAX_JOINTS;
 pub(super) struct Sample {
     pub(super) captured: Timestamp,
     pub(super) arrives: Timestamp,
+    /// How many joints it is of.
+    pub(super) joints: usize,
     pub(super) position: [f64; MAX_JOINTS],
     pub(super) velocity: [f64; MAX_JOINTS],
     pub(super) effort: [f64; MAX_JOINTS],
@@ -20,10 +22,14 @@ impl Sample {
     /// The check that belongs to the numbers. Each step is a bijection, so a change of one number
     /// always changes it.
     pub(super) fn checked(&self) -> u64 {
-        let numbers = self.position.iter().chain(&self.velocity).chain(&self.effort);
-        numbers.fold(self.captured.as_nanos(), |check, number| {
-            (check ^ number.to_bits()).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29)
-        })
+        let mut check = self.captured.as_nanos();
+        for numbers in [&self.position, &self.velocity, &self.effort] {
+            for number in numbers.iter().take(self.joints) {
+                check =
+                    (check ^ number.to_bits()).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
+            }
+        }
+        check
     }
 
     /// True where the numbers are those that the device sent.
@@ -31,22 +37,22 @@ impl Sample {
         self.check == self.checked()
     }
 
-    /// Flips one bit of one of the first `joints` positions.
-    pub(super) fn flip(&mut self, joints: usize, random: &mut Random) {
-        let (joint, bit) = (random.below(joints), random.below(64));
+    /// Flips one bit of one of the positions.
+    pub(super) fn flip(&mut self, random: &mut Random) {
+        let (joint, bit) = (random.below(self.joints), random.below(64));
         if let Some(position) = self.position.get_mut(joint) {
             *position = f64::from_bits(position.to_bits() ^ 1 << bit);
         }
     }
 
-    /// Replaces the numbers of the first `joints` by random bits; returns how many bytes that is.
-    pub(super) fn scramble(&mut self, joints: usize, random: &mut Random) -> u64 {
+    /// Replaces the numbers by random bits; returns how many bytes that is.
+    pub(super) fn scramble(&mut self, random: &mut Random) -> u64 {
         for numbers in [&mut self.position, &mut self.velocity, &mut self.effort] {
-            for number in numbers.iter_mut().take(joints) {
+            for number in numbers.iter_mut().take(self.joints) {
                 *number = f64::from_bits(random.next());
             }
         }
-        3 * 8 * joints as u64
+        3 * 8 * self.joints as u64
     }
 }
 
@@ -59,6 +65,7 @@ mod tests {
         let mut sample = Sample {
             captured: Timestamp::from_nanos(7),
             arrives: Timestamp::from_nanos(7),
+            joints: 7,
             position: [0.5; MAX_JOINTS],
             velocity: [0.0; MAX_JOINTS],
             effort: [f64::NAN; MAX_JOINTS],
@@ -69,10 +76,10 @@ mod tests {
         let mut random = Random::new(1);
         for _ in 0..1000 {
             let mut damaged = sample;
-            damaged.flip(7, &mut random);
+            damaged.flip(&mut random);
             assert!(!damaged.is_sound());
             let mut damaged = sample;
-            assert_eq!(damaged.scramble(7, &mut random), 168);
+            assert_eq!(damaged.scramble(&mut random), 168);
             assert!(!damaged.is_sound());
         }
     }

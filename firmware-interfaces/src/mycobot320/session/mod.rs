@@ -163,8 +163,6 @@ pub struct Session {
     /// Where the gripper was last sent, and where it was last seen.
     gripper_commanded: Option<f64>,
     gripper_seen: Option<f64>,
-    /// The first opening asked of it on this connection.
-    gripper_asked: Option<u8>,
     gripper_failures: u32,
     /// Requests without an answer in a row.
     failures: u32,
@@ -207,7 +205,6 @@ impl Session {
             next_power: Timestamp::ZERO,
             gripper_commanded: None,
             gripper_seen: None,
-            gripper_asked: None,
             gripper_failures: 0,
             failures: 0,
             setter_tries: 0,
@@ -251,7 +248,6 @@ impl Session {
         self.epoch_ends = true;
         self.arm.clear();
         self.gripper.clear();
-        self.gripper_asked = None;
         self.filter.reset();
         self.unanswered.clear();
         self.skip_partial();
@@ -304,18 +300,18 @@ impl Session {
             };
             *angle = wire;
         }
-        let opening = self.config.gripper_index().map(|index| command.position[index]);
-        if opening.is_some_and(|opening| !opening.is_finite()) {
+        let gripper = self.config.gripper_index();
+        let opening = gripper.map(|index| (command.position[index], self.state.position[index]));
+        if opening.is_some_and(|(opening, _)| !opening.is_finite()) {
             return self.refuse(Failure::BadCommand { joint: ARM_JOINTS + 1 });
         }
         let mut superseded = u64::from(self.arm.offer(angles));
-        if let Some(opening) = opening {
+        if let Some((opening, said)) = opening {
             let value = scaling::gripper_from_opening(opening);
-            let first = *self.gripper_asked.get_or_insert(value);
             let known = self.gripper_commanded.is_some() || self.gripper_seen.is_some();
             // A gripper that nobody has seen may hold something: it is left alone until something
             // else is asked of it than to stay where it is said to be.
-            if known || value != first {
+            if known || value != scaling::gripper_from_opening(said) {
                 superseded += u64::from(self.gripper.offer(value));
             }
         }
