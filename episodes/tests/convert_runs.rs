@@ -272,6 +272,28 @@ fn looking_whether_a_run_fits_leaves_every_file_as_it_was() {
 }
 
 #[test]
+fn a_deleted_episode_file_is_named_with_what_helps_and_that_helps() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("set");
+    let mut dataset = Dataset::open(&root).unwrap();
+    record(&mut dataset, "a", "t", 20);
+    record(&mut dataset, "b", "t", 20);
+    drop(dataset);
+    fs::remove_file(root.join("data/chunk-000/file-000.parquet")).unwrap();
+    let error = repair(&root).unwrap_err().to_string();
+    for part in ["file-000.parquet is not there", "episode 0 was deleted", "move data and meta"] {
+        assert!(error.contains(part), "{error}");
+    }
+    assert!(root.join("data/chunk-000/file-001.parquet").exists());
+    for name in ["data", "meta"] {
+        fs::rename(root.join(name), folder.path().join(name)).unwrap();
+    }
+    let report = repair(&root).unwrap();
+    assert_eq!(report.runs.len(), 2);
+    assert_eq!(Reader::open(&root).unwrap().episodes().len(), 2);
+}
+
+#[test]
 fn a_run_becomes_one_episode_only() {
     let folder = tempfile::tempdir().unwrap();
     let mut dataset = Dataset::open(folder.path()).unwrap();

@@ -101,6 +101,22 @@ pub enum ConvertError {
         /// Its episode.
         episode: u64,
     },
+    /// A file of an episode that `info.json` counts is not there.
+    #[error(
+        "{} is not there, and info.json counts {counted} episodes: episode {episode} was deleted or \
+         not copied. Put the file back, from a copy of the dataset; or record into another \
+         directory. To make the dataset again from its journals, move data and meta out of the \
+         directory: the next run makes an episode of every journal in runs",
+        path.display()
+    )]
+    EpisodeMissing {
+        /// The episode.
+        episode: u64,
+        /// Episodes that count.
+        counted: u64,
+        /// The file.
+        path: PathBuf,
+    },
     /// A parquet file cannot be written or read.
     #[error(transparent)]
     Table(#[from] TableError),
@@ -126,7 +142,11 @@ impl ConvertError {
             | Self::TooLong { .. }
             | Self::Image { .. }
             | Self::Mismatch { .. } => true,
-            Self::Converted { .. } | Self::Table(_) | Self::File(_) | Self::Info(_) => false,
+            Self::Converted { .. }
+            | Self::EpisodeMissing { .. }
+            | Self::Table(_)
+            | Self::File(_)
+            | Self::Info(_) => false,
         }
     }
 }
