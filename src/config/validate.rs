@@ -7,7 +7,7 @@ use std::path::Path;
 use sinew_episodes::lerobot;
 use sinew_firmware_interfaces::mock;
 use sinew_firmware_interfaces::mycobot320::emulator::Faults;
-use sinew_firmware_interfaces::{OnSilence, RobotDescription};
+use sinew_firmware_interfaces::{OnSilence, RobotDescription, each_once};
 
 use super::error::Problem;
 use super::keys::with_unit;
@@ -218,7 +218,11 @@ impl Loaded {
     }
 
     fn check_emulator(&self, robot: &RobotDescription, problems: &mut Vec<Problem>) {
-        for (index, fault) in self.config.emulator.faults.iter().enumerate() {
+        let faults = &self.config.emulator.faults;
+        if let Err(error) = each_once(faults.iter().map(String::as_str)) {
+            problems.push(self.problem("emulator.faults", error.to_string()));
+        }
+        for (index, fault) in faults.iter().enumerate() {
             let refused = match self.config.robot.model {
                 RobotModel::Mycobot320 => {
                     Faults::default().add(fault).err().map(|error| error.to_string())
