@@ -99,6 +99,9 @@ pub fn what_if(episode: &mut Episode, changes: &[String]) -> Result<WhatIf, Repl
         let within = |part: &str| {
             key.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
+        if key == "run.rate_hz" {
+            return Err(ReplayError::Recorded { key: key.to_owned() });
+        }
         if change.contains('=') && !DEPENDS.iter().any(|part| within(part)) {
             return Err(ReplayError::NoEffect { key: key.to_owned() });
         }
