@@ -43,6 +43,8 @@ pub struct Options {
     pub directory: PathBuf,
     /// What a run will ask for.
     pub realtime: RealtimeConfig,
+    /// The robot's device, where it is one: an absolute path.
+    pub port: Option<String>,
 }
 
 /// What was found. What the process was granted stays granted as long as this lives, so that the
@@ -80,6 +82,7 @@ pub fn examine(options: &Options) -> Result<Examination, DoctorError> {
     checks.extend(virtualisation::checks(&system));
     checks.extend(rights::checks(&system, &process.grants, &thread));
     checks.extend(devices::checks(&system));
+    checks.extend(options.port.as_deref().map(|port| devices::robot_port(&system, port)));
     checks.extend(disk::checks(&options.directory));
     Ok(Examination { checks, realtime, system, process, thread })
 }
