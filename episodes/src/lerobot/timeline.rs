@@ -4,11 +4,10 @@ use serde::Serialize;
 
 use super::convert::ConvertError;
 use crate::image;
-use crate::journal::{Header, Reader, Record, Tail};
+use crate::journal::{ArmState, Header, Reader, Record, Tail};
 
-/// State numbers of the journal.
-const HOLDING: u8 = 1;
-const RUNNING: u8 = 2;
+const HOLDING: u8 = ArmState::Holding as u8;
+const RUNNING: u8 = ArmState::Running as u8;
 
 /// A cycle due this much after a frame's time still counts as due at it: ticks and frames are
 /// rounded to whole nanoseconds separately.
