@@ -68,6 +68,7 @@ fn a_configuration_says_what_is_looked_at() {
     let report = with(&["--set", "robot.port=/dev/nowhere", "--set", "realtime.cpus=[1023]"]);
     assert_eq!(check(&report, "robot.port")["verdict"], "bad");
     assert_eq!(report["enforceable"], false, "there is no CPU 1023");
+    assert_eq!(check(&report, "CPUs")["verdict"], "bad");
     let refused = doctor(&["--seconds", "0", &demo, "--set", "realtime.priority=99"]);
     assert_eq!(refused.status.code(), Some(2));
 }
