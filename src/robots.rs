@@ -1,5 +1,6 @@
 //! From configuration to a robot: the one place that knows every driver.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -24,6 +25,25 @@ pub const EMULATOR_PORT: &str = "emulator";
 
 /// Emulators started so far: several robots may share a process.
 static EMULATORS: AtomicU32 = AtomicU32::new(0);
+
+/// Name of an emulator's link, before the process and a number.
+const LINK: &str = "sinew-emulator-";
+
+/// Removes the links that runs left behind in `folder` when they were killed. What cannot be
+/// removed, another user's for instance, stays.
+fn sweep(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(LINK)?.split('-').next());
+        let Some(process) = process.and_then(|process| process.parse::<u32>().ok()) else {
+            continue;
+        };
+        let is_link = entry.file_type().is_ok_and(|it| it.is_symlink());
+        if is_link && !Path::new("/proc").join(process.to_string()).exists() {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
 
 /// Why a robot could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -78,9 +98,10 @@ pub fn open(
                 return Ok((Box::new(MyCobot320::open(driver, clock.clone())?), port));
             }
             // A pseudo-terminal that was closed and made again has another name: the link stays.
+            let folder = std::env::temp_dir();
+            sweep(&folder);
             let number = EMULATORS.fetch_add(1, Ordering::Relaxed);
-            let name = format!("sinew-emulator-{}-{number}", std::process::id());
-            let link = std::env::temp_dir().join(name);
+            let link = folder.join(format!("{LINK}{}-{number}", std::process::id()));
             let transport = Transport::Pty { link: Some(link) };
             let firmware = firmware_config(config)?;
             let stall = firmware.faults.stall;
@@ -279,6 +300,37 @@ mod tests {
             handle.stop(StopRequest::TorqueOff);
             robot.disarm(Duration::from_secs(20)).unwrap();
         }
+    }
+
+    #[test]
+    fn links_of_killed_runs_are_swept_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let dead = child.id();
+        child.wait().unwrap();
+        let live = std::process::id();
+        let link = |name: &str| {
+            std::os::unix::fs::symlink("/dev/pts/none", folder.path().join(name)).unwrap();
+        };
+        link(&format!("{LINK}{dead}-0"));
+        link(&format!("{LINK}{live}-0"));
+        link(&format!("{LINK}mine"));
+        link("other-1-0");
+        std::fs::write(folder.path().join(format!("{LINK}{dead}-1")), "a file").unwrap();
+        sweep(folder.path());
+        let mut left: Vec<String> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        let mut expected = [
+            format!("{LINK}{dead}-1"),
+            format!("{LINK}{live}-0"),
+            format!("{LINK}mine"),
+            "other-1-0".to_owned(),
+        ];
+        expected.sort();
+        assert_eq!(left, expected);
     }
 
     #[test]

@@ -249,11 +249,46 @@ fn other_limits_show_what_they_would_have_done() {
 }
 
 #[test]
+fn what_a_change_makes_void_is_left_out_of_the_recorded_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = |config: &str, name: &str, sets: &[&str]| {
+        let mut more = vec!["--for", "1s", "--set", "run.clock=simulated"];
+        sets.iter().for_each(|set| more.extend(["--set", set]));
+        let ended = run(config, &folder.path().join(name), &more);
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        ended.folder()
+    };
+    let ensemble = ["policy.execution=ensemble", "policy.ensemble_coefficient=0.01"];
+    let episode = record("configs/mock.toml", "ensemble", &ensemble);
+    let computed = replay(&episode, &["--with", "policy.execution=timeline"]);
+    assert_eq!((computed.code, computed.cause()), (0, "computed"), "{}", computed.stderr);
+    // What somebody says himself is refused as ever.
+    let said = ["--with", "policy.execution=timeline", "--with", "policy.ensemble_coefficient=0.1"];
+    let refused = replay(&episode, &said);
+    assert!(refused.stderr.contains("policy.ensemble_coefficient"), "{}", refused.stderr);
+    assert_eq!(refused.code, 2);
+    let episode = record("configs/mock.toml", "period", &["policy.inference_period_ms=500"]);
+    let computed = replay(&episode, &["--with", "policy.execution=queue"]);
+    assert_eq!((computed.code, computed.cause()), (0, "computed"), "{}", computed.stderr);
+    let episode = record("configs/mock-torque.toml", "torque", &[]);
+    let computed = replay(&episode, &["--with", "actuation.model=position"]);
+    assert_eq!((computed.code, computed.cause()), (0, "computed"), "{}", computed.stderr);
+    let again = folder.path().join("again");
+    let again = format!("recording.directory={:?}", again.display().to_string());
+    let on = ["--on", "configs/mock.toml", "--set", "run.clock=simulated", "--set", &again];
+    let moved = replay(&episode, &on);
+    assert_eq!(moved.code, 0, "{} {}", moved.json, moved.stderr);
+}
+
+#[test]
 fn limits_that_the_robot_does_not_have_are_refused_and_so_is_what_changes_nothing() {
     let beyond = replay(&stored(), &["--with", "limits.joint1.position_rad=[-9.0, 9.0]"]);
     assert_eq!(beyond.code, 2, "{}", beyond.json);
     assert!(beyond.stderr.contains("limits.joint1"), "{}", beyond.stderr);
-    let nothing = replay(&stored(), &["--with", "run.rate_hz=10"]);
+    let rate = replay(&stored(), &["--with", "run.rate_hz=10"]);
+    assert_eq!(rate.code, 2);
+    assert!(rate.stderr.contains("cannot be changed"), "{}", rate.stderr);
+    let nothing = replay(&stored(), &["--with", "run.spin_us=10"]);
     assert_eq!(nothing.code, 2);
     assert!(nothing.stderr.contains("no recorded cycle depends"), "{}", nothing.stderr);
     let nowhere = replay(Path::new("tests"), &[]);

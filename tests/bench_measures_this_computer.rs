@@ -59,6 +59,26 @@ fn every_cycle_is_in_the_journal_or_counted_as_dropped() {
 }
 
 #[test]
+fn ctrl_c_ends_it_at_once_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sinew"))
+        .args(["bench", "--seconds", "600", "--only", "cycle", "--ordinary", "--directory"])
+        .arg(folder.path())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let count = || std::fs::read_dir(folder.path()).unwrap().count();
+    while count() == 0 {
+        assert!(child.try_wait().unwrap().is_none());
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let process = nix::unistd::Pid::from_raw(child.id() as i32);
+    nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGINT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(20));
+    assert_eq!(count(), 0);
+}
+
+#[test]
 fn what_cannot_be_measured_is_refused() {
     for arguments in [["--only", "nothing"], ["--seconds", "0"]] {
         let status = Command::new(env!("CARGO_BIN_EXE_sinew"))

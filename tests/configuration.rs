@@ -162,6 +162,16 @@ fn a_run_refuses_what_check_refuses() {
     assert_eq!(run.status.code(), Some(2), "{}", stderr(&run));
     assert!(stderr(&run).contains("--set: `limits.joint1.max_velocity_rad_s` = 99 rad/s"));
     assert!(!folder.path().join("episodes").exists());
+
+    // Nor does a rate that no dataset can have wait until the arm is armed.
+    let sets = ["--set", "run.spin_us=50", "--set", "policy.rate_hz=12.5"];
+    for verb in ["check", "run"] {
+        let refused = sinew(folder.path(), &[&[verb, "mine.toml"], &sets[..]].concat());
+        assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+        let says = "`recording.rate_hz` = 12.5 Hz (not said, so policy.rate_hz) is not allowed";
+        assert!(stderr(&refused).contains(says), "{}", stderr(&refused));
+    }
+    assert!(!folder.path().join("episodes").exists());
 }
 
 #[test]

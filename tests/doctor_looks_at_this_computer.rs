@@ -48,6 +48,32 @@ fn enforce_is_said_to_work_exactly_if_class_and_memory_are_granted() {
 }
 
 #[test]
+fn a_configuration_says_what_is_looked_at() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let demo = root.join("configs/demo.toml").display().to_string();
+    let folder = tempfile::tempdir().expect("a folder");
+    let directory = folder.path().join("not/yet").display().to_string();
+    let set = format!("recording.directory={directory:?}");
+    let with = |more: &[&str]| {
+        json(&[&[demo.as_str(), "--seconds", "0", "--set", set.as_str()], more].concat())
+    };
+    // The demo's robot is emulated: there is no port to look at.
+    let report = with(&[]);
+    let checks = report["checks"].as_array().expect("checks");
+    assert!(checks.iter().all(|check| check["name"] != "robot.port"));
+    let space = check(&report, "free space")["found"].as_str().expect("text").to_owned();
+    let shown = std::fs::canonicalize(folder.path()).expect("there").display().to_string();
+    assert!(space.contains(&shown), "{space}");
+    assert!(!folder.path().join("not").exists());
+    let report = with(&["--set", "robot.port=/dev/nowhere", "--set", "realtime.cpus=[1023]"]);
+    assert_eq!(check(&report, "robot.port")["verdict"], "bad");
+    assert_eq!(report["enforceable"], false, "there is no CPU 1023");
+    assert_eq!(check(&report, "CPUs")["verdict"], "bad");
+    let refused = doctor(&["--seconds", "0", &demo, "--set", "realtime.priority=99"]);
+    assert_eq!(refused.status.code(), Some(2));
+}
+
+#[test]
 fn a_folder_that_does_not_exist_is_bad_and_the_rest_is_still_looked_at() {
     let report = json(&["--seconds", "0", "--directory", "/nowhere/at/all"]);
     assert_eq!(check(&report, "directory")["verdict"], "bad");

@@ -18,7 +18,7 @@ use sinew_episodes::journal::CycleRecord;
 use tempfile::TempDir;
 
 use support::process::Running;
-use support::{Ended, Journal, PATIENT, root, run, start, wait};
+use support::{Ended, Journal, PATIENT, root, run, sinew, start, wait};
 
 const MYCOBOT: &str = "configs/demo.toml";
 const MOCK: &str = "configs/mock.toml";
@@ -377,6 +377,12 @@ fn killed_process(config: &str) {
     let last = journal.header.unix_ns + journal.cycles.last().unwrap().woke_ns;
     let lost = before.saturating_sub(last);
     assert!(lost < 500_000_000, "{} ms are lost", lost / 1_000_000);
+    let report = killed.join("report.html");
+    assert!(!report.exists());
+    let reported = sinew().arg("report").arg(&killed).output().unwrap();
+    assert!(reported.status.success(), "{}", String::from_utf8_lossy(&reported.stderr));
+    assert_eq!(String::from_utf8_lossy(&reported.stdout).trim(), report.display().to_string());
+    assert!(std::fs::read_to_string(&report).unwrap().contains(&journal.header.run));
 
     let next = run(config, folder.path(), &["--for", "500ms"]);
     assert_eq!((next.code, &next.json["episode_index"]), (0, &1.into()), "{}", next.stderr);

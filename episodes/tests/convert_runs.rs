@@ -4,13 +4,14 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use common::{CAMERAS, FPS, HOLDING, PERIOD_NS, RATE_HZ, START_NS};
 use sinew_episodes::image;
 use sinew_episodes::journal::{self, CycleRecord, Header, Writer};
 use sinew_episodes::lerobot::{
-    ConvertError, Dataset, EpisodeSummary, OpenError, Reader, RunOutcome, Value, describe, repair,
+    self, ConvertError, Dataset, EpisodeSummary, OpenError, Reader, RunOutcome, Value, describe,
+    repair,
 };
 
 fn record(dataset: &mut Dataset, name: &str, task: &str, running: u64) -> EpisodeSummary {
@@ -219,6 +220,77 @@ fn foreign_and_busy_directories_are_left_alone() {
     record(&mut first, "run", "t", 20);
     drop(first);
     assert!(repair(&root).unwrap().is_nothing());
+}
+
+/// Every file below `folder` with its content.
+fn content(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.extend(content(&path));
+        } else {
+            all.push((path.clone(), fs::read(&path).unwrap()));
+        }
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn looking_whether_a_run_fits_leaves_every_file_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("set");
+    let header = common::header("x", "t");
+    lerobot::check_ownership(&root).unwrap();
+    lerobot::check(&root, &header).unwrap();
+    assert!(!root.exists());
+    let mut dataset = Dataset::open(&root).unwrap();
+    record(&mut dataset, "run", "t", 20);
+    // A second episode that was written and not counted, an unfinished file, and a run without an
+    // episode: a repair would change all of them.
+    for tree in ["data", "meta/episodes"] {
+        let chunk = root.join(tree).join("chunk-000");
+        fs::copy(chunk.join("file-000.parquet"), chunk.join("file-001.parquet")).unwrap();
+    }
+    fs::write(root.join("data/chunk-000/file-002.parquet.part"), "half").unwrap();
+    common::write_small_run(&dataset.create_run("killed").unwrap(), "killed", 20);
+    let before = content(&root);
+    // The directory is locked by `dataset` all the while.
+    assert!(matches!(Dataset::open(&root), Err(OpenError::Locked { .. })));
+    lerobot::check_ownership(&root).unwrap();
+    lerobot::check(&root, &header).unwrap();
+    let mut other = header.clone();
+    other.robot = "other".into();
+    let refused = lerobot::check(&root, &other).unwrap_err().to_string();
+    assert!(refused.contains("its robot is bench, not other"), "{refused}");
+    other.dataset_rate_hz = 12.5;
+    assert!(matches!(lerobot::check(&root, &other), Err(ConvertError::Header(_))));
+    assert_eq!(content(&root), before);
+    drop(dataset);
+    assert!(!repair(&root).unwrap().is_nothing());
+}
+
+#[test]
+fn a_deleted_episode_file_is_named_with_what_helps_and_that_helps() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("set");
+    let mut dataset = Dataset::open(&root).unwrap();
+    record(&mut dataset, "a", "t", 20);
+    record(&mut dataset, "b", "t", 20);
+    drop(dataset);
+    fs::remove_file(root.join("data/chunk-000/file-000.parquet")).unwrap();
+    let error = repair(&root).unwrap_err().to_string();
+    for part in ["file-000.parquet is not there", "episode 0 was deleted", "move data and meta"] {
+        assert!(error.contains(part), "{error}");
+    }
+    assert!(root.join("data/chunk-000/file-001.parquet").exists());
+    for name in ["data", "meta"] {
+        fs::rename(root.join(name), folder.path().join(name)).unwrap();
+    }
+    let report = repair(&root).unwrap();
+    assert_eq!(report.runs.len(), 2);
+    assert_eq!(Reader::open(&root).unwrap().episodes().len(), 2);
 }
 
 #[test]

@@ -121,6 +121,16 @@ pub enum FaultError {
         /// The value given.
         value: String,
     },
+    /// One fault, described twice.
+    #[error(
+        "\"{first}\" and \"{second}\" are the same fault: a device has each of them once. Keep one"
+    )]
+    Twice {
+        /// The first description.
+        first: String,
+        /// The second.
+        second: String,
+    },
     /// A fault that has no starting time.
     #[error("fault \"{name}\" has no start time, got \"@{start}\"")]
     UnexpectedStart {
@@ -129,6 +139,23 @@ pub enum FaultError {
         /// The time given.
         start: String,
     },
+}
+
+/// Refuses descriptions of which two are about the same fault: the second would silently take the
+/// first one's place.
+///
+/// # Errors
+/// [`FaultError::Twice`] with both.
+pub fn each_once<'a>(descriptions: impl IntoIterator<Item = &'a str>) -> Result<(), FaultError> {
+    let mut seen: Vec<(&str, &str)> = Vec::new();
+    for text in descriptions {
+        let name = Description::new(text).name;
+        if let Some((_, first)) = seen.iter().find(|(known, _)| *known == name) {
+            return Err(FaultError::Twice { first: (*first).to_owned(), second: text.to_owned() });
+        }
+        seen.push((name, text));
+    }
+    Ok(())
 }
 
 /// One description, cut into its parts.

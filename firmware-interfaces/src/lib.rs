@@ -14,6 +14,7 @@ mod robot;
 mod time;
 
 pub use camera::{Camera, CameraDescription, CameraError, Frame};
+pub use faults::each_once;
 pub use robot::{
     BusStatistics, Command, ControlMode, DeviceTick, JointDescription, JointKind, JointLimits,
     LinkStatus, MAX_JOINTS, OnSilence, Robot, RobotDescription, RobotError, State, StopHandle,

@@ -457,6 +457,25 @@ fn a_link_that_comes_back_begins_a_new_epoch_at_the_same_position() {
 }
 
 #[test]
+fn a_clock_that_jumps_by_days_costs_a_minute_of_beats_and_no_fault() {
+    const DAY_MS: u64 = 86_400_000;
+    let mut run = Run::armed(steady("disconnect=1s@100min,stuck@200min,silence=2s@300min"));
+    run.follow(0.5, 600);
+    run.clock.advance_to(at(10 * DAY_MS));
+    run.read();
+    assert_eq!((run.state.link, run.state.epoch), (LinkStatus::Up, 2));
+    assert_eq!(run.state.captured[0], at(10 * DAY_MS));
+    assert!((run.first() - 0.5).abs() < 1e-3, "{}", run.first());
+    let statistics = run.arm.statistics();
+    assert_eq!(statistics.reconnects, 1);
+    assert!(statistics.reads < 100_000, "{}", statistics.reads);
+    let tick = run.arm.wait(NO_TIME).unwrap();
+    assert_eq!((tick.index, tick.arrived), (10 * DAY_MS, at(10 * DAY_MS)));
+    run.cycles(10);
+    assert_eq!(run.state.captured[0], at(10 * DAY_MS + 10));
+}
+
+#[test]
 fn a_link_that_stays_away_is_lost_for_good() {
     let mut run = Run::armed(steady("disconnect@500ms"));
     run.to(5499);

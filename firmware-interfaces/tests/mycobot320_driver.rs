@@ -371,6 +371,21 @@ fn the_emulator_refuses_what_it_should_not_take() {
     assert!(matches!(error.err(), Some(EmulatorError::LinkTaken { .. })));
     assert_eq!(std::fs::read_to_string(&taken).unwrap(), "precious");
 
+    // A link belongs to the emulator that lives behind it, and to nobody when that is gone.
+    let link = folder.path().join("arm");
+    let linked = || {
+        let transport = Transport::Pty { link: Some(link.clone()) };
+        Emulator::spawn(EmulatorConfig { transport, ..EmulatorConfig::default() })
+    };
+    let first = linked().unwrap();
+    let terminal = std::fs::read_link(&link).unwrap();
+    let error = linked().err().unwrap();
+    assert!(matches!(error, EmulatorError::LinkInUse { .. }), "{error}");
+    assert_eq!(std::fs::read_link(&link).unwrap(), terminal);
+    first.stop();
+    std::os::unix::fs::symlink("/dev/pts/none", &link).unwrap();
+    linked().unwrap().stop();
+
     let spawn = |address: &str, allow_remote| {
         let transport = Transport::Tcp { address: address.parse().unwrap(), allow_remote };
         Emulator::spawn(EmulatorConfig { transport, ..EmulatorConfig::default() })

@@ -87,6 +87,8 @@ pub(crate) fn parse(text: &str, file: &Path, tip: Option<&str>) -> Result<Chain,
 /// The links and joints of a file.
 struct Tree<'a> {
     file: &'a Path,
+    /// Where its lines end: looked up for every joint, so not counted anew each time.
+    breaks: Vec<usize>,
     /// In the order of the file.
     links: Vec<&'a str>,
     /// The joint that each link hangs on.
@@ -103,7 +105,8 @@ struct Branch<'a> {
 
 impl<'a> Tree<'a> {
     fn new(document: &'a Document<'a>, file: &'a Path) -> Result<Self, UrdfError> {
-        let mut tree = Self { file, links: Vec::new(), parents: BTreeMap::new() };
+        let breaks = document.input_text().match_indices('\n').map(|(at, _)| at).collect();
+        let mut tree = Self { file, breaks, links: Vec::new(), parents: BTreeMap::new() };
         let robot = document.root_element();
         if !robot.has_tag_name("robot") {
             let found = robot.tag_name().name().to_owned();
@@ -316,7 +319,7 @@ impl<'a> Tree<'a> {
     }
 
     fn line(&self, node: Node<'_, '_>) -> u32 {
-        node.document().text_pos_at(node.range().start).row
+        self.breaks.partition_point(|at| *at < node.range().start) as u32 + 1
     }
 }
 

@@ -96,72 +96,104 @@ pub(super) fn measure(
     };
     let round: f64 = variants.iter().map(cost).sum();
     let rounds = (seconds / round).round().max(1.0) as usize;
-    let mut turns: Vec<Vec<Turn>> = vec![Vec::new(); variants.len()];
+    let mut sums: Vec<Sum> = variants.iter().map(|_| Sum::default()).collect();
     for round in 0..rounds {
         for index in 0..variants.len() {
             let index = if round % 2 == 0 { index } else { variants.len() - 1 - index };
             let rig = &variants[index];
             let cycles = if rig.pace == Pace::FlatOut { FLAT_OUT } else { PACED };
             let run = folder.next();
-            turns[index].push(rig.turn(cycles, &run, realtime)?);
+            sums[index].add(&rig.turn(cycles, &run, realtime)?);
             // Journals of all turns together could fill a disk.
             let _ = std::fs::remove_dir_all(&run);
         }
     }
-    Ok(variants.iter().zip(&turns).map(|(rig, turns)| row(rig, turns)).collect())
+    Ok(variants.iter().zip(sums).map(|(rig, sum)| sum.row(rig)).collect())
 }
 
-type Pick = fn(&Turn) -> &Distribution;
+/// p50, p99 and p99.9 of one turn, in µs.
+type Quantiles = [f64; 3];
 
-fn row(rig: &Rig, turns: &[Turn]) -> CycleRow {
-    let all = |pick: Pick| {
-        let mut sum = Distribution::new();
-        turns.iter().for_each(|turn| sum.add(pick(turn)));
-        sum.summary()
-    };
-    let medians = |pick: Pick| {
-        let each: Vec<_> = turns.iter().map(|turn| pick(turn).summary()).collect();
-        let of = |at: fn(&DistributionSummary) -> f64| median(each.iter().map(at).collect());
-        [of(|it| it.p50_us), of(|it| it.p99_us), of(|it| it.p999_us)]
-    };
-    let count = |pick: fn(&Turn) -> u64| turns.iter().map(pick).sum::<u64>();
-    let phases: [(&'static str, Pick); 5] = [
-        ("read", |turn| &turn.statistics.read),
-        ("take", |turn| &turn.statistics.take),
-        ("decide", |turn| &turn.statistics.decide),
-        ("write", |turn| &turn.statistics.write),
-        ("record", |turn| &turn.statistics.record),
-    ];
-    let (response, cycle): (Pick, Pick) =
-        (|turn| &turn.statistics.response, |turn| &turn.statistics.cycle);
-    let dropped = count(|turn| turn.statistics.dropped_samples);
-    let total = all(cycle);
-    let recorded = count(|turn| turn.recorded);
-    CycleRow {
-        motion: match rig.motion {
-            Motion::Linear => "linear",
-            Motion::JerkLimited => "jerk-limited",
-            Motion::Effort => "effort",
-        },
-        pace: match rig.pace {
-            Pace::FlatOut => "flat out",
-            Pace::Timer => "1 kHz",
-        },
-        logging: rig.logging == Logging::On,
-        joints: rig.joints,
-        class: turns.first().map(|turn| turn.class.clone()).unwrap_or_default(),
-        rounds: turns.len(),
-        response: all(response),
-        response_medians_us: medians(response),
-        cycle: total,
-        cycle_medians_us: medians(cycle),
-        phases: phases.iter().map(|&(name, pick)| Phase { name, time: all(pick) }).collect(),
-        missed: count(|turn| turn.statistics.missed),
-        dropped,
-        unwritten: count(|turn| turn.recorder.unwritten),
-        bytes_per_cycle: count(|turn| turn.journal_bytes) as f64 / recorded.max(1) as f64,
-        recorded,
+fn quantiles(time: &Distribution) -> Quantiles {
+    let summary = time.summary();
+    [summary.p50_us, summary.p99_us, summary.p999_us]
+}
+
+/// A variant's turns together. Of a single turn only what medians are taken of is kept: its
+/// distributions are megabytes of locked memory.
+#[derive(Default)]
+struct Sum {
+    response: Distribution,
+    cycle: Distribution,
+    phases: [(&'static str, Distribution); 5],
+    response_quantiles: Vec<Quantiles>,
+    cycle_quantiles: Vec<Quantiles>,
+    class: Option<String>,
+    missed: u64,
+    dropped: u64,
+    unwritten: u64,
+    recorded: u64,
+    journal_bytes: u64,
+}
+
+impl Sum {
+    fn add(&mut self, turn: &Turn) {
+        let times = &turn.statistics;
+        self.response.add(&times.response);
+        self.cycle.add(&times.cycle);
+        let phases = [
+            ("read", &times.read),
+            ("take", &times.take),
+            ("decide", &times.decide),
+            ("write", &times.write),
+            ("record", &times.record),
+        ];
+        for ((name, sum), (said, phase)) in self.phases.iter_mut().zip(phases) {
+            *name = said;
+            sum.add(phase);
+        }
+        self.response_quantiles.push(quantiles(&times.response));
+        self.cycle_quantiles.push(quantiles(&times.cycle));
+        self.class.get_or_insert_with(|| turn.class.clone());
+        self.missed += times.missed;
+        self.dropped += times.dropped_samples;
+        self.unwritten += turn.recorder.unwritten;
+        self.recorded += turn.recorded;
+        self.journal_bytes += turn.journal_bytes;
     }
+
+    fn row(self, rig: &Rig) -> CycleRow {
+        CycleRow {
+            motion: match rig.motion {
+                Motion::Linear => "linear",
+                Motion::JerkLimited => "jerk-limited",
+                Motion::Effort => "effort",
+            },
+            pace: match rig.pace {
+                Pace::FlatOut => "flat out",
+                Pace::Timer => "1 kHz",
+            },
+            logging: rig.logging == Logging::On,
+            joints: rig.joints,
+            class: self.class.unwrap_or_default(),
+            rounds: self.response_quantiles.len(),
+            response: self.response.summary(),
+            response_medians_us: medians(&self.response_quantiles),
+            cycle: self.cycle.summary(),
+            cycle_medians_us: medians(&self.cycle_quantiles),
+            phases: self.phases.map(|(name, time)| Phase { name, time: time.summary() }).to_vec(),
+            missed: self.missed,
+            dropped: self.dropped,
+            unwritten: self.unwritten,
+            bytes_per_cycle: self.journal_bytes as f64 / self.recorded.max(1) as f64,
+            recorded: self.recorded,
+        }
+    }
+}
+
+/// The median of each quantile over the turns.
+fn medians(turns: &[Quantiles]) -> Quantiles {
+    std::array::from_fn(|index| median(turns.iter().map(|turn| turn[index]).collect()))
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -9,7 +9,7 @@ mod machine;
 mod parts;
 mod rig;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -105,6 +105,12 @@ pub enum BenchError {
         /// Why.
         reason: String,
     },
+}
+
+/// The folder that this process measures in, below `directory`. [`measure`] makes it and removes it;
+/// whoever ends the process before that removes it himself.
+pub fn folder(directory: &Path) -> PathBuf {
+    directory.join(format!("sinew-bench-{}", std::process::id()))
 }
 
 /// Measures. `progress` hears what comes next.

@@ -374,7 +374,7 @@ pub(super) struct Folder {
 
 impl Folder {
     pub fn create(parent: &Path) -> Result<Self, BenchError> {
-        let path = parent.join(format!("sinew-bench-{}", std::process::id()));
+        let path = super::folder(parent);
         std::fs::create_dir_all(&path)
             .map_err(|source| BenchError::Folder { path: path.clone(), source })?;
         Ok(Self { path, runs: AtomicU64::new(0) })

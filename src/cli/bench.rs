@@ -11,6 +11,7 @@ use super::{Format, fail};
 use crate::bench::{self, BenchError, CycleRow, NAMES, Options, PartRow, Report};
 use crate::config::{RealtimeConfig, RealtimeMode};
 use crate::pacing::DistributionSummary;
+use crate::supervision::StopCause;
 
 /// Exit code if a thread could not be started, or a loop ended early.
 const NOT_MEASURED: u8 = 14;
@@ -51,6 +52,15 @@ pub(super) fn bench(arguments: &BenchArguments) -> u8 {
         directory: arguments.directory.clone(),
         realtime: RealtimeConfig { mode, ..RealtimeConfig::default() },
     };
+    let folder = bench::folder(&arguments.directory);
+    // Nothing moves: the process may end at any moment, but for what it would leave behind. Without
+    // a handler Ctrl-C ends it too.
+    let _ = ctrlc::set_handler(move || {
+        // Another try where a journal was begun in it meanwhile.
+        let _ = (0..10).any(|_| std::fs::remove_dir_all(&folder).is_ok());
+        complain!("interrupted: nothing was measured to its end");
+        std::process::exit(StopCause::Operator.exit_code().into());
+    });
     let report = match bench::measure(&options, |name| complain!("{name} …")) {
         Ok(report) => report,
         Err(error) => {

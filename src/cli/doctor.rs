@@ -1,26 +1,33 @@
 //! `sinew doctor`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
 
 use super::tables::micros;
 use super::{Format, fail};
-use crate::config::RealtimeConfig;
+use crate::config::{self, RealtimeConfig};
 use crate::doctor::{self, Area, Check, Examination, Options, Verdict, WakeUps};
 
 /// Widest line of text.
 const WIDTH: usize = 96;
 
+/// Exit code if the configuration cannot be read.
+const CONFIG: u8 = 2;
 /// Exit code if a thread could not be started.
 const NO_THREAD: u8 = 14;
 
 #[derive(Debug, Args)]
 pub(super) struct DoctorArguments {
-    /// Where episodes are to be recorded (recording.directory)
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    directory: PathBuf,
+    /// A configuration: its [realtime], its recording.directory and its robot.port are looked at
+    config: Option<PathBuf>,
+    /// Set one value of it, for example --set realtime.priority=60; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE", requires = "config")]
+    sets: Vec<String>,
+    /// Where episodes are to be recorded; otherwise recording.directory, or this folder
+    #[arg(long, value_name = "DIR")]
+    directory: Option<PathBuf>,
     /// How long to measure wake-ups, in s; 0: not at all
     #[arg(long, value_name = "N", default_value_t = 4.0, value_parser = seconds)]
     seconds: f64,
@@ -38,11 +45,24 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 /// Prints what was found; ends with 0 whatever that is.
 pub(super) fn doctor(arguments: &DoctorArguments) -> u8 {
-    let options = Options {
+    let mut options = Options {
         root: PathBuf::from("/"),
-        directory: arguments.directory.clone(),
+        directory: PathBuf::from("."),
         realtime: RealtimeConfig::default(),
+        port: None,
     };
+    if let Some(path) = &arguments.config {
+        let config = match config::load(path, &arguments.sets) {
+            Ok(loaded) => loaded.config,
+            Err(error) => return fail(&error, CONFIG, arguments.format),
+        };
+        options.directory = existing(&config.recording.directory);
+        options.realtime = config.realtime;
+        options.port = Some(config.robot.port).filter(|port| port.starts_with('/'));
+    }
+    if let Some(directory) = &arguments.directory {
+        options.directory.clone_from(directory);
+    }
     let examination = match doctor::examine(&options) {
         Ok(examination) => examination,
         Err(error) => return fail(&error, NO_THREAD, arguments.format),
@@ -78,6 +98,12 @@ pub(super) fn doctor(arguments: &DoctorArguments) -> u8 {
         );
     }
     0
+}
+
+/// The folder, or the one above it that exists: a recording directory comes into being with a run.
+fn existing(directory: &Path) -> PathBuf {
+    let found = directory.ancestors().find(|folder| folder.exists());
+    found.filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
 }
 
 const fn title(area: Area) -> &'static str {

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use sinew_firmware_interfaces::each_once;
 use sinew_firmware_interfaces::mycobot320::emulator::{
     DEFAULT_TCP_PORT, Emulator, EmulatorConfig, FirmwareConfig, Transport,
 };
@@ -44,6 +45,9 @@ const POLL: Duration = Duration::from_millis(50);
 pub(super) fn emulate(device: &Device) -> u8 {
     let Device::Mycobot320(arguments) = device;
     let mut firmware = FirmwareConfig { seed: arguments.seed, ..FirmwareConfig::default() };
+    if let Err(error) = each_once(arguments.faults.iter().map(String::as_str)) {
+        return fail(&error, 2, Format::Text);
+    }
     for fault in &arguments.faults {
         if let Err(error) = firmware.faults.add(fault) {
             return fail(&error, 2, Format::Text);

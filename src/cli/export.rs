@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use sinew_episodes::{journal, mcap};
 
-use super::{Format, fail, refuse};
+use super::{Format, fail};
 use crate::supervision::StopCause;
 
 #[derive(Debug, Args)]
@@ -47,9 +47,9 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) fn export(arguments: &ExportArguments) -> u8 {
     let format = arguments.format;
-    let journal = match journal_at(&arguments.episode) {
+    let journal = match journal::locate(&arguments.episode) {
         Ok(journal) => journal,
-        Err(text) => return refuse(&text, 2, format),
+        Err(error) => return fail(&error, 2, format),
     };
     let beside = || journal.with_extension(arguments.to.extension());
     let output = arguments.output.clone().unwrap_or_else(beside);
@@ -86,23 +86,4 @@ fn to_mcap(journal: &Path, output: &Path, replace: bool, format: Format) -> u8 {
         }
     }
     0
-}
-
-/// The journal that a path names.
-fn journal_at(path: &Path) -> Result<PathBuf, String> {
-    if path.is_file() {
-        return Ok(path.to_owned());
-    }
-    let in_folder = path.join(journal::FILE_NAME);
-    if in_folder.is_file() {
-        return Ok(in_folder);
-    }
-    let shown = path.display();
-    Err(if !path.exists() {
-        format!("{shown}: no such file or folder")
-    } else if path.join("runs").is_dir() {
-        format!("{shown} is a recording directory: name one of the folders in its runs/")
-    } else {
-        format!("{shown} is no run's folder: it has no {}", journal::FILE_NAME)
-    })
 }

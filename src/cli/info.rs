@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use sinew_episodes::journal::LocateError;
 use sinew_episodes::{journal, lerobot};
 
 use super::{Format, fail, refuse};
@@ -18,16 +19,10 @@ pub(super) struct InfoArguments {
 
 pub(super) fn info(arguments: &InfoArguments) -> u8 {
     let path = arguments.path.as_path();
-    if !path.exists() {
-        let text = format!("{}: no such file or folder", path.display());
-        return refuse(&text, 2, arguments.format);
-    }
-    let in_folder = path.join(journal::FILE_NAME);
-    if path.is_file() {
-        return journal(path, arguments.format);
-    }
-    if in_folder.is_file() {
-        return journal(&in_folder, arguments.format);
+    match journal::locate(path) {
+        Ok(found) => return journal(&found, arguments.format),
+        Err(error @ LocateError::Missing { .. }) => return fail(&error, 2, arguments.format),
+        Err(LocateError::Directory { .. } | LocateError::NoRun { .. }) => {}
     }
     match lerobot::describe(path) {
         Ok(info) => print(&info, arguments.format),

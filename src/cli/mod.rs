@@ -26,6 +26,7 @@ mod info;
 mod list;
 mod policy;
 mod replay;
+mod report;
 mod run;
 mod several;
 mod tables;
@@ -65,6 +66,8 @@ enum Verb {
     Policy(policy::PolicyVerb),
     /// Describe a dataset, a run's folder or a journal
     Info(info::InfoArguments),
+    /// Write the report of a run again, or that of a run that was killed
+    Report(report::ReportArguments),
     /// Make of a run's journal a file for other people's viewers
     Export(export::ExportArguments),
     /// List serial ports, robots and policies that this build knows
@@ -122,6 +125,7 @@ pub fn main() -> ExitCode {
         Verb::Emulate(device) => emulate::emulate(&device),
         Verb::Policy(verb) => policy::policy(&verb),
         Verb::Info(arguments) => info::info(&arguments),
+        Verb::Report(arguments) => report::report(&arguments),
         Verb::Export(arguments) => export::export(&arguments),
         Verb::List(arguments) => list::list(&arguments),
     };

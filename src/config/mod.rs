@@ -108,6 +108,20 @@ impl Loaded {
         )
     }
 
+    /// Keys that were said and that other values make void: validation refuses them. Whoever changes
+    /// a configuration that cannot be edited, such as a journal's, takes them out with
+    /// [`Layer::Without`].
+    pub fn void_keys(&self) -> Vec<&'static str> {
+        let Config { robot, actuation, policy, .. } = &self.config;
+        let keys = [
+            ("robot.joints", robot.model != RobotModel::Mock),
+            ("actuation.gains", actuation.model != Actuator::Pd),
+            ("policy.ensemble_coefficient", policy.execution != Execution::Ensemble),
+            ("policy.inference_period_ms", policy.execution == Execution::Queue),
+        ];
+        keys.into_iter().filter(|(_, void)| *void).map(|(key, _)| key).collect()
+    }
+
     /// Where a reader should look for `key`.
     fn place(&self, key: &str) -> Origin {
         self.origins

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use sinew_episodes::lerobot;
 use sinew_firmware_interfaces::mock;
 use sinew_firmware_interfaces::mycobot320::emulator::Faults;
-use sinew_firmware_interfaces::{OnSilence, RobotDescription};
+use sinew_firmware_interfaces::{OnSilence, RobotDescription, each_once};
 
 use super::error::Problem;
 use super::keys::with_unit;
@@ -16,6 +17,10 @@ use super::schema::{CameraConfig, ClockKind, Execution, RobotConfig, RobotModel}
 use super::tree::{child, element, number};
 use super::{ConfigError, Loaded, actuation, resolve_limits, timing, workspace};
 use crate::limits::JointLimits;
+use crate::recording::CycleSample;
+
+/// Most cycles that the ring between loop and recorder holds: 100 s at 1 kHz.
+const RING_SAMPLES: f64 = 100_000.0;
 
 impl Loaded {
     /// Holds the configuration against `robot` and against itself, and yields the limits of every
@@ -213,7 +218,11 @@ impl Loaded {
     }
 
     fn check_emulator(&self, robot: &RobotDescription, problems: &mut Vec<Problem>) {
-        for (index, fault) in self.config.emulator.faults.iter().enumerate() {
+        let faults = &self.config.emulator.faults;
+        if let Err(error) = each_once(faults.iter().map(String::as_str)) {
+            problems.push(self.problem("emulator.faults", error.to_string()));
+        }
+        for (index, fault) in faults.iter().enumerate() {
             let refused = match self.config.robot.model {
                 RobotModel::Mycobot320 => {
                     Faults::default().add(fault).err().map(|error| error.to_string())
@@ -333,6 +342,52 @@ impl Loaded {
                     number(loop_rate),
                     self.place("run.rate_hz"),
                     number(loop_rate)
+                ),
+            ));
+        }
+        if !lerobot::is_frame_rate(rate) {
+            problems.push(Problem::OutOfRange {
+                at: self.place("recording.rate_hz"),
+                key: "recording.rate_hz".to_owned(),
+                value: with_unit(&number(rate), "Hz") + whose,
+                allowed: "a whole number, 1 to 1000 Hz, as every LeRobot dataset".to_owned(),
+                remedy:
+                    "Set recording.rate_hz: frames are taken from cycles, and need not go with \
+                         the policy"
+                        .to_owned(),
+            });
+        }
+        let duration = self.config.run.duration_s;
+        let frames = duration * rate;
+        if frames > lerobot::FRAME_LIMIT as f64 {
+            problems.push(self.problem(
+                "run.duration_s",
+                format!(
+                    "{} s at recording.rate_hz = {} Hz{whose} are {} dataset frames, and an episode \
+                     has {} at most. Shorten the run to {} s, or lower recording.rate_hz ({})",
+                    number(duration),
+                    number(rate),
+                    number(frames.ceil()),
+                    lerobot::FRAME_LIMIT,
+                    number((lerobot::FRAME_LIMIT as f64 / rate).floor()),
+                    self.place("recording.rate_hz")
+                ),
+            ));
+        }
+        let samples = self.config.recording.ring_s * loop_rate;
+        if samples > RING_SAMPLES {
+            problems.push(self.problem(
+                "recording.ring_s",
+                format!(
+                    "{} s at run.rate_hz = {} Hz ({}) are {} cycles, and the ring holds {} at most: \
+                     its memory ({:.0} MB for these) is touched and locked before the run. Lower it to {} s",
+                    number(self.config.recording.ring_s),
+                    number(loop_rate),
+                    self.place("run.rate_hz"),
+                    number(samples.ceil()),
+                    number(RING_SAMPLES),
+                    samples * size_of::<CycleSample>() as f64 * 1e-6,
+                    number((RING_SAMPLES / loop_rate).floor()),
                 ),
             ));
         }

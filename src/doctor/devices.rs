@@ -63,6 +63,27 @@ fn serial_port(system: &System, port: &str) -> Check {
     }
 }
 
+/// The device that `robot.port` names.
+pub(super) fn robot_port(system: &System, port: &str) -> Check {
+    const NAME: &str = "robot.port";
+    let path = port.trim_start_matches('/');
+    if !system.exists(path) {
+        let remedy = "connect and power the robot, or set robot.port: sinew list shows the ports";
+        return Check::other(AREA, NAME, Verdict::Bad, format!("{port} is not there"), remedy);
+    }
+    if !system.may_use(path) {
+        return Check::other(
+            AREA,
+            NAME,
+            Verdict::Bad,
+            format!("this user may not open {port}"),
+            "a udev rule with GROUP=\"robot\" (docs/real-time.md), or add the user to the \
+             device's group",
+        );
+    }
+    Check::ok(AREA, NAME, port.to_owned())
+}
+
 fn network(system: &System) -> Vec<Check> {
     let checks: Vec<Check> = interfaces(system, ETHERNET)
         .iter()

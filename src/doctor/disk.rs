@@ -92,9 +92,25 @@ fn write_latency(directory: &Path) -> Check {
         }
         Err(error) => {
             let found = format!("{}: {error}", directory.display());
-            let remedy = "make the folder writable for this user, or name another with --directory";
-            Check::other(AREA, NAME, Verdict::Bad, found, remedy)
+            Check::other(AREA, NAME, Verdict::Bad, found, remedy(error.kind()))
         }
+    }
+}
+
+/// What helps against a write that failed.
+const fn remedy(error: io::ErrorKind) -> &'static str {
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    match error {
+        StorageFull => "the disk is full: make room, or name a folder elsewhere with --directory",
+        QuotaExceeded => "the quota is used up: make room, or name another folder with --directory",
+        ReadOnlyFilesystem => {
+            "the file system is mounted read-only: mount it for writing, or name another folder \
+             with --directory"
+        }
+        PermissionDenied => {
+            "make the folder writable for this user, or name another with --directory"
+        }
+        _ => "see dmesg for what the disk says, or name another folder with --directory",
     }
 }
 
@@ -114,8 +130,9 @@ fn measure(directory: &Path) -> io::Result<Vec<Duration>> {
         Ok(times)
     })();
     drop(file);
-    fs::remove_file(&path)?;
-    result
+    // Why a write failed says more than why nothing could be tidied up after it.
+    let removed = fs::remove_file(&path);
+    result.and_then(|times| removed.map(|()| times))
 }
 
 #[cfg(test)]
@@ -137,6 +154,18 @@ mod tests {
         let checks = checks(&folder.path().join("nowhere"));
         assert_eq!(checks[0].verdict, Verdict::Bad);
         assert!(checks[0].found.contains("nowhere"));
+    }
+
+    #[test]
+    fn each_failure_has_its_own_remedy() {
+        assert!(remedy(io::ErrorKind::StorageFull).contains("make room"));
+        assert!(remedy(io::ErrorKind::PermissionDenied).contains("writable for this user"));
+        assert!(remedy(io::ErrorKind::ReadOnlyFilesystem).contains("read-only"));
+        // A device on which every write fails for want of room.
+        if let Ok(mut full) = OpenOptions::new().write(true).open("/dev/full") {
+            let error = full.write_all(&[0]).unwrap_err();
+            assert!(remedy(error.kind()).contains("full"));
+        }
     }
 
     #[test]

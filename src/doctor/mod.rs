@@ -23,7 +23,7 @@ pub use check::{Area, Check, Verdict};
 pub use wakeups::{WakeUpRow, WakeUps};
 
 use crate::config::{RealtimeConfig, RealtimeMode};
-use crate::realtime::{self, Grants, NotGranted, ProcessSetup};
+use crate::realtime::{self, Facility, Grants, NotGranted, ProcessSetup, Role};
 use system::System;
 
 /// Measures wake-ups at 1 kHz for about `seconds` in all, in this process as it is.
@@ -43,6 +43,8 @@ pub struct Options {
     pub directory: PathBuf,
     /// What a run will ask for.
     pub realtime: RealtimeConfig,
+    /// The robot's device, where it is one: an absolute path.
+    pub port: Option<String>,
 }
 
 /// What was found. What the process was granted stays granted as long as this lives, so that the
@@ -75,11 +77,15 @@ pub fn examine(options: &Options) -> Result<Examination, DoctorError> {
     // Which class is granted is to be seen whatever mode a run will have.
     let realtime = RealtimeConfig { mode: RealtimeMode::Prefer, ..options.realtime.clone() };
     let process = realtime::prepare_process(&realtime);
-    let thread = realtime::rehearse(&realtime, realtime::Role::Watchdog)?.grants;
+    // The watchdog's priority is the higher one; CPUs are asked for by the control thread.
+    let mut thread = realtime::rehearse(&realtime, Role::Watchdog)?.grants;
+    let control = realtime::rehearse(&realtime, Role::Control)?.grants;
+    thread.0.extend(control.0.into_iter().filter(|grant| grant.what == Facility::Affinity));
     let mut checks = kernel::checks(&system);
     checks.extend(virtualisation::checks(&system));
     checks.extend(rights::checks(&system, &process.grants, &thread));
     checks.extend(devices::checks(&system));
+    checks.extend(options.port.as_deref().map(|port| devices::robot_port(&system, port)));
     checks.extend(disk::checks(&options.directory));
     Ok(Examination { checks, realtime, system, process, thread })
 }

@@ -22,6 +22,7 @@ pub(super) fn checks(system: &System, process: &Grants, thread: &Grants) -> Vec<
         has_capability(CapabilitySet::SYS_NICE).then_some("CAP_SYS_NICE"),
         "rtprio 99",
     ));
+    checks.extend(granted(thread, Facility::Affinity, "CPUs"));
     checks.extend(granted(process, Facility::Memory, "memory lock"));
     checks.push(limit(
         "RLIMIT_MEMLOCK",

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use sinew_episodes::journal::{
-    ChunkRecord, CycleRecord, EventRecord, FILE_NAME, Header, Reader, Record, Tail,
+    self, ChunkRecord, CycleRecord, EventRecord, Header, Reader, Record, Tail,
 };
 use sinew_firmware_interfaces::RobotDescription;
 
@@ -95,11 +95,7 @@ impl Episode {
     /// # Errors
     /// [`ReplayError`] when it is neither, or the journal has no header.
     pub fn open(path: &Path) -> Result<Self, ReplayError> {
-        let inside = path.join(FILE_NAME);
-        let file = if path.is_dir() { inside } else { path.to_owned() };
-        if !file.is_file() {
-            return Err(ReplayError::NoEpisode { path: path.to_owned() });
-        }
+        let file = journal::locate(path)?;
         let reader = Reader::open(&file)?;
         let header = reader.header().clone();
         Ok(Self {
@@ -142,7 +138,8 @@ impl Episode {
         kept.is_file().then_some(kept)
     }
 
-    /// The run's effective configuration with `overrides` on top, and the robot it is for.
+    /// The run's effective configuration with `overrides` on top, and the robot it is for. What was
+    /// recorded and the overrides make void is left out: nobody can remove it from a journal.
     ///
     /// # Errors
     /// [`ReplayError`] when the configuration does not fit this sinew, or the robot has other
@@ -157,6 +154,8 @@ impl Episode {
         if let Some(text) = urdf.as_ref().filter(|_| self.header.config.contains("[workspace]")) {
             layers.push(Layer::Text(&name, text));
         }
+        let void = config::load_layers(&name, &layers, overrides)?.void_keys();
+        layers.push(Layer::Without(&void));
         let loaded = config::load_layers(&name, &layers, overrides)?;
         let robot = robots::description(&loaded.config.robot);
         let recorded = self.header.joints.iter().map(|joint| joint.name.as_str());

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sinew_episodes::journal::ReadError;
+use sinew_episodes::journal::{LocateError, ReadError};
 
 use crate::config::ConfigError;
 use crate::run::RunError;
@@ -11,14 +11,8 @@ use crate::run::RunError;
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     /// The path is neither a run's folder nor a journal.
-    #[error(
-        "{}: neither a run's folder nor a journal. A recording directory keeps one folder per run \
-         in runs/; name one of those, or the journal.sinew in it", path.display()
-    )]
-    NoEpisode {
-        /// The path.
-        path: PathBuf,
-    },
+    #[error(transparent)]
+    NoEpisode(#[from] LocateError),
     /// The journal cannot be read.
     #[error(transparent)]
     Journal(#[from] ReadError),
@@ -120,6 +114,15 @@ pub enum ReplayError {
         path: PathBuf,
         /// What the operating system said.
         source: std::io::Error,
+    },
+    /// `--with` names what every recorded cycle was made with.
+    #[error(
+        "--with {key}: cannot be changed: the recorded cycles have that rate. Record a run at \
+         another one"
+    )]
+    Recorded {
+        /// The key as it was written.
+        key: String,
     },
     /// `--with` names a key that no cycle depends on.
     #[error(

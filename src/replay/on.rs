@@ -115,14 +115,19 @@ fn layered(
         actions.join(", ")
     );
     let replay = Path::new("sinew replay");
-    let layers = [
-        Layer::Text(&name, &header.config),
-        Layer::Text(replay, &before),
-        Layer::File(file),
-        Layer::Without(WITHOUT),
-        Layer::Text(replay, &after),
-    ];
-    Ok(config::load_layers(file, &layers, overrides)?)
+    let load = |void: &[&str]| {
+        let layers = [
+            Layer::Text(&name, &header.config),
+            // Void by what comes on top, and nobody can remove it from a journal.
+            Layer::Without(void),
+            Layer::Text(replay, &before),
+            Layer::File(file),
+            Layer::Without(WITHOUT),
+            Layer::Text(replay, &after),
+        ];
+        config::load_layers(file, &layers, overrides)
+    };
+    Ok(load(&load(&[])?.void_keys())?)
 }
 
 /// The robot has the joints of the recording, in its order and of its kinds.

@@ -26,8 +26,10 @@ const DEPENDS: &[&str] = &[
     "policy.crossfade_ms",
 ];
 
-/// The one rule that a configuration may break here.
-const REST_TIME: &str = "supervision.ramp_timeout_s";
+/// Keys whose rules a configuration may break here: a run needs the time for its way to rest, and
+/// an episode that can be recorded; looking at what would have happened needs neither.
+const BREAKABLE: &[&str] =
+    &["supervision.ramp_timeout_s", "run.duration_s", "recording.rate_hz", "recording.ring_s"];
 
 /// A change of the arm's state.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -97,6 +99,9 @@ pub fn what_if(episode: &mut Episode, changes: &[String]) -> Result<WhatIf, Repl
         let within = |part: &str| {
             key.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
+        if key == "run.rate_hz" {
+            return Err(ReplayError::Recorded { key: key.to_owned() });
+        }
         if change.contains('=') && !DEPENDS.iter().any(|part| within(part)) {
             return Err(ReplayError::NoEffect { key: key.to_owned() });
         }
@@ -104,8 +109,12 @@ pub fn what_if(episode: &mut Episode, changes: &[String]) -> Result<WhatIf, Repl
     let (loaded, robot) = episode.load(changes)?;
     let (limits, note) = match loaded.validate(&robot) {
         Ok(limits) => (limits, None),
-        // A run needs the time for its way to rest; looking at what would have happened does not.
-        Err(error) if error.problems.iter().all(|it| it.key() == Some(REST_TIME)) => {
+        Err(error)
+            if error
+                .problems
+                .iter()
+                .all(|it| it.key().is_some_and(|key| BREAKABLE.contains(&key))) =>
+        {
             let note = format!("a run would refuse this: {error}");
             (crate::config::resolve_limits(&loaded.config, &robot)?, Some(note))
         }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sinew_episodes::lerobot::Dataset;
+use sinew_episodes::lerobot::{self, Dataset};
 use sinew_firmware_interfaces::{Clock, Robot, SimulatedClock, State};
 
 use super::{Console, Parts, RunError};
@@ -70,17 +70,15 @@ pub(super) fn open(
     Ok(Opening { dataset, folder, inbox, sink, recorder })
 }
 
-/// Checks that the recording directory, where it exists, can take an episode of this run. Repairs
-/// and writes nothing.
+/// Checks that the recording directory can take an episode of this run, or come into being with
+/// it. Repairs, locks and writes nothing: another run may be recording there.
 ///
 /// # Errors
 /// [`RunError`] as at the start of a run, as far as can be told without writing.
 pub fn check_recording(loaded: &Loaded, parts: &Parts) -> Result<(), RunError> {
     let directory = &loaded.config.recording.directory;
-    if directory.exists() {
-        let header = parts.header(loaded, &SimulatedClock::new());
-        Dataset::open(directory)?.check(&header)?;
-    }
+    lerobot::check_ownership(directory)?;
+    lerobot::check(directory, &parts.header(loaded, &SimulatedClock::new()))?;
     Ok(())
 }
 

@@ -14,17 +14,21 @@
 //! | 4 | CRC-32 (IEEE) of the length bytes and the payload, little endian |
 //! | length | the [`Record`] in postcard's wire format |
 
+mod arm_state;
 mod framing;
+mod place;
 mod reader;
 mod record;
 mod summary;
 mod writer;
 
+pub use arm_state::{ArmState, state_name};
 pub use framing::{FILE_NAME, MAX_RECORD_BYTES, VERSION};
+pub use place::{LocateError, locate};
 pub use reader::{ReadError, Reader, Tail};
 pub use record::{
     CameraMeta, ChunkRecord, ClampCause, CycleRecord, EventRecord, FrameRecord, Header, JointMeta,
     Phases, PolicyMeta, Record,
 };
-pub use summary::{CameraSummary, ClampSummary, JournalInfo, StateCount, describe, state_name};
+pub use summary::{CameraSummary, ClampSummary, JournalInfo, StateCount, describe};
 pub use writer::{WriteError, Writer};

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::arm_state::state_name;
 use super::{ClampCause, CycleRecord, EventRecord, Header, ReadError, Reader, Record, Tail};
 
 /// Description of one run's journal.
@@ -74,18 +75,6 @@ pub struct CameraSummary {
     pub rate_hz: Option<f64>,
     /// Longest time between two frames, in ms; `None` below two frames.
     pub longest_gap_ms: Option<f64>,
-}
-
-/// Name of an arm state in [`CycleRecord::state`].
-pub const fn state_name(state: u8) -> &'static str {
-    match state {
-        0 => "disarmed",
-        1 => "holding",
-        2 => "running",
-        3 => "stopping",
-        4 => "faulted",
-        _ => "unknown",
-    }
 }
 
 #[derive(Default)]

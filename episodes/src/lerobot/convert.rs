@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::features::{self, HeaderError};
 use super::info::{CHUNK_SIZE, Info, InfoError};
 use super::statistics::{self, Histograms, NAMES, Statistics};
-use super::table::{Field, Kind, TableError, TableWriter, Values};
+use super::table::{Field, Kind, Table, TableError, TableWriter, Values};
 use super::timeline::{CameraFrames, Moment, Timeline};
 use crate::files::FileError;
 use crate::image::{self, ImageError};
@@ -64,7 +64,10 @@ pub enum ConvertError {
         found: usize,
     },
     /// Longer than any run.
-    #[error("the run spans more than {limit} dataset frames: its times are damaged")]
+    #[error(
+        "the run spans more than {limit} dataset frames, which no run is let to record: its times \
+         are damaged"
+    )]
     TooLong {
         /// The limit.
         limit: usize,
@@ -98,6 +101,22 @@ pub enum ConvertError {
         /// Its episode.
         episode: u64,
     },
+    /// A file of an episode that `info.json` counts is not there.
+    #[error(
+        "{} is not there, and info.json counts {counted} episodes: episode {episode} was deleted or \
+         not copied. Put the file back, from a copy of the dataset; or record into another \
+         directory. To make the dataset again from its journals, move data and meta out of the \
+         directory: the next run makes an episode of every journal in runs",
+        path.display()
+    )]
+    EpisodeMissing {
+        /// The episode.
+        episode: u64,
+        /// Episodes that count.
+        counted: u64,
+        /// The file.
+        path: PathBuf,
+    },
     /// A parquet file cannot be written or read.
     #[error(transparent)]
     Table(#[from] TableError),
@@ -123,7 +142,11 @@ impl ConvertError {
             | Self::TooLong { .. }
             | Self::Image { .. }
             | Self::Mismatch { .. } => true,
-            Self::Converted { .. } | Self::Table(_) | Self::File(_) | Self::Info(_) => false,
+            Self::Converted { .. }
+            | Self::EpisodeMissing { .. }
+            | Self::Table(_)
+            | Self::File(_)
+            | Self::Info(_) => false,
         }
     }
 }
@@ -223,7 +246,7 @@ pub(super) fn write_episode(
         rest = after;
     }
     writer.finish()?;
-    let statistics = tally.statistics(info);
+    let statistics = tally.statistics(info, &path)?;
     let frames = timeline.moments.len() as u64;
     write_meta(root, &header, place, frames, info, &statistics)?;
     let lost_ms = if timeline.complete { None } else { lost_ms(journal, &header, &timeline) };
@@ -264,10 +287,9 @@ fn group_length(moments: &[Moment]) -> usize {
     length
 }
 
-/// Everything the statistics need of an episode.
+/// What the statistics need of an episode's images. Those of its numbers are taken from the file
+/// that was written, one feature after the other: all values of a long episode do not fit in memory.
 struct Tally {
-    /// Values of the vector and scalar features, row after row.
-    rows: BTreeMap<String, Vec<f64>>,
     images: Vec<Histograms>,
     sampled: Vec<usize>,
     next_sample: usize,
@@ -277,21 +299,25 @@ impl Tally {
     fn new(header: &Header, frames: usize) -> Self {
         let images = header.cameras.iter().map(|_| Histograms::new()).collect();
         let sampled = statistics::sampled(frames);
-        Self { rows: BTreeMap::new(), images, sampled, next_sample: 0 }
+        Self { images, sampled, next_sample: 0 }
     }
 
-    fn statistics(&self, info: &Info) -> BTreeMap<String, Statistics> {
+    fn statistics(
+        &self,
+        info: &Info,
+        data: &Path,
+    ) -> Result<BTreeMap<String, Statistics>, TableError> {
         let mut all = BTreeMap::new();
+        let table = Table::open(data)?;
         for feature in info.features.iter().filter(|feature| feature.dtype != "image") {
-            if let Some(rows) = self.rows.get(&feature.name) {
-                all.insert(feature.name.clone(), Statistics::of_rows(rows, feature.size()));
-            }
+            let rows = table.numbers(&feature.name)?;
+            all.insert(feature.name.clone(), Statistics::of_rows(&rows, feature.size()));
         }
         let images = info.features.iter().filter(|feature| feature.dtype == "image");
         for (feature, histograms) in images.zip(&self.images) {
             all.insert(feature.name.clone(), histograms.statistics());
         }
-        all
+        Ok(all)
     }
 }
 
@@ -348,14 +374,6 @@ impl Columns {
             columns.add_integers("episode_index", [place.episode as i64]);
             columns.add_integers("index", [place.first_frame as i64 + frame as i64]);
             columns.add_integers("task_index", [place.task_index as i64]);
-        }
-        for (name, values) in &columns.0 {
-            let rows = tally.rows.entry(name.clone()).or_default();
-            match values {
-                Values::Float32(list) => rows.extend(list.iter().map(|&value| f64::from(value))),
-                Values::Int64(list) => rows.extend(list.iter().map(|&value| value as f64)),
-                _ => {}
-            }
         }
         for (meta, list) in header.cameras.iter().zip(images) {
             columns.0.insert(features::image(&meta.name), Values::Image(list));

@@ -139,7 +139,8 @@ impl Dataset {
         }
     }
 
-    /// Whether a run with this header could be appended. To be asked before the run.
+    /// Whether a run with this header could be appended. To be asked before the run. Repairs what
+    /// needs it; [`check`] looks and touches nothing.
     pub fn check(&mut self, header: &Header) -> Result<(), ConvertError> {
         let new = features::info_of(header)?;
         self.compare(&new)
@@ -148,10 +149,7 @@ impl Dataset {
     fn compare(&mut self, new: &Info) -> Result<(), ConvertError> {
         let root = self.root.clone();
         let state = self.recovered()?;
-        match state.info.as_ref().and_then(|existing| features::difference(existing, new)) {
-            Some(difference) => Err(ConvertError::Mismatch { root, difference }),
-            None => Ok(()),
-        }
+        state.info.as_ref().map_or(Ok(()), |existing| compare(&root, existing, new))
     }
 
     /// Appends the run in a journal as an episode.
@@ -216,7 +214,33 @@ impl Dataset {
     }
 }
 
-fn check_ownership(root: &Path) -> Result<(), OpenError> {
+/// Whether a run with this header could be appended to the dataset at `root`, as far as its
+/// `info.json` tells. Writes, repairs and locks nothing; the folder need not exist.
+///
+/// # Errors
+/// [`ConvertError`] when an episode cannot be made of such a run, or not in this dataset.
+pub fn check(root: &Path, header: &Header) -> Result<(), ConvertError> {
+    let new = features::info_of(header)?;
+    match Info::read(root) {
+        Ok(existing) => compare(root, &existing, &new),
+        // No episode yet, or an info.json that the next run makes again.
+        Err(InfoError::Missing { .. } | InfoError::Json { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn compare(root: &Path, existing: &Info, new: &Info) -> Result<(), ConvertError> {
+    features::difference(existing, new).map_or(Ok(()), |difference| {
+        Err(ConvertError::Mismatch { root: root.to_owned(), difference })
+    })
+}
+
+/// Whether `root` is a recording directory, or may become one: missing, or empty but for runs.
+/// Writes nothing.
+///
+/// # Errors
+/// [`OpenError::Foreign`] or [`OpenError::NotOurs`] when it is something else.
+pub fn check_ownership(root: &Path) -> Result<(), OpenError> {
     match Info::read(root) {
         Ok(info) if info.extra.is_some() => return Ok(()),
         Ok(_) | Err(InfoError::Version { .. } | InfoError::Field { .. }) => {

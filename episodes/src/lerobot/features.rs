@@ -74,6 +74,11 @@ pub enum HeaderError {
     },
 }
 
+/// Whether a dataset can have this rate: a whole number from 1 to 1000, in Hz.
+pub fn is_frame_rate(rate_hz: f64) -> bool {
+    rate_hz.fract() == 0.0 && (1.0..=1000.0).contains(&rate_hz)
+}
+
 fn check_names<'a>(
     what: &'static str,
     names: impl Iterator<Item = &'a str>,
@@ -90,7 +95,7 @@ fn check_names<'a>(
 /// `info.json` of a dataset that holds runs with this header, without its totals.
 pub(super) fn info_of(header: &Header) -> Result<Info, HeaderError> {
     let rate_hz = header.dataset_rate_hz;
-    if !(rate_hz.fract() == 0.0 && (1.0..=1000.0).contains(&rate_hz)) {
+    if !is_frame_rate(rate_hz) {
         return Err(HeaderError::Rate { rate_hz });
     }
     if header.joints.is_empty() {

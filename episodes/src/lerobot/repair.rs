@@ -305,9 +305,7 @@ fn count_whole(
                 } else {
                     convert::data_path(root, whole)
                 };
-                let action = "find the episode's file";
-                let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
-                return Err(failed(action, &path)(missing).into());
+                return Err(ConvertError::EpisodeMissing { episode: whole, counted, path });
             }
             Ok(false) | Err(_) => return Ok(whole),
         }

@@ -27,14 +27,13 @@ pub(super) struct Statistics {
 
 impl Statistics {
     /// Of `width` values per row.
-    pub fn of_rows(rows: &[f64], width: usize) -> Self {
-        let count = rows.len().checked_div(width).unwrap_or(0) as u64;
-        let mut statistics = Self { values: Default::default(), count };
-        let mut column = Vec::with_capacity(count as usize);
+    pub fn of_rows(rows: &[Vec<f64>], width: usize) -> Self {
+        let mut statistics = Self { values: Default::default(), count: rows.len() as u64 };
+        let mut column = Vec::with_capacity(rows.len());
         for element in 0..width {
             column.clear();
             column.extend(
-                rows.iter().skip(element).step_by(width).copied().filter(|value| value.is_finite()),
+                rows.iter().filter_map(|row| row.get(element)).filter(|value| value.is_finite()),
             );
             column.sort_by(f64::total_cmp);
             statistics.push(&Sorted::Values(&column));
@@ -228,7 +227,7 @@ mod tests {
     #[test]
     fn vectors_match_numpy() {
         // numpy: x = [[1, 10], [4, 10], [2, 10], [8, 10]]; x.std(0); np.quantile(x, q, axis=0)
-        let rows = [1.0, 10.0, 4.0, 10.0, 2.0, 10.0, 8.0, 10.0];
+        let rows = [1.0, 4.0, 2.0, 8.0].map(|value| vec![value, 10.0]);
         let found = Statistics::of_rows(&rows, 2);
         let expected: [&[f64]; 9] = [
             &[1.0, 10.0],
@@ -249,15 +248,16 @@ mod tests {
 
     #[test]
     fn values_that_are_not_finite_are_left_out() {
-        let found = Statistics::of_rows(&[1.0, f64::NAN, 3.0, f64::INFINITY], 1);
+        let found =
+            Statistics::of_rows(&[1.0, f64::NAN, 3.0, f64::INFINITY].map(|value| vec![value]), 1);
         assert_eq!((found.values[0][0], found.values[1][0], found.values[2][0]), (1.0, 3.0, 2.0));
-        let none = Statistics::of_rows(&[f64::NAN], 1);
+        let none = Statistics::of_rows(&[vec![f64::NAN]], 1);
         assert!(none.values.iter().all(|list| list == &[0.0]));
     }
 
     #[test]
     fn merging_equals_taking_all_at_once() {
-        let rows: Vec<f64> = (0..50).map(|i| f64::from(i * i % 17)).collect();
+        let rows: Vec<Vec<f64>> = (0..50).map(|i| vec![f64::from(i * i % 17)]).collect();
         let mut merged = Statistics::of_rows(&rows[..20], 1);
         merged.merge(&Statistics::of_rows(&rows[20..], 1));
         let whole = Statistics::of_rows(&rows, 1);

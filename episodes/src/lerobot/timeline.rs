@@ -4,18 +4,22 @@ use serde::Serialize;
 
 use super::convert::ConvertError;
 use crate::image;
-use crate::journal::{Header, Reader, Record, Tail};
+use crate::journal::{ArmState, Header, Reader, Record, Tail};
 
-/// State numbers of the journal.
-const HOLDING: u8 = 1;
-const RUNNING: u8 = 2;
+const HOLDING: u8 = ArmState::Holding as u8;
+const RUNNING: u8 = ArmState::Running as u8;
 
 /// A cycle due this much after a frame's time still counts as due at it: ticks and frames are
 /// rounded to whole nanoseconds separately.
 const TOLERANCE_NS: u64 = 1_000;
 
-/// Most frames of one episode: 18 hours at 30 per second.
-const FRAME_LIMIT: usize = 2_000_000;
+/// Most frames of one episode: a day at 50 per second, 83 minutes at 1000. A conversion keeps a few
+/// values of each in memory.
+pub const FRAME_LIMIT: usize = 5_000_000;
+
+/// Frames beyond the limit that a run within it may still have: time in which a robot was away, or
+/// that passed between two cycles.
+const GRACE: usize = FRAME_LIMIT / 10;
 
 struct Cycle {
     scheduled_ns: u64,
@@ -163,8 +167,8 @@ fn lay_out(
         if at > end.scheduled_ns.saturating_add(TOLERANCE_NS) {
             break;
         }
-        if moments.len() >= FRAME_LIMIT {
-            return Err(ConvertError::TooLong { limit: FRAME_LIMIT });
+        if moments.len() >= FRAME_LIMIT + GRACE {
+            return Err(ConvertError::TooLong { limit: FRAME_LIMIT + GRACE });
         }
         while cycle < last
             && cycles

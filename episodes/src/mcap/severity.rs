@@ -1,6 +1,6 @@
 //! How grave an event is.
 
-use crate::journal::{CycleRecord, EventRecord};
+use crate::journal::{ArmState, CycleRecord, EventRecord};
 
 /// Levels of `rcl_interfaces/msg/Log`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,10 +35,10 @@ impl StopCauses<'_> {
     }
 }
 
-const HOLDING: u8 = 1;
-const RUNNING: u8 = 2;
-const STOPPING: u8 = 3;
-const FAULTED: u8 = 4;
+const HOLDING: u8 = ArmState::Holding as u8;
+const RUNNING: u8 = ArmState::Running as u8;
+const STOPPING: u8 = ArmState::Stopping as u8;
+const FAULTED: u8 = ArmState::Faulted as u8;
 
 /// Severity of an event that follows the cycles `last` and, before it, `before`.
 pub(super) fn of_event(

@@ -20,6 +20,9 @@ use crate::{Clock, Timestamp};
 const PORT: &str = "mock arm";
 /// Time between two looks at an arm that is waited for.
 const NAP: Duration = Duration::from_millis(1);
+/// Beats this much older than the present are gone through one by one: longer than a sample is on
+/// its way.
+const WALKED: Duration = Duration::from_secs(60);
 /// Longest wait for a beat: more would be a long search where none ever comes.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
@@ -90,13 +93,26 @@ impl MockArm {
         }
     }
 
-    /// Goes through every beat up to `now`.
+    /// Goes through every beat up to `now`. Where that is far away, the clock has jumped: then
+    /// samples in between, which newer ones would replace, are not taken.
     fn catch_up(&mut self, now: Timestamp) {
+        let near = self.near(now);
         while self.beats.due(self.next) <= now {
+            let elapsed = self.beats.elapsed(self.beats.due(self.next));
             self.beat(self.next);
             self.next += 1;
+            if self.next < near && !self.device.is_commanded() {
+                let edges = self.faults.edges().filter(|edge| *edge > elapsed);
+                let beats = edges.map(|edge| self.beats.at_elapsed(edge));
+                self.next = beats.fold(near, u64::min).max(self.next);
+            }
         }
         self.take_in(now);
+    }
+
+    /// The first beat from which on every one is gone through, at `now`.
+    fn near(&self, now: Timestamp) -> u64 {
+        self.beats.index(now).saturating_sub(self.beats.count(WALKED))
     }
 
     fn beat(&mut self, index: u64) {
@@ -316,6 +332,7 @@ impl Robot for MockArm {
     fn wait(&mut self, timeout: Duration) -> Option<DeviceTick> {
         let now = self.clock.now();
         let mut newest = None;
+        self.awaited = self.awaited.max(self.near(now));
         loop {
             match self.arrival(self.awaited) {
                 Some(arrived) if arrived <= now => {

@@ -25,6 +25,21 @@ impl Beats {
         self.origin.after(Duration::from_nanos(nanos))
     }
 
+    /// The last beat at or before `time`, or one beside it: rounding decides.
+    pub(super) fn index(&self, time: Timestamp) -> u64 {
+        self.at_elapsed(self.elapsed(time))
+    }
+
+    /// The same, for a time on the device's own axis.
+    pub(super) fn at_elapsed(&self, elapsed: Timestamp) -> u64 {
+        self.count(elapsed.since(Timestamp::ZERO))
+    }
+
+    /// Beats in `span`.
+    pub(super) fn count(&self, span: Duration) -> u64 {
+        (span.as_secs_f64() * self.rate_hz) as u64
+    }
+
     /// `time` on the device's own axis, which begins with beat 0.
     pub(super) const fn elapsed(&self, time: Timestamp) -> Timestamp {
         Timestamp::ZERO.after(time.since(self.origin))

@@ -118,6 +118,11 @@ impl Device {
         }
     }
 
+    /// True from a command until it is held for silence.
+    pub(super) const fn is_commanded(&self) -> bool {
+        self.commanded.is_some()
+    }
+
     /// What is measured now.
     pub(super) fn measure(&self, faults: &Faults, elapsed: Timestamp) -> Sample {
         let mut sample = Sample {

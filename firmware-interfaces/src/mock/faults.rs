@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::Timestamp;
-use crate::faults::{Description, FaultError, Rate, Stall, Window};
+use crate::faults::{Description, FaultError, Rate, Stall, Window, each_once};
 use crate::random::Random;
 use crate::robot::LinkStatus;
 
@@ -69,6 +69,8 @@ impl Faults {
     /// | `jump=0.5@5s` | joint 1 measures 0.5 rad more |
     /// | `stuck@5s`, `stuck=1s@5s` | joints stand |
     /// | `stall=2s@3s` | a read blocks its thread for 2 s, in real time |
+    ///
+    /// A fault that is there already is replaced; [`each_once`](crate::each_once) finds those.
     ///
     /// # Errors
     /// [`FaultError`] names what is wrong with the description.
@@ -137,6 +139,16 @@ impl Faults {
         (fate, random)
     }
 
+    /// When something that lasts begins or ends.
+    pub(super) fn edges(&self) -> impl Iterator<Item = Timestamp> {
+        [self.silence, self.disconnect, self.reset, self.nan, self.stuck]
+            .into_iter()
+            .flatten()
+            .flat_map(|Window { start, duration }| {
+                [Some(start), duration.map(|span| start.after(span))].into_iter().flatten()
+            })
+    }
+
     /// How old the sample taken at `time` is when it arrives.
     pub(super) fn delay_at(&self, time: Timestamp) -> Duration {
         self.delay.map_or(
@@ -156,10 +168,12 @@ pub(super) fn holds(window: Option<Window>, time: Timestamp) -> bool {
 impl FromStr for Faults {
     type Err = FaultError;
 
-    /// Faults separated by commas; empty for none.
+    /// Faults separated by commas, each at most once; empty for none.
     fn from_str(text: &str) -> Result<Self, FaultError> {
         let mut faults = Self::default();
-        for description in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let descriptions = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        each_once(descriptions.clone())?;
+        for description in descriptions {
             faults.add(description)?;
         }
         Ok(faults)
@@ -208,6 +222,11 @@ mod tests {
             assert!(unknown.contains(name), "{unknown}");
         }
         assert!(matches!(refused("delay=11s"), FaultError::TooLong { .. }));
+        let twice = refused("disconnect=1s@5s,nan@1s,disconnect=1s@10s").to_string();
+        for part in ["\"disconnect=1s@5s\"", "\"disconnect=1s@10s\"", "Keep one"] {
+            assert!(twice.contains(part), "{twice}");
+        }
+        assert!(matches!(refused("drop=0.1,drop=1/2"), FaultError::Twice { .. }));
         assert!(matches!(refused("jump@5s"), FaultError::MissingValue { name: "jump", .. }));
         assert!(matches!(refused("jump=NaN@5s"), FaultError::Quantity { unit: "rad", .. }));
         assert!(matches!(refused("reset=soon"), FaultError::Duration { .. }));

@@ -439,6 +439,16 @@ const CASES: &[Case] = &[
         &["`recording.rate_hz`: 100 Hz (not said, so policy.rate_hz) is more than run.rate_hz"],
     ),
     case(
+        "directory = \"episodes\"",
+        "directory = \"episodes\"\nrate_hz = 12.5",
+        &["`recording.rate_hz` = 12.5 Hz is not allowed. Allowed: a whole number, 1 to 1000 Hz"],
+    ),
+    case(
+        "rate_hz = 10.0",
+        "rate_hz = 0.5",
+        &["`recording.rate_hz` = 0.5 Hz (not said, so policy.rate_hz) is not allowed"],
+    ),
+    case(
         "[rest]\npose",
         "[resting]\npose",
         &[
@@ -489,6 +499,24 @@ fn all_problems_of_a_configuration_come_together_in_the_order_of_its_lines() {
         ["run.rate_hz", "cameras.top.width", "cameras.top.widht", "recording.directory"]
     );
     assert_eq!(error.to_string().lines().count(), 4);
+}
+
+#[test]
+fn a_run_that_no_episode_can_hold_and_a_ring_beyond_memory_are_refused_with_both_keys() {
+    let files = Files::new(&[("run.toml", GOOD)]);
+    let day = "run.duration_s=86400";
+    let allowed = files.load("run.toml", &[day, "recording.rate_hz=50"]).unwrap();
+    allowed.validate(&super::robot()).unwrap();
+    let fast = ["run.rate_hz=1000", day, "recording.rate_hz=100", "recording.ring_s=600"];
+    let refusal = files.refusal("run.toml", &fast);
+    for part in [
+        "--set: `run.duration_s`: 86400 s at recording.rate_hz = 100 Hz are 8640000 dataset frames",
+        "an episode has 5000000 at most. Shorten the run to 50000 s, or lower recording.rate_hz",
+        "--set: `recording.ring_s`: 600 s at run.rate_hz = 1000 Hz (--set) are 600000 cycles",
+        "Lower it to 100 s",
+    ] {
+        assert!(refusal.contains(part), "{part}\n{refusal}");
+    }
 }
 
 #[test]

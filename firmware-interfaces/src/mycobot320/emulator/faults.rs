@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::Timestamp;
-use crate::faults::{Description, FaultError, Rate, Stall, Window};
+use crate::faults::{Description, FaultError, Rate, Stall, Window, each_once};
 
 /// What is wrong with the emulated arm. The default is nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -49,6 +49,8 @@ impl Faults {
     /// | `gripper255@5s` | failed gripper reads |
     /// | `stall=2s@3s` | the control thread is blocked for 2 s, in real time |
     ///
+    /// A fault that is there already is replaced; [`each_once`](crate::each_once) finds those.
+    ///
     /// # Errors
     /// [`FaultError`] names what is wrong with the description.
     pub fn add(&mut self, description: &str) -> Result<(), FaultError> {
@@ -72,10 +74,12 @@ impl Faults {
 impl FromStr for Faults {
     type Err = FaultError;
 
-    /// Faults separated by commas; empty for none.
+    /// Faults separated by commas, each at most once; empty for none.
     fn from_str(text: &str) -> Result<Self, FaultError> {
         let mut faults = Self::default();
-        for description in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let descriptions = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        each_once(descriptions.clone())?;
+        for description in descriptions {
             faults.add(description)?;
         }
         Ok(faults)

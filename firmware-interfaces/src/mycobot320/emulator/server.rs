@@ -75,6 +75,17 @@ pub enum EmulatorError {
         /// The link's path.
         path: String,
     },
+    /// Another emulator is reached by this link.
+    #[error(
+        "link {path}: leads to {terminal}, which is open: another emulator uses it. Choose another \
+         path, or remove the link if no emulator is behind it"
+    )]
+    LinkInUse {
+        /// The link's path.
+        path: String,
+        /// The pseudo-terminal.
+        terminal: String,
+    },
     /// The link could not be created.
     #[error("link {path}: {source}. Choose a folder that you may write to")]
     Link {
@@ -278,18 +289,18 @@ fn serve(shared: &Shared, mut endpoint: Endpoint) {
     }
 }
 
-/// Refuses a path at which something stands that was not left by an emulator: anything but a
-/// symbolic link to a pseudo-terminal, or one that leads nowhere.
+/// Refuses a path at which something stands that an emulator has not left behind: anything but a
+/// symbolic link to a pseudo-terminal that is gone, or one that leads nowhere.
 pub(super) fn check_link(path: &Path) -> Result<(), EmulatorError> {
-    match path.symlink_metadata() {
-        Err(_) => Ok(()),
-        Ok(metadata) => {
-            let target = std::fs::read_link(path).unwrap_or_default();
-            let terminal = target.starts_with("/dev/pts") || !path.exists();
-            if metadata.file_type().is_symlink() && terminal {
-                return Ok(());
-            }
-            Err(EmulatorError::LinkTaken { path: path.display().to_string() })
+    let shown = path.display().to_string();
+    match std::fs::read_link(path) {
+        // A terminal's name goes with whoever made it.
+        Ok(_) if !path.exists() => Ok(()),
+        Ok(target) if target.starts_with("/dev/pts") => {
+            let terminal = target.display().to_string();
+            Err(EmulatorError::LinkInUse { path: shown, terminal })
         }
+        Err(_) if path.symlink_metadata().is_err() => Ok(()),
+        _ => Err(EmulatorError::LinkTaken { path: shown }),
     }
 }

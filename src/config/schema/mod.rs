@@ -1,0 +1,66 @@
+//! The TOML schema: what a file may say. [`super::load`] turns it into a validated [`Config`].
+//! The files of [`super::table`] have the same keys under the same names.
+
+mod limits;
+mod policy;
+mod recording;
+mod robot;
+mod run;
+mod supervision;
+mod target;
+mod timing;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use limits::{JointLimitsConfig, WorkspaceConfig};
+pub use policy::{CameraConfig, ElementConfig, ElementUnit, Execution, PolicyConfig};
+pub use recording::RecordingConfig;
+pub use robot::{EmulatorConfig, RobotConfig, RobotModel};
+pub use run::{ClockKind, Pace, RunConfig};
+pub use supervision::{AtRest, RestConfig, SupervisionConfig};
+pub use target::{ActuationConfig, Actuator, GainsConfig, Generator, TargetConfig};
+pub use timing::{OverrunConfig, OverrunPolicy, RealtimeConfig, RealtimeMode};
+
+/// A whole run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The loop and the run.
+    pub run: RunConfig,
+    /// The arm.
+    pub robot: RobotConfig,
+    /// Emulated device, used when `robot.port = "emulator"`.
+    #[serde(default)]
+    pub emulator: EmulatorConfig,
+    /// Limits by joint name. Every joint needs an entry.
+    pub limits: BTreeMap<String, JointLimitsConfig>,
+    /// Where the tool may be, for arms with a URDF.
+    #[serde(default)]
+    pub workspace: Option<WorkspaceConfig>,
+    /// From targets to the loop's rate.
+    #[serde(default)]
+    pub target: TargetConfig,
+    /// What turns a position into a command.
+    #[serde(default)]
+    pub actuation: ActuationConfig,
+    /// What happens to a cycle that is late.
+    #[serde(default)]
+    pub overrun: OverrunConfig,
+    /// What the control thread asks of the operating system.
+    #[serde(default)]
+    pub realtime: RealtimeConfig,
+    /// Frame sources by name.
+    #[serde(default)]
+    pub cameras: BTreeMap<String, CameraConfig>,
+    /// The policy and its mapping to joints.
+    pub policy: PolicyConfig,
+    /// Ramps and the rest pose.
+    pub rest: RestConfig,
+    /// Thresholds of the stop ladder.
+    #[serde(default)]
+    pub supervision: SupervisionConfig,
+    /// Where and how episodes are kept.
+    pub recording: RecordingConfig,
+}

@@ -1,0 +1,125 @@
+//! The robot, and its emulator.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// `[robot]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RobotConfig {
+    /// Which driver.
+    pub model: RobotModel,
+    /// Serial device, `tcp://HOST:PORT`, or `emulator`.
+    pub port: String,
+    /// Speed byte of motion commands, in percent: 1 to 100.
+    #[serde(default = "speed_percent")]
+    pub speed_percent: u8,
+    /// True where the firmware acknowledges setters.
+    #[serde(default = "yes")]
+    pub expect_ack: bool,
+    /// True where a gripper is mounted; it is then the last joint.
+    #[serde(default = "yes")]
+    pub gripper: bool,
+    /// Number of joints of the mock arm: 1 to 32.
+    #[serde(default = "joints")]
+    pub joints: u32,
+    /// How long to wait for a reply, in ms.
+    #[serde(default = "reply_timeout_ms")]
+    pub reply_timeout_ms: u32,
+    /// Consecutive failed requests before the link is opened again.
+    #[serde(default = "retries")]
+    pub retries: u32,
+    /// How long to try to open the link again, in ms, before it counts as lost.
+    #[serde(default = "reconnect_window_ms")]
+    pub reconnect_window_ms: u32,
+    /// Least time between an arm and a gripper command, in ms.
+    #[serde(default = "gripper_gap_ms")]
+    pub gripper_gap_ms: u32,
+    /// Time between gripper reads, in ms.
+    #[serde(default = "gripper_read_period_ms")]
+    pub gripper_read_period_ms: u32,
+    /// How long arming may take, in ms.
+    #[serde(default = "arm_timeout_ms")]
+    pub arm_timeout_ms: u32,
+    /// Must be true for a robot that goes on moving to its last target when commands stop: a
+    /// runtime that is killed cannot stop it.
+    #[serde(default)]
+    pub accept_motion_on_silence: bool,
+}
+
+impl RobotConfig {
+    /// [`RobotConfig::joints`] where nobody says it.
+    pub(in crate::config) fn default_joints() -> u32 {
+        joints()
+    }
+}
+
+fn speed_percent() -> u8 {
+    80
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn joints() -> u32 {
+    7
+}
+
+fn reply_timeout_ms() -> u32 {
+    100
+}
+
+fn retries() -> u32 {
+    5
+}
+
+fn reconnect_window_ms() -> u32 {
+    5000
+}
+
+fn gripper_gap_ms() -> u32 {
+    20
+}
+
+fn gripper_read_period_ms() -> u32 {
+    250
+}
+
+fn arm_timeout_ms() -> u32 {
+    5000
+}
+
+/// `robot.model`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RobotModel {
+    /// Elephant Robotics myCobot 320, M5 or Pi.
+    Mycobot320,
+    /// An arm of simple joints in this process, for tests and benchmarks.
+    Mock,
+}
+
+impl RobotModel {
+    /// Every robot that this build knows.
+    pub const ALL: &[Self] = &[Self::Mycobot320, Self::Mock];
+}
+
+/// `[emulator]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EmulatorConfig {
+    /// Faults, as `sinew emulate --fault` takes them.
+    pub faults: Vec<String>,
+    /// Seed of latency jitter and random faults.
+    pub seed: u64,
+    /// Where the arm stands at the start, by joint, in the joint's unit; others stand at 0.
+    pub start: BTreeMap<String, f64>,
+}
+
+impl Default for EmulatorConfig {
+    fn default() -> Self {
+        Self { faults: Vec::new(), seed: 1, start: BTreeMap::new() }
+    }
+}

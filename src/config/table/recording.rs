@@ -1,0 +1,29 @@
+//! Where and how episodes are kept.
+
+use super::super::keys::Need::{Default, Optional, Required};
+use super::super::keys::{Key, Shape};
+use super::{key, range};
+
+pub(super) const RECORDING: &[Key] = &[
+    key(
+        "directory",
+        Shape::Path,
+        Required,
+        "",
+        "The dataset's folder: it grows by one episode a run.",
+    ),
+    key(
+        "rate_hz",
+        range(1.0, 1000.0),
+        Optional("`policy.rate_hz`"),
+        "Hz",
+        "Rate of dataset frames: a whole number, at most `run.rate_hz`; with `run.duration_s` at most 5,000,000 frames.",
+    ),
+    key(
+        "ring_s",
+        range(0.1, 600.0),
+        Default,
+        "s",
+        "How many seconds of cycles the ring between loop and recorder holds; at most 100,000 cycles, about 280 MB of locked memory.",
+    ),
+];

@@ -1,0 +1,81 @@
+//! The robot, and its emulator.
+
+use super::super::keys::Need::{Default, Required};
+use super::super::keys::{Key, Names, Shape};
+use super::{integer, key, range};
+
+pub(super) const ROBOT: &[Key] = &[
+    key("model", Shape::Choice(&["mycobot320", "mock"]), Required, "", "Which driver."),
+    key("port", Shape::Text, Required, "", "Serial device, `tcp://HOST:PORT`, or `emulator`."),
+    key("speed_percent", integer(1, 100), Default, "%", "Speed byte of motion commands."),
+    key("expect_ack", Shape::Bool, Default, "", "True where the firmware acknowledges setters."),
+    key(
+        "gripper",
+        Shape::Bool,
+        Default,
+        "",
+        "True where a gripper is mounted; it is then the last joint, `gripper`.",
+    ),
+    key(
+        "joints",
+        integer(1, 32),
+        Default,
+        "",
+        "Number of joints of the mock arm, `joint1`, `joint2` and so on; refused for other robots.",
+    ),
+    key("reply_timeout_ms", integer(5, 10_000), Default, "ms", "How long to wait for a reply."),
+    key(
+        "retries",
+        integer(1, 1000),
+        Default,
+        "",
+        "Consecutive failed requests before the link is opened again.",
+    ),
+    key(
+        "reconnect_window_ms",
+        integer(0, 600_000),
+        Default,
+        "ms",
+        "How long to try to open the link again before it counts as lost.",
+    ),
+    key(
+        "gripper_gap_ms",
+        integer(0, 1000),
+        Default,
+        "ms",
+        "Least time between an arm and a gripper command.",
+    ),
+    key(
+        "gripper_read_period_ms",
+        integer(20, 60_000),
+        Default,
+        "ms",
+        "Time between gripper reads.",
+    ),
+    key("arm_timeout_ms", integer(100, 120_000), Default, "ms", "How long arming may take."),
+    key(
+        "accept_motion_on_silence",
+        Shape::Bool,
+        Default,
+        "",
+        "Must be true for a robot that goes on to its last target when commands stop: a runtime that is killed cannot stop it.",
+    ),
+];
+
+pub(super) const EMULATOR: &[Key] = &[
+    key(
+        "faults",
+        Shape::List { of: &Shape::Text, least: 0 },
+        Default,
+        "",
+        "Faults, as `sinew emulate --fault` takes them.",
+    ),
+    key("seed", integer(0, i64::MAX), Default, "", "Seed of latency jitter and random faults."),
+    key(
+        "start",
+        Shape::Map { of: &range(-100.0, 100.0), placeholder: "JOINT", names: Names::Any },
+        Default,
+        "rad or opening",
+        "Where the arm stands at the start, by joint, within the device's range; others stand at 0.",
+    ),
+];
