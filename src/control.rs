@@ -22,12 +22,19 @@ const MOST_MISSED: u64 = 1000;
 #[derive(Clone, Debug, Default)]
 pub struct OperatorSignal {
     count: Arc<AtomicU32>,
+    raised: Arc<AtomicU32>,
 }
 
 impl OperatorSignal {
     /// Once more: the first time ramps to rest, the second takes torque off.
     pub fn raise(&self) {
         self.count.fetch_add(1, Ordering::Relaxed);
+        self.raised.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often the operator has asked, without the stops that came of another robot's end.
+    pub fn raised(&self) -> u32 {
+        self.raised.load(Ordering::Relaxed)
     }
 
     /// Asks for a ramp to rest, unless a stop was asked for already.

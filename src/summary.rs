@@ -21,20 +21,22 @@ pub struct RunSummary {
     pub exit: Exit,
     /// Length of the control loop's life, in s.
     pub seconds: f64,
-    /// Timing of the loop.
-    pub timing: Timing,
-    /// Counters of the bus.
-    pub bus: Bus,
-    /// Clamped cycles by joint and cause; joints and causes without clamps are left out.
-    pub clamps: BTreeMap<String, BTreeMap<&'static str, u64>>,
+    /// Timing of the loop. This and all else that the control thread counts is `None` where that
+    /// thread never came back: it was lost with it.
+    pub timing: Option<Timing>,
+    /// Counters of the bus; `None` as for `timing`.
+    pub bus: Option<Bus>,
+    /// Clamped cycles by joint and cause; joints and causes without clamps are left out. `None` as
+    /// for `timing`.
+    pub clamps: Option<BTreeMap<String, BTreeMap<&'static str, u64>>>,
     /// What was dropped, and where.
     pub drops: Drops,
     /// Ages.
     pub staleness: Staleness,
     /// The inference side.
     pub policy: Inference,
-    /// Cycles in each arm state.
-    pub cycles: BTreeMap<&'static str, u64>,
+    /// Cycles in each arm state; `None` as for `timing`.
+    pub cycles: Option<BTreeMap<&'static str, u64>>,
     /// The run's folder: journal, report, configuration.
     pub episode: String,
     /// The LeRobot dataset that the episode was added to; empty if it could not be.
@@ -104,16 +106,16 @@ pub struct Bus {
 /// What was dropped, and where.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Drops {
-    /// Cycle samples the ring had no room for.
-    pub samples: u64,
+    /// Cycle samples the ring had no room for; `None` where the control thread never came back.
+    pub samples: Option<u64>,
     /// Frames the recorder had no room for.
     pub frames: u64,
     /// Other records the recorder had no room for.
     pub records: u64,
     /// Records the disk did not take.
     pub unwritten: u64,
-    /// Actions that were in the past when their chunk was finished.
-    pub expired_actions: u64,
+    /// Actions that were in the past when their chunk was finished; `None` as for `samples`.
+    pub expired_actions: Option<u64>,
     /// Chunks for which the control thread had no room.
     pub chunks: u64,
 }
@@ -121,16 +123,16 @@ pub struct Drops {
 /// Ages, in µs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Staleness {
-    /// Oldest judged measurement, at each cycle.
-    pub state: DistributionSummary,
-    /// Observation behind the target, at each running cycle.
-    pub observation: DistributionSummary,
+    /// Oldest judged measurement, at each cycle; `None` where the control thread never came back.
+    pub state: Option<DistributionSummary>,
+    /// Observation behind the target, at each running cycle; `None` as for `state`.
+    pub observation: Option<DistributionSummary>,
     /// Inferences put off because a frame was missing or too old.
     pub stale_frames: u64,
     /// Inferences put off because measurements were missing or too old.
     pub stale_states: u64,
-    /// Cycles with a substituted measurement.
-    pub substituted: u64,
+    /// Cycles with a substituted measurement; `None` as for `state`.
+    pub substituted: Option<u64>,
 }
 
 /// The inference side.
@@ -138,8 +140,8 @@ pub struct Staleness {
 pub struct Inference {
     /// Inferences finished.
     pub inferences: u64,
-    /// Chunks taken over.
-    pub chunks: u64,
+    /// Chunks taken over; `None` where the control thread never came back.
+    pub chunks: Option<u64>,
     /// Inferences refused.
     pub refused: u64,
     /// Time of one inference, in µs.
@@ -154,7 +156,7 @@ impl RunSummary {
         robot: &RobotDescription,
         rate_hz: f64,
     ) {
-        self.timing = Timing {
+        self.timing = Some(Timing {
             rate_hz,
             period: statistics.period.summary(),
             lateness: statistics.lateness.summary(),
@@ -167,34 +169,34 @@ impl RunSummary {
             missed: statistics.missed,
             overruns: statistics.overruns,
             longest_us: statistics.longest_ns as f64 / 1e3,
-        };
+        });
+        let clamps = self.clamps.get_or_insert_default();
         for (joint, counts) in robot.joints.iter().zip(&statistics.clamps) {
             for (cause, count) in ClampCause::ALL.iter().zip(counts) {
                 if *count > 0 {
-                    let causes = self.clamps.entry(joint.name.clone()).or_default();
+                    let causes = clamps.entry(joint.name.clone()).or_default();
                     causes.insert(cause.name(), *count);
                 }
             }
         }
-        for state in ArmState::ALL {
-            self.cycles.insert(state.name(), statistics.cycles_in[state as usize]);
-        }
-        self.drops.samples = statistics.dropped_samples;
-        self.drops.expired_actions = statistics.expired_actions;
-        self.staleness.state = statistics.state_age.summary();
-        self.staleness.observation = statistics.observation_age.summary();
-        self.staleness.substituted = statistics.substituted;
-        self.policy.chunks = statistics.chunks;
+        let cycles = |state: ArmState| (state.name(), statistics.cycles_in[state as usize]);
+        self.cycles = Some(ArmState::ALL.map(cycles).into());
+        self.drops.samples = Some(statistics.dropped_samples);
+        self.drops.expired_actions = Some(statistics.expired_actions);
+        self.staleness.state = Some(statistics.state_age.summary());
+        self.staleness.observation = Some(statistics.observation_age.summary());
+        self.staleness.substituted = Some(statistics.substituted);
+        self.policy.chunks = Some(statistics.chunks);
     }
 
     /// Takes over the bus's counters.
     pub fn set_bus(&mut self, bus: &BusStatistics) {
         let millis = |nanos: u64| nanos as f64 * 1e-6;
-        self.bus = Bus {
+        self.bus = Some(Bus {
             counters: *bus,
             read_mean_ms: millis(bus.read_ns_sum) / bus.reads.max(1) as f64,
             read_max_ms: millis(bus.read_ns_max),
-        };
+        });
     }
 
     /// Takes over the inference side's counters.

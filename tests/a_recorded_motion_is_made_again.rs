@@ -6,6 +6,7 @@ mod support;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use sinew::supervision::ArmState;
 use support::{Ended, root, run, sinew};
 
 fn replay_on(episode: &Path, file: &str, directory: &Path, more: &[&str]) -> Ended {
@@ -63,6 +64,15 @@ fn the_mock_arm_repeats_a_recorded_motion_and_itself() {
     assert_eq!(journal.header.task, "replay of 19700101-000000-replay");
     assert_eq!(journal.header.policy.as_ref().unwrap().kind, "replay");
     assert!(journal.header.cameras.is_empty());
+    // It fades in as any run does, and sets out after that.
+    let ramp_ms = journal.config()["rest"]["start_ramp_ms"].as_float().unwrap();
+    assert!(ramp_ms > 100.0);
+    let ramp = (ramp_ms / 1e3 * journal.header.rate_hz) as usize;
+    let running = journal.cycles.iter().filter(|it| it.state == ArmState::Running as u8);
+    let still = running.take(ramp * 9 / 10).map(|it| it.limited[0]);
+    let (low, high) = still.fold((f64::MAX, f64::MIN), |(l, h), it| (l.min(it), h.max(it)));
+    assert!(high - low < 1e-6, "{low} to {high}");
+    assert!(ended.json["incomplete"].is_null() && ended.json["replayed_incomplete"].is_null());
     // The way to the first position is slow: half of the configured limits.
     let rate = journal.header.rate_hz;
     let began = repetitions[0]["began_s"].as_f64().unwrap();
@@ -117,7 +127,39 @@ fn a_broken_link_ends_the_motion_as_it_ends_a_run() {
     let more = ["--times", "3", "--set", fault];
     let ended = replay_on(&stored(), "configs/robots/mock.toml", folder.path(), &more);
     assert_eq!((ended.code, ended.cause()), (30, "policy_stale"), "{}", ended.stderr);
-    assert!(ended.journal().has_event("replay", "the rest is not played"));
+    assert!(ended.journal().has_event("link", "the rest is not played"));
+}
+
+#[test]
+fn after_a_hold_in_mid_motion_the_arm_fades_in_to_where_the_motion_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let mock = "configs/robots/mock.toml";
+    let whole = replay_on(&stored(), mock, &folder.path().join("whole"), &[]);
+    let began = whole.json["repetitions"][0]["began_s"].as_f64().unwrap();
+    let fault = format!("emulator.faults=['silence=500ms@{:.3}s']", began + 0.3);
+    let more = ["--set", &fault, "--set", "supervision.state_hold_after_ms=100"];
+    let ended = replay_on(&stored(), mock, &folder.path().join("held"), &more);
+    assert_eq!((ended.code, ended.cause()), (0, "completed"), "{}", ended.stderr);
+    let journal = ended.journal();
+    let running = ArmState::Running as u8;
+    let resumed = journal
+        .cycles
+        .windows(2)
+        .filter(|pair| pair[0].state != running && pair[1].state == running)
+        .nth(1)
+        .expect("a hold in the middle");
+    // The target has gone on; what is asked of the arm begins where it stands.
+    for (asked, stood) in resumed[1].requested.iter().zip(&resumed[0].limited) {
+        assert!((asked - stood).abs() < 1e-3, "{resumed:?}");
+    }
+    let motion = |journal: &support::Journal| {
+        let at = resumed[1].scheduled_ns;
+        journal.cycles.iter().find(|it| it.scheduled_ns == at).unwrap().requested.clone()
+    };
+    let (held, whole) = (motion(&journal), motion(&whole.journal()));
+    let apart = held.iter().zip(&whole).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(apart > 0.02, "the motion had not gone on: {apart}");
+    journal.assert_inside_limits();
 }
 
 #[test]
@@ -139,5 +181,20 @@ fn another_robot_and_tighter_limits_are_refused_by_name() {
     let sets = ["--set", "limits.joint1.max_velocity_rad_s=0.05", "--set"];
     let slow = refused(mock, &[&sets[..], &["supervision.ramp_timeout_s=300"]].concat());
     assert!(slow.contains("limits.joint1: its speed is"), "{slow}");
-    assert!(slow.contains("at most 0.05"), "{slow}");
+    assert!(slow.contains("at most 0.0475 rad/s, target.fraction = 0.95"), "{slow}");
+    let part = refused(mock, &["--set", "target.fraction=0.1"]);
+    assert!(part.contains("target.fraction = 0.1 of the limit"), "{part}");
+    let long = refused(
+        mock,
+        &[
+            "--times",
+            "10000",
+            "--set",
+            "rest.speed_fraction=0.02",
+            "--set",
+            "supervision.ramp_timeout_s=600",
+        ],
+    );
+    assert!(long.contains("--times 10000: that may take"), "{long}");
+    assert!(!long.contains("duration_s"), "{long}");
 }

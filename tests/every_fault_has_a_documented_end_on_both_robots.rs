@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::sys::signal::Signal;
+use serde_json::Value;
 use sinew::supervision::ArmState::{self, Disarmed, Faulted};
 use sinew::supervision::{HoldCause, StopCause};
 use sinew_episodes::journal::CycleRecord;
@@ -37,9 +38,10 @@ impl Cell {
         let journal = ended.journal();
         journal.assert_inside_limits();
         let cell = Self { ended, journal, _folder: folder };
-        let lost = cell.ended.count("/drops/samples") + cell.ended.count("/drops/unwritten");
-        let knows = cell.ended.count("/timing/period/n") > 0;
-        if lost == 0 && knows {
+        // A control thread that never came back has counted nothing that is known.
+        let knows = !cell.ended.json["timing"].is_null();
+        let lost = |what: &str| cell.ended.count(&format!("/drops/{what}")) > 0;
+        if knows && !lost("samples") && !lost("unwritten") {
             let missed = cell.journal.assert_every_miss_is_reported();
             assert_eq!(cell.ended.count("/timing/missed"), missed);
             cell.assert_flight_agrees();
@@ -280,6 +282,11 @@ fn ends_without_control(config: &str) {
     assert_eq!((ended.code, ended.cause()), (37, "control_stalled"), "{}", ended.stderr);
     assert!(ended.stderr.contains("did not come back"), "{}", ended.stderr);
     assert_eq!(ended.json["episode_index"], 0, "{}", ended.stderr);
+    // What only that thread knew is not shown as if it were zero.
+    for lost in ["/timing", "/bus", "/clamps", "/cycles", "/drops/samples", "/staleness/state"] {
+        assert_eq!(ended.json.pointer(lost), Some(&Value::Null), "{lost}");
+    }
+    assert!(ended.stderr.contains("LOST: the control thread never came back"), "{}", ended.stderr);
     assert!(ended.flight().is_none(), "its memory is the stuck thread's own");
     assert!(cell.journal.ended && cell.journal.has_event("watchdog", "stuck"));
     // Everything before the stall is there, and nothing after.
@@ -445,6 +452,9 @@ fn overflowing_ring(config: &str) {
         .counts("/drops/samples");
     assert_eq!(cell.ended.code, 40, "{}", cell.ended.stderr);
     assert!(cell.ended.json["recording_fault"].as_str().unwrap().contains("no room"));
+    // The journal's own summary knows, too.
+    assert_eq!(cell.journal.summary["exit"]["code"], 40);
+    assert_eq!(cell.journal.summary["recording_fault"], cell.ended.json["recording_fault"]);
     let dropped = cell.ended.count("/drops/samples");
     let cycles = &cell.journal.cycles;
     // A gap of misses is counted by the cycle behind it; one of dropped samples is not.

@@ -82,8 +82,11 @@ impl Drop for Part {
     }
 }
 
-/// Replaces a file's content at once.
-pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
+/// Replaces a file's content at once, and makes it durable. Makes its folder, if need be.
+///
+/// # Errors
+/// [`FileError`] when it cannot; the file is then as it was.
+pub fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
     let mut part = Part::create(path)?;
     part.write_all(content).map_err(failed("write", &part.part))?;
     part.finish()

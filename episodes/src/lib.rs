@@ -5,7 +5,7 @@
 //! ([`lerobot`]), and stays as the record of everything that the dataset's frames leave out.
 //! [`mcap`] makes of it a file that viewers of robot logs open.
 
-mod files;
+pub mod files;
 pub mod image;
 pub mod journal;
 pub mod lerobot;

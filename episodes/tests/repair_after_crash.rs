@@ -5,6 +5,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use sinew_episodes::journal;
@@ -209,13 +210,42 @@ fn a_torn_journal_becomes_an_episode_up_to_its_last_record() {
     let length = journal.len() * 3 / 4;
     journal.truncate(length);
     restore(&root, &files);
+    // A clock that was set meanwhile says nothing about what was lost.
+    let touched = std::fs::File::options().append(true).open(root.join(path)).unwrap();
+    touched
+        .set_modified(std::time::SystemTime::now() + std::time::Duration::from_hours(9))
+        .unwrap();
     let report = repair(&root).unwrap();
     let RunOutcome::Converted { episode } = &report.runs[0].outcome else { panic!("{report}") };
+    assert!(episode.lost_ms.unwrap() < 1000.0 * episode.duration_s, "{episode:?}");
     assert!(episode.frames >= 6 && episode.frames < 9, "{}", episode.frames);
     assert!(!episode.complete && episode.lost_ms.is_some());
     assert!(matches!(episode.tail, journal::Tail::Torn { .. }));
     assert!(report.to_string().contains("run run-2 became episode 1"), "{report}");
     assert!(repair(&root).unwrap().is_nothing());
+}
+
+#[test]
+fn a_conversion_that_is_broken_off_leaves_nothing_and_is_made_up_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let (before, after) = before_and_after(&folder.path().join("made"));
+    let root = folder.path().join("set");
+    restore(&root, &before);
+    let mut dataset = Dataset::open(&root).unwrap();
+    let mut seen = Vec::new();
+    let report = dataset
+        .repair_watched(&mut |converted| {
+            seen.push((converted.run.to_owned(), converted.frames, converted.of));
+            ControlFlow::Break(())
+        })
+        .unwrap();
+    assert_eq!(seen.len(), 1, "{seen:?}");
+    assert!(seen[0].0 == "run-2" && seen[0].1 == 0 && seen[0].2 > 0, "{seen:?}");
+    assert!(report.to_string().contains("still to be converted: interrupted"), "{report}");
+    assert_eq!(runs_in(&root).len(), 1);
+    assert!(!dataset.repair().unwrap().is_nothing());
+    drop(dataset);
+    assert_eq!(snapshot(&root), after);
 }
 
 /// The files that are neither one of `lost` nor in one of them.

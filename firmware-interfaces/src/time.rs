@@ -62,11 +62,6 @@ impl MonotonicClock {
     pub fn new() -> Self {
         Self { origin: Instant::now() }
     }
-
-    /// The instant at which `time` is, was or will be reached.
-    pub fn instant(&self, time: Timestamp) -> Instant {
-        self.origin + Duration::from_nanos(time.as_nanos())
-    }
 }
 
 impl Default for MonotonicClock {

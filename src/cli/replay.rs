@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::{Format, fail, run, tables};
 use crate::replay::{
-    self, Deviation, Episode, Incomplete, Prepared, ReplayError, StateChange, Verification, WhatIf,
+    self, Deviation, Episode, Incomplete, Prepared, Repetitions, ReplayError, StateChange,
+    Verification, WhatIf,
 };
 use crate::run::Console as _;
 
@@ -101,10 +102,19 @@ fn moved(
     let ended = crate::run::follow(&loaded, target, operator, &mut console);
     console.release();
     let summary = ended?;
-    let began = repeated.began.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let repetitions = replay::repetitions(Path::new(&summary.episode), &motion, &began)?;
     for line in tables::summary(&summary) {
         console.line(&line);
+    }
+    let began = repeated.began.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    // Whatever is wrong with its journal, the run ended as its summary says.
+    let compared = replay::repetitions(Path::new(&summary.episode), &motion, &began);
+    let Repetitions { repetitions, incomplete } = compared.unwrap_or_else(|error| {
+        console.line(&format!("the repetitions cannot be compared: {error}"));
+        Repetitions::default()
+    });
+    if let Some(incomplete) = &incomplete {
+        console
+            .line(&format!("this run's journal is incomplete: {incomplete}. Compared up to there"));
     }
     for (index, repetition) in repetitions.iter().enumerate() {
         let head = format!("repetition {} of {}", index + 1, arguments.times);
@@ -120,7 +130,9 @@ fn moved(
         let mut value = serde_json::to_value(&summary).unwrap_or_default();
         value["replayed"] = json!(episode.path().display().to_string());
         value["motion_s"] = json!(motion.seconds());
+        value["replayed_incomplete"] = json!(motion.incomplete);
         value["repetitions"] = json!(repetitions);
+        value["incomplete"] = json!(incomplete);
         say!("{value}");
     }
     Ok(summary.exit.code)

@@ -77,6 +77,10 @@ impl Console for Printer {
         }
     }
 
+    fn progress(&mut self, text: &str) {
+        complain!("{text}");
+    }
+
     fn live(&mut self, feed: SharedFeed, operator: &OperatorSignal) -> Option<Screen> {
         let dumb = std::env::var_os("TERM").is_none_or(|it| it.is_empty() || it == "dumb");
         if self.plain || dumb || self.format == Format::Json || !stdout().is_terminal() {

@@ -26,6 +26,10 @@ impl Console for Named<'_> {
             Format::Json => complain!("{}: {text}", self.name),
         }
     }
+
+    fn progress(&mut self, text: &str) {
+        complain!("{}: {text}", self.name);
+    }
 }
 
 /// Runs all of `runs` at once. They share the operator's stop; and when one of them ends for

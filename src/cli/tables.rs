@@ -1,7 +1,9 @@
 //! The tables at the end of a run.
 
+use std::collections::BTreeMap;
+
 use crate::pacing::DistributionSummary;
-use crate::summary::RunSummary;
+use crate::summary::{Bus, RunSummary, Timing};
 
 /// The whole summary as lines for people.
 pub(super) fn summary(summary: &RunSummary) -> Vec<String> {
@@ -10,63 +12,69 @@ pub(super) fn summary(summary: &RunSummary) -> Vec<String> {
         "{}: {} (exit code {}), {:.1} s",
         summary.exit.cause, summary.exit.message, summary.exit.code, summary.seconds
     ));
-    timing(summary, &mut lines);
-    let (bus, read) = (&summary.bus.counters, &summary.bus);
     lines.push(String::new());
-    lines.push(format!(
-        "bus        {} requests, {} replies, {} timeouts, {} retries, {} reconnects",
-        bus.requests, bus.replies, bus.timeouts, bus.retries, bus.reconnects
-    ));
-    lines.push(format!(
-        "           {} garbage bytes, {} rejected, {} substituted; state read {:.1} ms mean, {:.1} \
-         ms max",
-        bus.garbage_bytes, bus.rejected, bus.substituted, read.read_mean_ms, read.read_max_ms
-    ));
-    lines.push(format!(
-        "           {} commands sent, {} superseded by newer ones",
-        bus.commands, bus.superseded
-    ));
+    match (&summary.timing, &summary.bus) {
+        (Some(timing), Some(bus)) => {
+            timing_of(timing, &mut lines);
+            bus_of(bus, &mut lines);
+        }
+        _ => lines.push(
+            "LOST: the control thread never came back, and with it timing, bus counters, clamps and \
+             counts of cycles. The journal has every cycle up to the stall"
+                .to_owned(),
+        ),
+    }
     let policy = &summary.policy;
     lines.push(format!(
         "policy     {} inferences (p50 {}, max {}), {} chunks taken over, {} refused",
         policy.inferences,
         micros(policy.latency.p50_us),
         micros(policy.latency.max_us),
-        policy.chunks,
+        counted(policy.chunks),
         policy.refused
     ));
-    clamps(summary, &mut lines);
+    if let Some(clamps) = &summary.clamps {
+        clamps_of(clamps, &mut lines);
+    }
     let drops = &summary.drops;
     lines.push(format!(
         "drops      {} cycle samples, {} frames, {} records, {} unwritten, {} chunks, {} expired \
          actions",
-        drops.samples,
+        counted(drops.samples),
         drops.frames,
         drops.records,
         drops.unwritten,
         drops.chunks,
-        drops.expired_actions
+        counted(drops.expired_actions)
     ));
     let staleness = &summary.staleness;
+    let age = |age: &Option<DistributionSummary>| {
+        age.as_ref().map_or(LOST.to_owned(), |age| {
+            format!("p50 {}, max {}", micros(age.p50_us), micros(age.max_us))
+        })
+    };
     lines.push(format!(
-        "staleness  state p50 {}, max {}; observation p50 {}, max {}",
-        micros(staleness.state.p50_us),
-        micros(staleness.state.max_us),
-        micros(staleness.observation.p50_us),
-        micros(staleness.observation.max_us)
+        "staleness  state {}; observation {}",
+        age(&staleness.state),
+        age(&staleness.observation)
     ));
     lines.push(format!(
         "           inferences put off: {} for a stale frame, {} for a stale state; {} cycles with a \
          substituted value",
-        staleness.stale_frames, staleness.stale_states, staleness.substituted
+        staleness.stale_frames,
+        staleness.stale_states,
+        counted(staleness.substituted)
     ));
     let cycles: Vec<String> = summary
         .cycles
         .iter()
+        .flatten()
         .filter(|(_, count)| **count > 0)
         .map(|(state, count)| format!("{count} {state}"))
         .collect();
-    lines.push(format!("cycles     {}", cycles.join(", ")));
+    if summary.cycles.is_some() {
+        lines.push(format!("cycles     {}", cycles.join(", ")));
+    }
     lines.push(String::new());
     lines.push(format!("episode    {}", summary.episode));
     if let Some(index) = summary.episode_index {
@@ -84,9 +92,32 @@ pub(super) fn summary(summary: &RunSummary) -> Vec<String> {
     lines
 }
 
-fn timing(summary: &RunSummary, lines: &mut Vec<String>) {
-    let timing = &summary.timing;
+/// In place of what the control thread counted, where it never came back.
+const LOST: &str = "(lost)";
+
+fn counted(count: Option<u64>) -> String {
+    count.map_or(LOST.to_owned(), |count| count.to_string())
+}
+
+fn bus_of(bus: &Bus, lines: &mut Vec<String>) {
+    let (read_mean_ms, read_max_ms, bus) = (bus.read_mean_ms, bus.read_max_ms, &bus.counters);
     lines.push(String::new());
+    lines.push(format!(
+        "bus        {} requests, {} replies, {} timeouts, {} retries, {} reconnects",
+        bus.requests, bus.replies, bus.timeouts, bus.retries, bus.reconnects
+    ));
+    lines.push(format!(
+        "           {} garbage bytes, {} rejected, {} substituted; state read {read_mean_ms:.1} ms \
+         mean, {read_max_ms:.1} ms max",
+        bus.garbage_bytes, bus.rejected, bus.substituted
+    ));
+    lines.push(format!(
+        "           {} commands sent, {} superseded by newer ones",
+        bus.commands, bus.superseded
+    ));
+}
+
+fn timing_of(timing: &Timing, lines: &mut Vec<String>) {
     lines.push(format!(
         "{:<11}{:>8}{:>12}{:>12}{:>12}{:>12}",
         format!("at {} Hz", timing.rate_hz),
@@ -125,12 +156,12 @@ fn timing(summary: &RunSummary, lines: &mut Vec<String>) {
     ));
 }
 
-fn clamps(summary: &RunSummary, lines: &mut Vec<String>) {
-    if summary.clamps.is_empty() {
+fn clamps_of(clamps: &BTreeMap<String, BTreeMap<&'static str, u64>>, lines: &mut Vec<String>) {
+    if clamps.is_empty() {
         lines.push("clamps     none".to_owned());
         return;
     }
-    for (row, (joint, causes)) in summary.clamps.iter().enumerate() {
+    for (row, (joint, causes)) in clamps.iter().enumerate() {
         let causes: Vec<String> =
             causes.iter().map(|(cause, count)| format!("{cause} {count}")).collect();
         let title = if row == 0 { "clamps" } else { "" };

@@ -8,6 +8,6 @@ mod sample;
 
 pub use flight::FlightRecorder;
 pub use recorder::{
-    Observer, Recorder, RecorderError, RecorderInbox, RecorderMessage, RecorderReport,
+    Observer, Recorder, RecorderError, RecorderInbox, RecorderMessages, RecorderReport,
 };
 pub use sample::{CycleSample, SampleSink};

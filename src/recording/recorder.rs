@@ -16,8 +16,11 @@ use super::overrun;
 use super::sample::CycleSample;
 use crate::supervision::{HoldCause, StopCause};
 
-/// Messages the inbox holds before it drops.
-const INBOX: usize = 256;
+/// Frames the inbox holds before it drops. They are large: this bounds memory.
+const FRAMES: usize = 256;
+/// Chunks and events the inbox holds before it drops. They are small, and without a chunk a run
+/// cannot be replayed: two minutes of a policy that infers for every frame of a camera.
+const RECORDS: usize = 4096;
 /// What a killed process may lose: records not yet handed to the operating system.
 const FLUSH: Duration = Duration::from_millis(200);
 /// What a power cut may lose.
@@ -41,55 +44,63 @@ pub enum RecorderError {
     Journal(#[from] WriteError),
 }
 
-/// What other threads send to the recorder.
+/// What is no frame.
 #[derive(Debug)]
-pub enum RecorderMessage {
-    /// An image.
-    Frame(FrameRecord),
+enum Note {
     /// A chunk that inference has finished.
     Chunk(ChunkRecord),
     /// Something worth a line.
     Event(EventRecord),
 }
 
+/// The receiving end of the recorder's inbox.
+#[derive(Debug)]
+pub struct RecorderMessages {
+    frames: Receiver<FrameRecord>,
+    notes: Receiver<Note>,
+}
+
 /// The sending end of the recorder's inbox, for every thread but the control thread. It never
-/// blocks: what finds no room is counted.
+/// blocks: what finds no room is counted. Frames have room of their own, so that cameras never
+/// crowd out a chunk.
 #[derive(Clone, Debug)]
 pub struct RecorderInbox {
-    sender: SyncSender<RecorderMessage>,
+    frames: SyncSender<FrameRecord>,
+    notes: SyncSender<Note>,
     dropped_frames: Arc<AtomicU64>,
     dropped_records: Arc<AtomicU64>,
 }
 
 impl RecorderInbox {
     /// An inbox and its receiving end.
-    pub fn new() -> (Self, Receiver<RecorderMessage>) {
-        let (sender, receiver) = sync_channel(INBOX);
-        let inbox =
-            Self { sender, dropped_frames: Arc::default(), dropped_records: Arc::default() };
-        (inbox, receiver)
+    pub fn new() -> (Self, RecorderMessages) {
+        let (frames, received_frames) = sync_channel(FRAMES);
+        let (notes, received_notes) = sync_channel(RECORDS);
+        let messages = RecorderMessages { frames: received_frames, notes: received_notes };
+        let (dropped_frames, dropped_records) = Default::default();
+        (Self { frames, notes, dropped_frames, dropped_records }, messages)
     }
 
     /// Leaves an image.
     pub fn frame(&self, frame: FrameRecord) {
-        if self.sender.try_send(RecorderMessage::Frame(frame)).is_err() {
+        if self.frames.try_send(frame).is_err() {
             self.dropped_frames.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Leaves a chunk.
     pub fn chunk(&self, chunk: ChunkRecord) {
-        self.leave(RecorderMessage::Chunk(chunk));
+        self.leave(Note::Chunk(chunk));
     }
 
     /// Leaves an event.
     pub fn event(&self, at: Timestamp, kind: &str, message: String) {
         let kind = kind.to_owned();
-        self.leave(RecorderMessage::Event(EventRecord { at_ns: at.as_nanos(), kind, message }));
+        self.leave(Note::Event(EventRecord { at_ns: at.as_nanos(), kind, message }));
     }
 
-    fn leave(&self, message: RecorderMessage) {
-        if self.sender.try_send(message).is_err() {
+    fn leave(&self, note: Note) {
+        if self.notes.try_send(note).is_err() {
             self.dropped_records.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -127,7 +138,7 @@ pub struct Recorder {
     joints: Vec<JointMeta>,
     period: Duration,
     ring: rtrb::Consumer<CycleSample>,
-    inbox: Receiver<RecorderMessage>,
+    inbox: RecorderMessages,
     /// Chunks that the control thread has not taken over yet.
     chunks: Vec<ChunkRecord>,
     previous: Option<CycleSample>,
@@ -135,6 +146,9 @@ pub struct Recorder {
     synced: Timestamp,
     unsynced: bool,
     fault: Option<String>,
+    /// The disk could not keep what it had taken. It says so once; what came later may be durable,
+    /// what came before is not known to be.
+    sync_failed: Option<String>,
     /// The disk takes nothing at present.
     refused: bool,
     observer: Option<Box<dyn Observer>>,
@@ -149,7 +163,7 @@ impl Recorder {
         folder: &std::path::Path,
         header: &Header,
         ring: rtrb::Consumer<CycleSample>,
-        inbox: Receiver<RecorderMessage>,
+        inbox: RecorderMessages,
     ) -> Result<Self, RecorderError> {
         std::fs::create_dir_all(folder)
             .map_err(|source| RecorderError::Folder { path: folder.to_owned(), source })?;
@@ -168,6 +182,7 @@ impl Recorder {
             synced: Timestamp::ZERO,
             unsynced: false,
             fault: None,
+            sync_failed: None,
             refused: false,
             observer: None,
         })
@@ -189,9 +204,9 @@ impl Recorder {
         }
         if self.unsynced && now.since(self.synced) >= SYNC {
             self.synced = now;
-            self.unsynced = false;
             let result = self.writer.sync();
-            self.check(result);
+            self.unsynced = result.is_err();
+            self.check_sync(now, result);
         }
         let unwritten = self.unwritten();
         if let Some(observer) = &mut self.observer {
@@ -210,17 +225,25 @@ impl Recorder {
         self.previous.as_ref()
     }
 
+    /// Empties everything once more, makes it durable, and says how the recording went so far: all
+    /// that the run's summary in the journal can know of it.
+    pub fn settle(&mut self) -> RecorderReport {
+        self.drain();
+        let at = self.previous.as_ref().map_or(self.synced, |sample| sample.tick.woke);
+        let synced = self.writer.sync();
+        let complete = synced.is_ok();
+        self.check_sync(at, synced);
+        let unwritten = self.writer.dropped() + self.writer.pending();
+        let fault = self.fault.clone().filter(|_| unwritten > 0 || !complete);
+        RecorderReport { unwritten, fault: self.sync_failed.clone().or(fault) }
+    }
+
     /// Empties everything once more, appends the run's summary and makes it durable.
     pub fn finish(mut self, summary: &str) -> RecorderReport {
         self.drain();
         let result = self.writer.append_summary(summary);
         self.check(result);
-        let synced = self.writer.sync();
-        let complete = synced.is_ok();
-        self.check(synced);
-        let unwritten = self.writer.dropped() + self.writer.pending();
-        let fault = self.fault.filter(|_| unwritten > 0 || !complete);
-        RecorderReport { unwritten, fault }
+        self.settle()
     }
 
     /// Says once that the disk takes nothing, and once that it does again.
@@ -262,16 +285,17 @@ impl Recorder {
     }
 
     fn drain_inbox(&mut self) {
-        while let Ok(message) = self.inbox.try_recv() {
+        while let Ok(note) = self.inbox.notes.try_recv() {
             self.unsynced = true;
-            match message {
-                RecorderMessage::Frame(frame) => {
-                    let result = self.writer.append_frame(&frame);
-                    self.check(result);
-                }
-                RecorderMessage::Chunk(chunk) => self.chunks.push(chunk),
-                RecorderMessage::Event(event) => self.event(event),
+            match note {
+                Note::Chunk(chunk) => self.chunks.push(chunk),
+                Note::Event(event) => self.event(event),
             }
+        }
+        while let Ok(frame) = self.inbox.frames.try_recv() {
+            self.unsynced = true;
+            let result = self.writer.append_frame(&frame);
+            self.check(result);
         }
     }
 
@@ -303,6 +327,19 @@ impl Recorder {
             observer.event(&event);
         }
         let result = self.writer.append_event(&event);
+        self.check(result);
+    }
+
+    /// Keeps what the disk said about durability, and says the first of it.
+    fn check_sync(&mut self, now: Timestamp, result: Result<(), WriteError>) {
+        if let Err(error @ WriteError::Sync { .. }) = &result
+            && self.sync_failed.is_none()
+        {
+            let message = error.to_string();
+            self.sync_failed = Some(message.clone());
+            let (at_ns, kind) = (now.as_nanos(), "recording".to_owned());
+            self.event(EventRecord { at_ns, kind, message });
+        }
         self.check(result);
     }
 
@@ -378,4 +415,72 @@ fn events(
         }
     }
     events
+}
+
+#[cfg(test)]
+mod tests {
+    use sinew_episodes::journal::{Reader, Record};
+
+    use super::*;
+
+    fn recorder(folder: &std::path::Path) -> (Recorder, RecorderInbox) {
+        let (inbox, messages) = RecorderInbox::new();
+        let (_, ring) = rtrb::RingBuffer::new(1);
+        let header = Header { rate_hz: 100.0, ..Header::default() };
+        (Recorder::create(folder, &header, ring, messages).unwrap(), inbox)
+    }
+
+    fn events(folder: &std::path::Path) -> Vec<EventRecord> {
+        let reader = Reader::open(&folder.join(FILE_NAME)).unwrap();
+        let event = |record| if let Record::Event(event) = record { Some(event) } else { None };
+        reader.filter_map(|record| event(record.unwrap())).collect()
+    }
+
+    #[test]
+    fn what_the_disk_did_not_keep_once_stays_a_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut recorder, _inbox) = recorder(folder.path());
+        let error = || WriteError::Sync {
+            path: FILE_NAME.into(),
+            source: std::io::Error::other("a bad sector"),
+        };
+        recorder.check_sync(Timestamp::from_nanos(5), Err(error()));
+        recorder.check_sync(Timestamp::from_nanos(6), Err(error()));
+        // Every later sync succeeds.
+        recorder.step(Timestamp::from_nanos(5_000_000_000));
+        assert!(recorder.settle().fault.is_some_and(|fault| fault.contains("a bad sector")));
+        let report = recorder.finish("{}");
+        assert_eq!(report.unwritten, 0);
+        assert!(report.fault.is_some_and(|fault| fault.contains("a bad sector")));
+        let events = events(folder.path());
+        assert_eq!(events.len(), 1);
+        assert_eq!((events[0].at_ns, events[0].kind.as_str()), (5, "recording"));
+    }
+
+    #[test]
+    fn frames_do_not_crowd_out_chunks_and_events() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut recorder, inbox) = recorder(folder.path());
+        for sequence in 0..1000 {
+            inbox.frame(FrameRecord { camera: 0, sequence, captured_ns: 0, png: Vec::new() });
+        }
+        for sequence in 1..1000 {
+            inbox.chunk(ChunkRecord {
+                cycle: 0,
+                sequence,
+                observation_ns: 0,
+                started_ns: 0,
+                finished_ns: 0,
+                step_ns: 0,
+                action_size: 0,
+                actions: Vec::new(),
+            });
+        }
+        inbox.event(Timestamp::ZERO, "note", "there is room".to_owned());
+        assert_eq!(inbox.dropped(), (1000 - FRAMES as u64, 0));
+        recorder.drain_inbox();
+        assert_eq!(recorder.chunks.len(), 999);
+        recorder.finish("{}");
+        assert_eq!(events(folder.path()).len(), 1);
+    }
 }

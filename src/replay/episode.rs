@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
-use sinew_episodes::journal::{
-    self, ChunkRecord, CycleRecord, EventRecord, Header, Reader, Record, Tail,
-};
+use sinew_episodes::journal::{self, ChunkRecord, CycleRecord, Header, Reader, Record, Tail};
 use sinew_firmware_interfaces::RobotDescription;
 
 use super::ReplayError;
@@ -85,7 +83,6 @@ pub struct Episode {
     chunks: Vec<ChunkRecord>,
     /// Sequence number of the last chunk that was taken over.
     taken: u64,
-    events: Vec<EventRecord>,
     incomplete: Option<Incomplete>,
 }
 
@@ -106,7 +103,6 @@ impl Episode {
             previous: None,
             chunks: Vec::new(),
             taken: 0,
-            events: Vec::new(),
             incomplete: None,
         })
     }
@@ -181,7 +177,6 @@ impl Episode {
             let Some(record) = self.reader.next() else { break };
             match record? {
                 Record::Chunk(chunk) => self.chunks.push(chunk),
-                Record::Event(event) => self.events.push(event),
                 Record::Cycle(cycle) => {
                     self.check(&cycle)?;
                     let recorded = Recorded { cycle, chunks: std::mem::take(&mut self.chunks) };
@@ -193,7 +188,7 @@ impl Episode {
                     self.previous = Some(recorded.cycle.clone());
                     return Ok(Some(recorded));
                 }
-                Record::Header(_) | Record::Frame(_) | Record::Summary(_) => {}
+                Record::Header(_) | Record::Frame(_) | Record::Event(_) | Record::Summary(_) => {}
             }
         }
         let Some(last) = &self.previous else {
@@ -213,11 +208,6 @@ impl Episode {
     /// What is missing, once the cycles have been read up to there.
     pub fn incomplete(&self) -> Option<&Incomplete> {
         self.incomplete.as_ref()
-    }
-
-    /// The events so far.
-    pub fn events(&self) -> &[EventRecord] {
-        &self.events
     }
 
     /// What was lost between the cycle before and `recorded`.

@@ -78,7 +78,7 @@ pub enum ReplayError {
     /// The motion leaves what the robot is allowed.
     #[error(
         "the recorded motion is outside limits.{joint}: its {what} is {value:.6} {unit} at \
-         {seconds:.3} s, allowed is {limit} {unit}. Widen the limit if that is right, or record a \
+         {seconds:.3} s, allowed is {limit}. Widen the limit if that is right, or record a \
          motion within it"
     )]
     Beyond {
@@ -90,7 +90,7 @@ pub enum ReplayError {
         value: f64,
         /// Its unit.
         unit: String,
-        /// What is allowed.
+        /// What is allowed, with its unit.
         limit: String,
         /// When in the motion, in s.
         seconds: f64,
@@ -103,6 +103,19 @@ pub enum ReplayError {
     OutsideBox {
         /// When in the motion, in s.
         seconds: f64,
+    },
+    /// The repetitions take longer than a run may.
+    #[error(
+        "--times {times}: that may take {hours:.1} h, and a run lasts at most 24 h. At most {most} \
+         repetitions of this motion fit"
+    )]
+    TooOften {
+        /// Repetitions asked for.
+        times: u32,
+        /// How long they may take.
+        hours: f64,
+        /// How many fit.
+        most: u32,
     },
     /// The run did not start.
     #[error(transparent)]

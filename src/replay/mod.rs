@@ -11,7 +11,7 @@ mod rerun;
 mod verify;
 mod what_if;
 
-pub use deviation::{Deviation, Repetition, repetitions};
+pub use deviation::{Deviation, Repetition, Repetitions, repetitions};
 pub use episode::{Episode, Incomplete, Recorded};
 pub use error::ReplayError;
 pub use motion::{Course, Motion};

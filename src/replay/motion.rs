@@ -1,6 +1,7 @@
 //! The motion in an episode: what the arm was told while it followed its target source, and where
 //! it was.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sinew_episodes::journal::CycleRecord;
@@ -9,6 +10,7 @@ use sinew_firmware_interfaces::{JointDescription, MAX_JOINTS};
 use super::{Episode, Incomplete, ReplayError};
 use crate::limits::{JointLimits, Workspace};
 use crate::supervision::ArmState;
+use crate::targets::Positions;
 
 /// A recorded motion: from the first cycle that followed the target source to the last.
 #[derive(Clone, Debug)]
@@ -17,7 +19,7 @@ pub struct Motion {
     pub step: Duration,
     /// Commands after limits, in joint units, one per cycle of the recording's grid. Cycles that
     /// were missed are filled in on straight lines.
-    pub commands: Vec<[f64; MAX_JOINTS]>,
+    pub commands: Arc<Positions>,
     /// Where each joint was measured, by the time since the first command.
     pub measured: Vec<Course>,
     /// What is missing behind it, if something is.
@@ -32,7 +34,7 @@ impl Motion {
     pub fn read(episode: &mut Episode) -> Result<Self, ReplayError> {
         let joints = episode.header().joints.len();
         let step = Duration::from_secs_f64(1.0 / episode.header().rate_hz);
-        let mut commands: Vec<[f64; MAX_JOINTS]> = Vec::new();
+        let mut commands = Positions::new(joints);
         let mut measured = vec![Course::default(); joints];
         // How much of it is sure to be motion.
         let mut sure = 0;
@@ -57,7 +59,7 @@ impl Motion {
         }
         commands.truncate(sure);
         let incomplete = episode.incomplete().cloned();
-        Ok(Self { step, commands, measured, incomplete })
+        Ok(Self { step, commands: Arc::new(commands), measured, incomplete })
     }
 
     /// How long it takes, in s.
@@ -65,7 +67,7 @@ impl Motion {
         self.step.as_secs_f64() * (self.commands.len() - 1) as f64
     }
 
-    /// Holds the commands against `limits`, in joint order.
+    /// Holds the commands against `limits`, in joint order, of which a motion may use `fraction`.
     ///
     /// # Errors
     /// [`ReplayError::Beyond`] with the first joint and value that is outside.
@@ -73,6 +75,7 @@ impl Motion {
         &self,
         joints: &[JointDescription],
         limits: &[JointLimits],
+        fraction: f64,
         workspace: Option<&Workspace>,
     ) -> Result<(), ReplayError> {
         /// Rounding, as a fraction of the limit.
@@ -81,6 +84,11 @@ impl Motion {
         let at = |index: usize| index as f64 * dt;
         for (joint, (description, limits)) in joints.iter().zip(limits).enumerate() {
             let unit = description.kind.unit();
+            let limits = limits.slowed(fraction);
+            let most = |limit: f64, unit: &str| match fraction {
+                1.0 => format!("at most {limit} {unit}"),
+                _ => format!("at most {limit} {unit}, target.fraction = {fraction} of the limit"),
+            };
             let beyond = |index: usize, what, value: f64, unit: String, limit: String| {
                 let joint = description.name.clone();
                 ReplayError::Beyond { joint, what, value, unit, limit, seconds: at(index) }
@@ -90,27 +98,29 @@ impl Motion {
             for (index, command) in self.commands.iter().enumerate() {
                 let position = command[joint];
                 if position < low - SLACK || position > high + SLACK {
-                    let limit = format!("{low} to {high}");
+                    let limit = format!("{low} to {high} {unit}");
                     return Err(beyond(index, "position", position, unit.to_owned(), limit));
                 }
                 let speed = before[0].map(|before| (position - before) / dt);
                 if let Some(speed) = speed
                     && speed.abs() > limits.max_velocity * (1.0 + SLACK)
                 {
-                    let limit = format!("at most {}", limits.max_velocity);
-                    return Err(beyond(index, "speed", speed, format!("{unit}/s"), limit));
+                    let unit = format!("{unit}/s");
+                    let limit = most(limits.max_velocity, &unit);
+                    return Err(beyond(index, "speed", speed, unit, limit));
                 }
                 if let (Some(speed), Some(earlier)) = (speed, before[1])
                     && (speed - earlier).abs() / dt > limits.max_acceleration * (1.0 + 1e-3)
                 {
-                    let limit = format!("at most {}", limits.max_acceleration);
+                    let unit = format!("{unit}/s²");
+                    let limit = most(limits.max_acceleration, &unit);
                     let value = (speed - earlier) / dt;
-                    return Err(beyond(index, "acceleration", value, format!("{unit}/s²"), limit));
+                    return Err(beyond(index, "acceleration", value, unit, limit));
                 }
                 before = [Some(position), speed];
             }
         }
-        let outside = |command: &[f64; MAX_JOINTS]| {
+        let outside = |command: [f64; MAX_JOINTS]| {
             workspace.is_some_and(|workspace| !workspace.holds(&command[..joints.len()], 0.0))
         };
         match self.commands.iter().position(outside) {
@@ -121,18 +131,18 @@ impl Motion {
 }
 
 /// Puts `command` at `index`; what lies between the end and there is filled on a straight line.
-fn fill(commands: &mut Vec<[f64; MAX_JOINTS]>, index: usize, command: &[f64]) {
+fn fill(commands: &mut Positions, index: usize, command: &[f64]) {
     let mut here = [0.0; MAX_JOINTS];
     here.iter_mut().zip(command).for_each(|(here, value)| *here = *value);
-    if let Some(last) = commands.last().copied() {
-        let from = commands.len() - 1;
+    if let Some(from) = commands.len().checked_sub(1) {
+        let last = commands.at(from);
         while commands.len() < index {
             let x = (commands.len() - from) as f64 / (index - from) as f64;
             commands
-                .push(std::array::from_fn(|joint| last[joint] + x * (here[joint] - last[joint])));
+                .push(&std::array::from_fn(|joint| last[joint] + x * (here[joint] - last[joint])));
         }
     }
-    commands.push(here);
+    commands.push(&here);
 }
 
 /// Where one joint was, over time.
@@ -151,6 +161,20 @@ impl Course {
         let news = self.points.last().is_none_or(|(last, _)| *last < seconds);
         if news && position.is_finite() && cycle.substituted & (1 << joint) == 0 {
             self.points.push((seconds, position));
+        }
+    }
+
+    /// Like [`add`](Self::add), of what lies between 0 and `seconds` and one measurement on each
+    /// side of that: all that is needed to read the course there.
+    pub fn add_within(&mut self, cycle: &CycleRecord, joint: usize, zero_ns: u64, seconds: f64) {
+        if self.points.last().is_some_and(|(last, _)| *last > seconds) {
+            return;
+        }
+        self.add(cycle, joint, zero_ns);
+        if let [_, (second, _)] = self.points[..]
+            && second <= 0.0
+        {
+            self.points.remove(0);
         }
     }
 
@@ -178,7 +202,7 @@ mod tests {
 
     #[test]
     fn missed_cycles_are_filled_on_a_straight_line() {
-        let mut commands = Vec::new();
+        let mut commands = Positions::new(1);
         fill(&mut commands, 0, &[1.0]);
         fill(&mut commands, 1, &[2.0]);
         fill(&mut commands, 4, &[5.0]);
@@ -194,5 +218,23 @@ mod tests {
         assert_eq!(course.at(0.75), Some(1.0));
         assert_eq!((course.at(-0.1), course.at(1.1)), (None, None));
         assert_eq!(course.within(0.5).count(), 2);
+    }
+
+    #[test]
+    fn a_course_within_a_time_keeps_one_measurement_on_each_side() {
+        let mut course = Course::default();
+        for tenth in 0..100_u64 {
+            let cycle = CycleRecord {
+                measured: vec![tenth as f64],
+                measured_ns: vec![tenth * 100_000_000],
+                ..CycleRecord::default()
+            };
+            course.add_within(&cycle, 0, 5_050_000_000, 1.0);
+        }
+        assert_eq!(course.points.len(), 12);
+        let whole = |at: Option<f64>| at.map(f64::round);
+        assert_eq!(whole(course.at(0.0)), Some(51.0));
+        assert_eq!(whole(course.at(0.95)), Some(60.0));
+        assert!(course.at(1.0).is_some() && course.at(1.2).is_none());
     }
 }

@@ -1,5 +1,7 @@
 //! A recorded motion on a robot: the run's configuration, and whether the motion fits it.
 
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,6 +19,11 @@ use crate::targets::Repeated;
 /// What a recorded motion needs no part of.
 const WITHOUT: &[&str] =
     &["cameras", "policy.images", "policy.ensemble_coefficient", "policy.inference_period_ms"];
+
+/// How much longer than planned a replay may take.
+const HELD_UP: Duration = Duration::from_secs(10);
+/// The largest `run.duration_s`.
+const LONGEST_RUN: Duration = Duration::from_secs(86_400);
 
 /// A motion that fits a robot.
 #[derive(Debug)]
@@ -46,22 +53,28 @@ pub fn prepare(
     let limits = loaded.validate(&robot)?;
     let workspace = settings::workspace(&loaded, &robot)?;
     let motion = Motion::read(episode)?;
-    motion.check(&robot.joints, &limits, workspace.as_ref())?;
-    let fraction = loaded.config.rest.speed_fraction;
+    let settings = settings::settings(&loaded.config, &robot, limits, workspace, 0);
+    let (limits, workspace) = (&settings.limits, settings.workspace.as_ref());
+    // The generator follows nothing that is faster than its part of the limits.
+    motion.check(&robot.joints, limits, settings.generator.unwrap_or(1.0), workspace)?;
     let repeated = Repeated {
         step: motion.step,
-        positions: motion.commands.clone(),
+        positions: Arc::clone(&motion.commands),
         times,
-        slow: limits.iter().map(|limits| limits.slowed(fraction)).collect(),
+        slow: limits.iter().map(|limits| limits.slowed(settings.rest_fraction)).collect(),
+        ramp: settings.start_ramp,
         began: Mutex::default(),
     };
     // The motion says itself when it is over; this is for an arm that is held up.
-    let longest = repeated.longest() + Duration::from_secs(10);
+    let longest = repeated.longest() + HELD_UP;
+    if longest > LONGEST_RUN {
+        let most = repeated.most_within(LONGEST_RUN.saturating_sub(HELD_UP));
+        return Err(ReplayError::TooOften { times, hours: longest.as_secs_f64() / 3600.0, most });
+    }
     let loaded = layered(episode, file, overrides, longest.as_secs_f64().ceil())?;
     let path = episode.path();
-    let bytes = std::fs::read(path)
+    let sha256 = checksum(path)
         .map_err(|source| ReplayError::Unreadable { path: path.to_owned(), source })?;
-    let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     let origin = PolicyMeta {
         kind: "replay".to_owned(),
         path: path.display().to_string(),
@@ -70,6 +83,22 @@ pub fn prepare(
     };
     let target = ReplayTarget { motion: Arc::new(repeated), origin };
     Ok(Prepared { loaded, target, motion })
+}
+
+/// SHA-256 of a file of any length, in hexadecimal.
+fn checksum(path: &Path) -> io::Result<String> {
+    let mut sha256 = Sha256::new();
+    let mut file = BufReader::with_capacity(1 << 20, File::open(path)?);
+    loop {
+        let bytes = file.fill_buf()?;
+        if bytes.is_empty() {
+            break;
+        }
+        sha256.update(bytes);
+        let length = bytes.len();
+        file.consume(length);
+    }
+    Ok(sha256.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// The episode's configuration, what a replay changes in it by default, `file`, and what a replay
@@ -106,7 +135,6 @@ fn layered(
     let path = std::path::absolute(episode.path()).unwrap_or(episode.path().to_owned());
     let after = format!(
         "[run]\nname = \"replay\"\ntask = {}\nduration_s = {duration_s:?}\n\
-         [rest]\nstart_ramp_ms = 0.0\n\
          [policy]\npath = {}\nrate_hz = {:?}\nexecution = \"timeline\"\ncrossfade_ms = 0.0\n\
          hold = []\naction = [{}]\n",
         text(&format!("replay of {}", header.run)),

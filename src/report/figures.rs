@@ -258,7 +258,10 @@ fn drop_figure(summary: &Value) -> Figure {
         Some(_) => Figure {
             name: "Drops",
             value: count(lost),
-            detail: format!("{} expired actions beside", count(of("expired_actions"))),
+            detail: match drops.and_then(|drops| drops.get("samples")) {
+                Some(Value::Null) => "the control thread's own were lost with it".to_owned(),
+                _ => format!("{} expired actions beside", count(of("expired_actions"))),
+            },
             alert: lost > 0,
         },
         None => Figure {

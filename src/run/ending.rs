@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sinew_episodes::files;
 use sinew_episodes::journal::{EventRecord, FILE_NAME, Header, WriteError, Writer};
 use sinew_episodes::lerobot::Dataset;
 use sinew_firmware_interfaces::{
@@ -11,16 +12,20 @@ use sinew_firmware_interfaces::{
 };
 
 use super::Console;
+use super::conversion::Conversion;
 use crate::config::{AtRest, Loaded};
-use crate::control::LoopStatistics;
+use crate::control::{LoopStatistics, OperatorSignal};
 use crate::policy::PolicyStatistics;
-use crate::recording::{CycleSample, Recorder, RecorderInbox};
+use crate::recording::{CycleSample, Recorder, RecorderInbox, RecorderReport};
 use crate::report;
 use crate::summary::{Drops, Exit, RunSummary};
 use crate::supervision::StopCause;
 
 /// Exit code of a run that ended well but whose recording did not.
 const RECORDING_INCOMPLETE: u8 = 40;
+
+/// The summary in the run's folder.
+const SUMMARY: &str = "summary.json";
 
 /// The last cycles before the end.
 const FLIGHT: &str = "flight.sinew";
@@ -33,10 +38,10 @@ pub(super) struct Ending {
     pub folder: PathBuf,
     pub dataset: Dataset,
     pub robot: RobotDescription,
-    pub bus: BusStatistics,
     pub cause: StopCause,
     pub seconds: f64,
-    pub statistics: LoopStatistics,
+    /// What control and bus counted; `None` where the control thread never came back.
+    pub counted: Option<(LoopStatistics, BusStatistics)>,
     pub policy: PolicyStatistics,
     pub recorder: Recorder,
     /// The last cycles, from the control thread's own memory.
@@ -67,10 +72,11 @@ pub(super) fn finish(
     loaded: &Loaded,
     inbox: &RecorderInbox,
     ending: Ending,
+    operator: &OperatorSignal,
     console: &mut dyn Console,
 ) -> RunSummary {
     let config = &loaded.config;
-    let Ending { folder, mut dataset, cause, .. } = ending;
+    let Ending { folder, mut dataset, cause, mut recorder, .. } = ending;
     let run = folder.file_name().map_or_else(String::new, |it| it.to_string_lossy().into_owned());
     let mut summary = RunSummary {
         run,
@@ -81,23 +87,27 @@ pub(super) fn finish(
         },
         seconds: ending.seconds,
         episode: folder.display().to_string(),
-        report: folder.join("report.html").display().to_string(),
+        report: folder.join(report::FILE_NAME).display().to_string(),
         ..RunSummary::default()
     };
-    summary.set_loop(&ending.statistics, &ending.robot, config.run.rate_hz);
-    summary.set_bus(&ending.bus);
+    if let Some((statistics, bus)) = &ending.counted {
+        summary.set_loop(statistics, &ending.robot, config.run.rate_hz);
+        summary.set_bus(bus);
+    }
     summary.set_policy(&ending.policy);
     (summary.drops.frames, summary.drops.records) = inbox.dropped();
-    summary.drops.unwritten = ending.recorder.unwritten();
 
-    if let Err(error) = keep_flight(&folder, ending.recorder.header(), &ending.flight, cause) {
+    if let Err(error) = keep_flight(&folder, recorder.header(), &ending.flight, cause) {
         console.line(&format!("flight recorder: {error}"));
     }
-    let recording = ending.recorder.finish(&to_json(&summary));
-    summary.drops.unwritten = recording.unwritten;
-    let missing = lost(&summary.drops);
-    summary.recording_fault = recording.fault.or(missing).unwrap_or_default();
-    match dataset.convert(&folder.join(FILE_NAME)) {
+    // First, so that the summary in the journal knows of it.
+    let so_far = recorder.settle();
+    judge_recording(&mut summary, so_far);
+    let recording = recorder.finish(&to_json(&summary));
+    judge_recording(&mut summary, recording);
+    let mut conversion = Conversion::new(console, operator);
+    let journal = folder.join(FILE_NAME);
+    match dataset.convert_watched(&journal, &mut |converted| conversion.watch(converted)) {
         Ok(episode) => {
             summary.dataset = config.recording.directory.display().to_string();
             summary.episode_index = Some(episode.episode);
@@ -111,33 +121,50 @@ pub(super) fn finish(
             }
         }
     }
-    if !summary.recording_fault.is_empty() && summary.exit.code == 0 {
-        summary.exit.code = RECORDING_INCOMPLETE;
-    }
-    let written = serde_json::to_value(&summary)
-        .map_err(|error| error.to_string())
-        .and_then(|value| {
-            report::write(&folder.join(FILE_NAME), &value, &folder.join("report.html"))
-                .map_err(|error| error.to_string())
-        })
-        .and_then(|()| {
-            std::fs::write(folder.join("summary.json"), to_json(&summary))
-                .map_err(|error| error.to_string())
-        });
-    if let Err(error) = written {
+    count_recording_fault(&mut summary);
+    // The summary is plain numbers and strings: serialising it cannot fail.
+    let value = serde_json::to_value(&summary).unwrap_or_default();
+    let report = folder.join(report::FILE_NAME);
+    if let Err(error) = report::write(&journal, &value, &report) {
         console.line(&format!("report: {error}"));
         summary.report.clear();
+    }
+    if let Err(error) = files::replace(&folder.join(SUMMARY), to_json(&summary).as_bytes()) {
+        console.line(&format!("summary: {error}"));
     }
     summary
 }
 
-/// What never reached the recorder, in words.
+/// Takes over how the recording went.
+fn judge_recording(summary: &mut RunSummary, recording: RecorderReport) {
+    summary.drops.unwritten = recording.unwritten;
+    summary.recording_fault = recording.fault.or(lost(&summary.drops)).unwrap_or_default();
+    count_recording_fault(summary);
+}
+
+/// A run that ended well and is not all there has a code of its own.
+fn count_recording_fault(summary: &mut RunSummary) {
+    if !summary.recording_fault.is_empty() && summary.exit.code == 0 {
+        summary.exit.code = RECORDING_INCOMPLETE;
+    }
+}
+
+/// What never reached the recorder, in words, and what helps.
 fn lost(drops: &Drops) -> Option<String> {
-    let Drops { samples, frames, records, .. } = *drops;
-    (samples + frames + records > 0).then(|| {
+    let lost = [
+        (drops.samples.unwrap_or_default(), "cycles", "a larger recording.ring_s keeps cycles"),
+        (drops.frames, "frames", "fewer, smaller or slower cameras leave fewer frames to keep"),
+        (drops.records, "chunks and events", "for those, nothing but a disk that keeps up"),
+    ];
+    let lost: Vec<_> = lost.into_iter().filter(|(count, ..)| *count > 0).collect();
+    let counts: Vec<String> =
+        lost.iter().map(|(count, what, _)| format!("{count} {what}")).collect();
+    let remedies: Vec<&str> = lost.iter().map(|(.., remedy)| *remedy).collect();
+    (!lost.is_empty()).then(|| {
         format!(
-            "{samples} cycles, {frames} frames and {records} other records found no room while the \
-             recorder was late; a larger recording.ring_s bears cycles for longer"
+            "{} found no room while the recorder waited for the disk; {}",
+            counts.join(", "),
+            remedies.join("; ")
         )
     })
 }

@@ -2,6 +2,7 @@
 //! and clean up.
 
 mod control_thread;
+mod conversion;
 mod ending;
 mod error;
 mod opening;
@@ -25,6 +26,9 @@ use crate::summary::RunSummary;
 pub trait Console {
     /// One line.
     fn line(&mut self, text: &str);
+
+    /// One line about work that takes its time, beside the lines that stay.
+    fn progress(&mut self, _text: &str) {}
 
     /// Opens a live view of a run in real time on `feed`, where this console has one. Without it,
     /// there is a line a second.

@@ -6,8 +6,10 @@ use std::time::Duration;
 use sinew_episodes::lerobot::{self, Dataset};
 use sinew_firmware_interfaces::{Clock, Robot, SimulatedClock, State};
 
+use super::conversion::Conversion;
 use super::{Console, Parts, RunError};
 use crate::config::Loaded;
+use crate::control::OperatorSignal;
 use crate::cycle::CycleSettings;
 use crate::limits::Workspace;
 use crate::recording::{Recorder, RecorderInbox, SampleSink};
@@ -34,13 +36,15 @@ pub(super) fn open(
     loaded: &Loaded,
     parts: &Parts,
     clock: &dyn Clock,
+    operator: &OperatorSignal,
     console: &mut dyn Console,
 ) -> Result<Opening, RunError> {
     let config = &loaded.config;
     let directory = &config.recording.directory;
     let mut header = parts.header(loaded, clock);
     let mut dataset = Dataset::open(directory)?;
-    let repaired = dataset.repair()?;
+    let mut conversion = Conversion::new(console, operator);
+    let repaired = dataset.repair_watched(&mut |converted| conversion.watch(converted))?;
     if !repaired.is_nothing() {
         console.line(&format!("repaired {}: {repaired}", directory.display()));
     }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-use sinew_firmware_interfaces::{BusStatistics, Clock, MonotonicClock, StopRequest, Timestamp};
+use sinew_firmware_interfaces::{Clock, MonotonicClock, StopRequest, Timestamp};
 
 use super::control_thread::{Control, ControlThread, Finished, Progress};
 use super::ending::{self, Ending};
@@ -18,7 +18,7 @@ use super::opening::{self, Opening};
 use super::parts::Parts;
 use super::{Console, RunError};
 use crate::config::{Loaded, Pace};
-use crate::control::{LoopStatistics, OperatorSignal};
+use crate::control::OperatorSignal;
 use crate::cycle::OperatorRequest;
 use crate::live::{Screen, SharedFeed, Subject};
 use crate::pacing::{DevicePacer, Pacer, TimerPacer};
@@ -72,7 +72,7 @@ pub(super) fn run(
     grants.require(config.realtime.mode)?;
 
     let Opening { dataset, folder, inbox, sink, recorder } =
-        opening::open(loaded, &parts, clock.as_ref(), console)?;
+        opening::open(loaded, &parts, clock.as_ref(), &operator, console)?;
     if !grants.0.is_empty() {
         console.line(&format!("realtime  {grants}"));
         inbox.event(clock.now(), "realtime", grants.to_string());
@@ -102,7 +102,7 @@ pub(super) fn run(
     if robot.stop_handle().is_none() {
         let text = "the driver has no second way to stop the robot: no watchdog";
         console.line(text);
-        inbox.event(clock.now(), "watchdog", text.to_owned());
+        inbox.event(clock.now(), "supervision", text.to_owned());
     }
     console.line("armed; Ctrl-C: ramp to rest, twice: torque off");
     let description = parts.robot.clone();
@@ -197,13 +197,16 @@ pub(super) fn run(
         Progress::Finished(finished) => Some(finished),
         Progress::Stuck => None,
         Progress::Running | Progress::Panicked => {
-            // The journal is to end with what led here.
+            // The journal is to end with what led here; the next run makes an episode of it.
+            inbox.event(clock.now(), "fault", "the control thread panicked".to_owned());
             drop(stop);
-            let _ = recording.join();
+            if let Ok(mut recorder) = recording.join() {
+                recorder.settle();
+            }
             return Err(RunError::Panicked { name: "control" });
         }
     };
-    let (cause, statistics, flight, bus) = match finished {
+    let (cause, counted, flight) = match finished {
         Some(finished) => {
             let Finished { mut robot, cause, statistics, flight } = *finished;
             let mut cause = cause.unwrap_or(StopCause::Operator);
@@ -213,39 +216,41 @@ pub(super) fn run(
                 cause = StopCause::OperatorTorqueOff;
             }
             ending::release(robot.as_mut(), config.rest.then, cause, clock.now(), console);
-            (cause, statistics, flight, robot.statistics())
+            (cause, Some((statistics, robot.statistics())), flight)
         }
         None => {
             console.line("the control thread did not come back: the run ends without it");
-            let bus = BusStatistics::default();
             let cause = match operator.request() {
                 OperatorRequest::TorqueOff => StopCause::OperatorTorqueOff,
                 _ => StopCause::ControlStalled,
             };
-            (cause, LoopStatistics::new(), Vec::new(), bus)
+            (cause, None, Vec::new())
         }
     };
     drop(stop);
     let until = Instant::now() + PATIENCE;
+    // A thread that panicked must not cost the recording: it is the last thing to be said.
+    let mut panicked = None;
+    let mut note = |error: RunError| {
+        inbox.event(clock.now(), "fault", error.to_string());
+        panicked.get_or_insert(error);
+    };
     for camera in camera_threads {
-        collect(camera, "camera", until, console)?;
+        if let Err(error) = collect(camera, "camera", until, console) {
+            note(error);
+        }
     }
-    let policy = collect(inference, "inference", until, console)?.unwrap_or_default();
+    let policy = collect(inference, "inference", until, console).unwrap_or_else(|error| {
+        note(error);
+        None
+    });
+    let policy = policy.unwrap_or_default();
     let recorder = recording.join().map_err(|_| RunError::Panicked { name: "recorder" })?;
     let robot = description;
-    let ending = Ending {
-        folder,
-        dataset,
-        robot,
-        bus,
-        cause,
-        seconds,
-        statistics,
-        policy,
-        recorder,
-        flight,
-    };
-    Ok(ending::finish(loaded, &inbox, ending, console))
+    let ending =
+        Ending { folder, dataset, robot, cause, seconds, counted, policy, recorder, flight };
+    let summary = ending::finish(loaded, &inbox, ending, &operator, console);
+    panicked.map_or(Ok(summary), Err)
 }
 
 /// What a worker needs to know when to work.
@@ -300,5 +305,68 @@ struct StopOnDrop(Arc<AtomicBool>);
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sinew_episodes::journal::{FILE_NAME, Reader, Record};
+    use sinew_firmware_interfaces::{Camera, CameraDescription, CameraError, Frame};
+
+    use super::*;
+
+    /// A camera that panics after some frames.
+    struct Panics(Box<dyn Camera>, u32);
+
+    impl Camera for Panics {
+        fn description(&self) -> &CameraDescription {
+            self.0.description()
+        }
+
+        fn capture(&mut self, now: Timestamp, frame: &mut Frame) -> Result<(), CameraError> {
+            self.1 = self.1.checked_sub(1).expect("this is the panic of a test");
+            self.0.capture(now, frame)
+        }
+    }
+
+    struct Silent;
+
+    impl Console for Silent {
+        fn line(&mut self, _text: &str) {}
+    }
+
+    #[test]
+    fn a_camera_that_panics_does_not_cost_the_recording() {
+        let folder = tempfile::tempdir().unwrap();
+        let sets = [
+            format!("recording.directory={:?}", folder.path().display().to_string()),
+            "run.duration_s=3.0".to_owned(),
+            "overrun.policy=report".to_owned(),
+            "supervision.policy_ramp_after_ms=1000".to_owned(),
+            "supervision.state_ramp_after_ms=8000".to_owned(),
+            "supervision.watchdog_ms=8000".to_owned(),
+        ];
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/mock.toml");
+        let loaded = crate::config::load(&path, &sets).unwrap();
+        let prepare = |loaded: &Loaded| {
+            let mut parts = crate::run::prepare(loaded)?;
+            let (name, camera) = parts.cameras.remove(0);
+            parts.cameras.insert(0, (name, Box::new(Panics(camera, 20))));
+            Ok(parts)
+        };
+        let ended = run(&loaded, prepare, OperatorSignal::default(), &mut Silent);
+        assert!(matches!(ended, Err(RunError::Panicked { name: "camera" })), "{ended:?}");
+        let runs = std::fs::read_dir(folder.path().join("runs")).unwrap();
+        let run = runs.last().unwrap().unwrap().path();
+        let records: Vec<_> =
+            Reader::open(&run.join(FILE_NAME)).unwrap().map(Result::unwrap).collect();
+        assert!(matches!(records.last(), Some(Record::Summary(_))));
+        let says = |record: &Record| {
+            matches!(record, Record::Event(event) if event.kind == "fault"
+                && event.message.contains("the camera thread panicked"))
+        };
+        assert!(records.iter().any(says));
+        assert!(run.join("summary.json").is_file() && run.join("report.html").is_file());
+        assert!(folder.path().join("meta/info.json").is_file());
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn run(
     let mut robot = robots::stepped(config, &simulated)?;
 
     let Opening { dataset, folder, inbox, sink, mut recorder } =
-        opening::open(loaded, &parts, clock.as_ref(), console)?;
+        opening::open(loaded, &parts, clock.as_ref(), &operator, console)?;
     let settings = parts.settings.clone();
     let timeout = Duration::from_millis(config.robot.arm_timeout_ms.into());
     if let Err(error) = opening::arm(robot.as_mut(), &settings, timeout, clock.as_ref()) {
@@ -47,8 +47,8 @@ pub(super) fn run(
 
     let began = clock.now();
     let period = settings.period;
-    let mut control =
-        ControlLoop::new(robot.as_mut(), settings, link, sink, operator, Heartbeat::default());
+    let (signal, heartbeat) = (operator.clone(), Heartbeat::default());
+    let mut control = ControlLoop::new(robot.as_mut(), settings, link, sink, signal, heartbeat);
     let mut world = World {
         grid: Grid::new(began.after(period), config.run.rate_hz),
         next: vec![began; cameras.len() + 2],
@@ -67,19 +67,10 @@ pub(super) fn run(
     ending::release(robot.as_mut(), config.rest.then, cause, clock.now(), console);
     let bus = robot.statistics();
     let robot = description;
-    let ending = Ending {
-        folder,
-        dataset,
-        robot,
-        bus,
-        cause,
-        seconds,
-        statistics,
-        policy,
-        recorder,
-        flight,
-    };
-    Ok(ending::finish(loaded, &inbox, ending, console))
+    let counted = Some((statistics, bus));
+    let ending =
+        Ending { folder, dataset, robot, cause, seconds, counted, policy, recorder, flight };
+    Ok(ending::finish(loaded, &inbox, ending, &operator, console))
 }
 
 /// Everything that lives between two ticks.

@@ -6,5 +6,5 @@ mod replay;
 mod timeline;
 
 pub use chunk::Chunk;
-pub use replay::{Repeated, ReplayMailboxes, ReplayWorker};
+pub use replay::{Positions, Repeated, ReplayMailboxes, ReplayWorker};
 pub use timeline::{Blend, Timeline};

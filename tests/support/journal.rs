@@ -14,6 +14,8 @@ pub struct Journal {
     pub chunks: usize,
     /// True if it has the last record of an orderly end.
     pub ended: bool,
+    /// What that record says.
+    pub summary: serde_json::Value,
 }
 
 /// Limits of one joint, as the run's configuration says them.
@@ -31,14 +33,19 @@ impl Journal {
         let mut reader = Reader::open(path).expect("a journal");
         let header = reader.header().clone();
         let (cycles, events) = (Vec::new(), Vec::new());
-        let mut journal = Self { header, cycles, events, frames: 0, chunks: 0, ended: false };
+        let summary = serde_json::Value::Null;
+        let mut journal =
+            Self { header, cycles, events, frames: 0, chunks: 0, ended: false, summary };
         for record in &mut reader {
             match record.expect("a readable record") {
                 Record::Cycle(cycle) => journal.cycles.push(cycle),
                 Record::Event(event) => journal.events.push(event),
                 Record::Frame(_) => journal.frames += 1,
                 Record::Chunk(_) => journal.chunks += 1,
-                Record::Summary(_) => journal.ended = true,
+                Record::Summary(text) => {
+                    journal.ended = true;
+                    journal.summary = serde_json::from_str(&text).expect("the summary is JSON");
+                }
                 Record::Header(_) => {}
             }
         }

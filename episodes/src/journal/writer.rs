@@ -35,6 +35,18 @@ pub enum WriteError {
         /// The system's reason.
         source: io::Error,
     },
+    /// The disk failed to make durable what the system had taken. A system says this once: what was
+    /// written before may be lost although later writes succeed.
+    #[error(
+        "the disk did not keep what was written to the journal {}: {source}; records of this run \
+         may be lost, check the disk before the next", path.display()
+    )]
+    Sync {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// A write failed and the torn record could not be cut off: nothing more is written, so that
     /// everything before it stays readable.
     #[error("the journal {} ends in a torn record that cannot be removed: {source}", path.display())]
@@ -173,14 +185,7 @@ impl Writer {
 
     /// Flushes and waits for the disk: a power cut loses nothing of it.
     pub fn sync(&mut self) -> Result<(), WriteError> {
-        self.file.flush()?;
-        let path = &self.file.path;
-        self.file.storage.sync().map_err(|source| WriteError::Write { path: path.clone(), source })
-    }
-
-    /// Records added but not yet handed to the operating system, in bytes.
-    pub fn pending_bytes(&self) -> usize {
-        self.file.buffer.len()
+        self.file.sync()
     }
 
     /// Records that wait in memory, for a disk that does not take them yet.
@@ -191,11 +196,6 @@ impl Writer {
     /// Records dropped because writing failed for too long.
     pub fn dropped(&self) -> u64 {
         self.file.dropped
-    }
-
-    /// Length of the file in bytes, without what is pending.
-    pub fn written_bytes(&self) -> u64 {
-        self.file.written
     }
 
     /// The file.
@@ -267,6 +267,12 @@ impl<S: Storage> Appender<S> {
         Ok(())
     }
 
+    fn sync(&mut self) -> Result<(), WriteError> {
+        self.flush()?;
+        let path = &self.path;
+        self.storage.sync().map_err(|source| WriteError::Sync { path: path.clone(), source })
+    }
+
     fn flush(&mut self) -> Result<(), WriteError> {
         if self.broken {
             return Err(WriteError::Closed { path: self.path.clone() });
@@ -313,6 +319,7 @@ mod tests {
         bytes: Vec<u8>,
         space: usize,
         can_truncate: bool,
+        can_sync: bool,
     }
 
     impl Write for SmallDisk {
@@ -340,7 +347,7 @@ mod tests {
         }
 
         fn sync(&mut self) -> io::Result<()> {
-            Ok(())
+            if self.can_sync { Ok(()) } else { Err(io::Error::other("a bad sector")) }
         }
     }
 
@@ -349,7 +356,7 @@ mod tests {
     }
 
     fn appender(space: usize, can_truncate: bool) -> Appender<SmallDisk> {
-        let disk = SmallDisk { bytes: Vec::new(), space, can_truncate };
+        let disk = SmallDisk { bytes: Vec::new(), space, can_truncate, can_sync: true };
         let mut appender = Appender::new(disk, PathBuf::from("disk"));
         let header = crate::journal::summary::tests::header();
         appender.append(&RecordRef::Header(&header)).unwrap();
@@ -393,6 +400,16 @@ mod tests {
             assert_eq!(tail, crate::journal::Tail::Complete);
             assert_eq!(small.dropped, 0);
         }
+    }
+
+    #[test]
+    fn a_disk_that_does_not_keep_is_told_from_one_that_is_full() {
+        let mut small = appender(1 << 20, true);
+        small.storage.can_sync = false;
+        assert!(matches!(small.sync(), Err(WriteError::Sync { .. })));
+        small.storage.space = small.storage.bytes.len();
+        small.append(&RecordRef::Cycle(&cycle(20))).unwrap();
+        assert!(matches!(small.sync(), Err(WriteError::Write { .. })));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One run's journal becomes one episode.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use parquet::data_type::ByteArray;
@@ -117,6 +118,9 @@ pub enum ConvertError {
         /// The file.
         path: PathBuf,
     },
+    /// Whoever watched broke it off. Nothing of the episode is left.
+    #[error("interrupted; the next run into this directory makes the episode")]
+    Interrupted,
     /// A parquet file cannot be written or read.
     #[error(transparent)]
     Table(#[from] TableError),
@@ -144,6 +148,7 @@ impl ConvertError {
             | Self::Mismatch { .. } => true,
             Self::Converted { .. }
             | Self::EpisodeMissing { .. }
+            | Self::Interrupted
             | Self::Table(_)
             | Self::File(_)
             | Self::Info(_) => false,
@@ -174,12 +179,27 @@ pub struct EpisodeSummary {
     pub tail: Tail,
     /// Damaged or unknown records that were skipped.
     pub skipped: u64,
-    /// For a run that was cut short: time from its last readable record to the last write of the
-    /// journal, in ms. What a killed process had not flushed is not in it.
+    /// For a run that was cut short: how much time the unreadable end of its journal covers, in ms,
+    /// at the journal's mean rate of bytes: no clock that was set meanwhile can spoil it. What a
+    /// killed process had not flushed is not in it.
     pub lost_ms: Option<f64>,
     /// The episode's data file, relative to the dataset.
     pub data_file: PathBuf,
 }
+
+/// How far a conversion is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Converted<'a> {
+    /// The run.
+    pub run: &'a str,
+    /// Frames written.
+    pub frames: usize,
+    /// Frames of the episode.
+    pub of: usize,
+}
+
+/// Hears how far a conversion is before each of its row groups, and may break it off.
+pub type Watch<'a> = dyn FnMut(&Converted<'_>) -> ControlFlow<()> + 'a;
 
 /// Where an episode goes.
 #[derive(Clone, Debug)]
@@ -222,6 +242,7 @@ pub(super) fn write_episode(
     journal: &Path,
     info: &Info,
     place: &Place,
+    watch: &mut Watch<'_>,
 ) -> Result<Written, ConvertError> {
     let mut reader = Reader::open(journal)?;
     let header = reader.header().clone();
@@ -239,6 +260,10 @@ pub(super) fn write_episode(
     let mut frame = 0;
     let mut rest = timeline.moments.as_slice();
     while !rest.is_empty() {
+        let converted = Converted { run: &header.run, frames: frame, of: timeline.moments.len() };
+        if watch(&converted).is_break() {
+            return Err(ConvertError::Interrupted);
+        }
         let (group, after) = rest.split_at(group_length(rest));
         let columns = Columns::read(&mut reader, &header, group, frame, place, &mut tally)?;
         writer.write_group(&columns.in_order(info))?;
@@ -249,7 +274,7 @@ pub(super) fn write_episode(
     let statistics = tally.statistics(info, &path)?;
     let frames = timeline.moments.len() as u64;
     write_meta(root, &header, place, frames, info, &statistics)?;
-    let lost_ms = if timeline.complete { None } else { lost_ms(journal, &header, &timeline) };
+    let lost_ms = if timeline.complete { None } else { lost_ms(&timeline) };
     let summary = EpisodeSummary {
         run: header.run.clone(),
         episode: place.episode,
@@ -267,11 +292,15 @@ pub(super) fn write_episode(
     Ok(Written { summary, statistics })
 }
 
-fn lost_ms(journal: &Path, header: &Header, timeline: &Timeline) -> Option<f64> {
-    let modified = std::fs::metadata(journal).ok()?.modified().ok()?;
-    let wall_ns = modified.duration_since(std::time::UNIX_EPOCH).ok()?.as_nanos();
-    let last_ns = u128::from(header.unix_ns) + u128::from(timeline.last_ns);
-    Some(wall_ns.saturating_sub(last_ns) as f64 * 1e-6)
+fn lost_ms(timeline: &Timeline) -> Option<f64> {
+    match timeline.tail {
+        Tail::Unread => None,
+        Tail::Complete => Some(0.0),
+        Tail::Torn { offset, dropped_bytes } | Tail::Corrupt { offset, dropped_bytes } => {
+            let span_ms = timeline.last_ns.saturating_sub(timeline.first_ns) as f64 * 1e-6;
+            Some(span_ms * dropped_bytes as f64 / offset.max(1) as f64)
+        }
+    }
 }
 
 fn group_length(moments: &[Moment]) -> usize {

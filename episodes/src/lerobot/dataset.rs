@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::convert::{self, ConvertError, EpisodeSummary, Place};
+use super::convert::{self, ConvertError, EpisodeSummary, Place, Watch};
 use super::features;
 use super::info::{Info, InfoError};
 use super::statistics::Statistics;
@@ -157,6 +158,16 @@ impl Dataset {
     /// The order of writing makes a crash at any point harmless: data, metadata row, tasks,
     /// statistics, and last `info.json`, which makes the episode count.
     pub fn convert(&mut self, journal: &Path) -> Result<EpisodeSummary, ConvertError> {
+        self.convert_watched(journal, &mut |_| ControlFlow::Continue(()))
+    }
+
+    /// Like [`convert`](Self::convert), with somebody who hears how far it is and may break it
+    /// off. What is broken off is converted by a later [`repair`](Self::repair).
+    pub fn convert_watched(
+        &mut self,
+        journal: &Path,
+        watch: &mut Watch<'_>,
+    ) -> Result<EpisodeSummary, ConvertError> {
         let header = Reader::open(journal)?.header().clone();
         let new = features::info_of(&header)?;
         let folder = self.run_folder(journal);
@@ -181,7 +192,7 @@ impl Dataset {
             Place { episode: info.total_episodes, first_frame: info.total_frames, task_index };
         // Until all is written, what the files say counts, not what is in memory.
         self.state = None;
-        let written = convert::write_episode(&root, journal, &info, &place)?;
+        let written = convert::write_episode(&root, journal, &info, &place, watch)?;
         info.total_episodes += 1;
         info.total_frames += written.summary.frames;
         info.total_tasks = state.tasks.len() as u64;

@@ -15,7 +15,7 @@ mod video;
 
 pub use crate::files::FileError;
 pub use catalog::Episode;
-pub use convert::{ConvertError, EpisodeSummary};
+pub use convert::{ConvertError, Converted, EpisodeSummary, Watch};
 pub use dataset::{Dataset, OpenError, check, check_ownership};
 pub use describe::{DatasetInfo, OtherRun, describe};
 pub use features::{HeaderError, is_frame_rate};

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::convert::{self, ConvertError, EpisodeSummary, INFO_KEY, RUN_COLUMN, RUN_KEY};
+use super::convert::{self, ConvertError, EpisodeSummary, INFO_KEY, RUN_COLUMN, RUN_KEY, Watch};
 use super::dataset::{self, Dataset, Marker, OpenError, State};
 use super::info::{CHUNK_SIZE, Info, InfoError};
 use super::statistics::{NAMES, Statistics};
@@ -118,8 +119,9 @@ impl fmt::Display for RepairReport {
         for RunRepair { run, outcome } in &self.runs {
             lines.push(match outcome {
                 RunOutcome::Converted { episode } => {
-                    let lost = episode.lost_ms.map_or(String::new(), |lost| {
-                        format!(", {lost:.0} ms of its journal unreadable")
+                    let lost = episode.lost_ms.filter(|lost| *lost > 0.0);
+                    let lost = lost.map_or(String::new(), |lost| {
+                        format!(", about {lost:.0} ms at its journal's end unreadable")
                     });
                     format!(
                         "run {run} became episode {} with {} frames ({:.2} s{lost})",
@@ -155,12 +157,20 @@ impl Dataset {
     /// Completes or rolls back what a crash left, then converts every run that has no episode.
     /// Doing it again does nothing. Earlier episodes are never touched.
     pub fn repair(&mut self) -> Result<RepairReport, RepairError> {
+        self.repair_watched(&mut |_| ControlFlow::Continue(()))
+    }
+
+    /// Like [`repair`](Self::repair), with somebody who hears how far each conversion is and may
+    /// break it off. Nothing more is converted then.
+    pub fn repair_watched(&mut self, watch: &mut Watch<'_>) -> Result<RepairReport, RepairError> {
         let mut report = self.recover()?;
         for folder in dataset::runs(&self.root)? {
             if dataset::read_marker(&folder)?.is_some() {
                 continue;
             }
-            let outcome = match self.convert(&folder.join(journal::FILE_NAME)) {
+            let converted = self.convert_watched(&folder.join(journal::FILE_NAME), watch);
+            let interrupted = matches!(converted, Err(ConvertError::Interrupted));
+            let outcome = match converted {
                 Ok(episode) => RunOutcome::Converted { episode },
                 Err(error) if error.is_permanent() => {
                     let reason = error.to_string();
@@ -174,6 +184,9 @@ impl Dataset {
             };
             let run = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
             report.runs.push(RunRepair { run, outcome });
+            if interrupted {
+                break;
+            }
         }
         Ok(report)
     }

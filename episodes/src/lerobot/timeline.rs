@@ -66,7 +66,8 @@ pub(super) struct Timeline {
     pub complete: bool,
     pub tail: Tail,
     pub skipped: u64,
-    /// Time of the last record, on the run's clock.
+    /// Times of the first cycle and of the last record, on the run's clock.
+    pub first_ns: u64,
     pub last_ns: u64,
 }
 
@@ -128,7 +129,8 @@ impl Timeline {
         }
         let (moments, cameras) = lay_out(&header, &cycles, &shots, &rejected)?;
         let (tail, skipped) = (reader.tail(), reader.skipped());
-        Ok(Self { moments, cameras, complete, tail, skipped, last_ns })
+        let first_ns = cycles.first().map_or(last_ns, |cycle| cycle.scheduled_ns);
+        Ok(Self { moments, cameras, complete, tail, skipped, first_ns, last_ns })
     }
 }
 

@@ -61,7 +61,7 @@ pub(super) fn of_event(
         },
         "tracking" | "fault" | "watchdog" => Severity::Error,
         "hold" | "overrun" | "substituted" | "link" | "reconnect" | "policy" | "camera"
-        | "recording" => Severity::Warn,
+        | "recording" | "supervision" => Severity::Warn,
         _ => Severity::Info,
     }
 }
@@ -116,6 +116,9 @@ mod tests {
         assert_eq!(severity("hold", 5, 0, (HOLDING, 0)), Severity::Warn);
         assert_eq!(severity("overrun", 5, 0, (RUNNING, 0)), Severity::Warn);
         assert_eq!(severity("tracking", 5, 0, (STOPPING, 2)), Severity::Error);
+        assert_eq!(severity("supervision", 5, 0, (RUNNING, 0)), Severity::Warn);
+        assert_eq!(severity("watchdog", 5, 0, (RUNNING, 0)), Severity::Error);
+        assert_eq!(severity("replay", 5, 0, (RUNNING, 0)), Severity::Info);
         assert_eq!(severity("note", 5, 0, (STOPPING, 2)), Severity::Info);
     }
 }

@@ -196,6 +196,8 @@ impl Session {
     fn finish_arming(&mut self) {
         let Arming::Wanted(since) = self.arming else { return };
         let joints = ARM_JOINTS + usize::from(self.config.gripper);
+        // A clock may begin with the arming: what was captured at 0 was never captured.
+        let since = since.max(Timestamp::from_nanos(1));
         let read = self.state.captured.iter().take(joints).all(|captured| *captured >= since);
         if self.phase == Phase::Running && !self.epoch_ends && read {
             self.arming = Arming::Armed;
