@@ -5,6 +5,7 @@ mod control_thread;
 mod conversion;
 mod ending;
 mod error;
+mod news;
 mod opening;
 mod parts;
 mod real;

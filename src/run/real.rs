@@ -14,6 +14,7 @@ use sinew_firmware_interfaces::{Clock, MonotonicClock, StopRequest, Timestamp};
 
 use super::control_thread::{Control, ControlThread, Finished, Progress};
 use super::ending::{self, Ending};
+use super::news::News;
 use super::opening::{self, Opening};
 use super::parts::Parts;
 use super::{Console, RunError};
@@ -130,8 +131,11 @@ pub(super) fn run(
         target.statistics()
     })?;
     let mut recorder = recorder;
+    let news = News::default();
     if screen.is_some() {
         recorder.observe(Box::new(feed));
+    } else {
+        recorder.observe(Box::new(news.clone()));
     }
     let (work, shared) = (Work::new(&clock, &stop), Arc::clone(&latest));
     let recording = spawn("recorder", move || {
@@ -185,6 +189,7 @@ pub(super) fn run(
         if screen.as_ref().is_some_and(Screen::is_open) {
             continue;
         }
+        news.take().iter().for_each(|line| console.line(line));
         // Copied: a screen that does not take the line must not hold up the recorder.
         let sample = *latest.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sample) = &sample {
@@ -250,6 +255,7 @@ pub(super) fn run(
     let ending =
         Ending { folder, dataset, robot, cause, seconds, counted, policy, recorder, flight };
     let summary = ending::finish(loaded, &inbox, ending, &operator, console);
+    news.take().iter().for_each(|line| console.line(line));
     panicked.map_or(Ok(summary), Err)
 }
 
