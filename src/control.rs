@@ -21,14 +21,27 @@ const MOST_MISSED: u64 = 1000;
 /// How often the operator asked for a stop. Shared with the signal handler.
 #[derive(Clone, Debug, Default)]
 pub struct OperatorSignal {
-    count: Arc<AtomicU32>,
     raised: Arc<AtomicU32>,
+    /// A stop for a reason of its own: another robot's end.
+    stopped: Arc<AtomicBool>,
+    /// Arms that listen.
+    arms: Arc<AtomicU32>,
+}
+
+/// As long as this is there, what the operator asks is meant for an arm.
+#[derive(Debug)]
+#[must_use = "the arm counts as gone when this is dropped"]
+pub struct ListeningArm(Arc<AtomicU32>);
+
+impl Drop for ListeningArm {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl OperatorSignal {
     /// Once more: the first time ramps to rest, the second takes torque off.
     pub fn raise(&self) {
-        self.count.fetch_add(1, Ordering::Relaxed);
         self.raised.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -37,16 +50,28 @@ impl OperatorSignal {
         self.raised.load(Ordering::Relaxed)
     }
 
-    /// Asks for a ramp to rest, unless a stop was asked for already.
+    /// Asks for a ramp to rest, unless a stop was asked for already. It does not count as asked by
+    /// the operator, whose first request after it takes no torque off either.
     pub fn stop(&self) {
-        self.count.fetch_max(1, Ordering::Relaxed);
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// An arm begins to listen.
+    pub fn listening_arm(&self) -> ListeningArm {
+        self.arms.fetch_add(1, Ordering::AcqRel);
+        ListeningArm(Arc::clone(&self.arms))
+    }
+
+    /// True while an arm listens, this process's or another run's in it.
+    pub fn has_arms(&self) -> bool {
+        self.arms.load(Ordering::Acquire) > 0
     }
 
     /// What has been asked for so far.
     pub fn request(&self) -> OperatorRequest {
-        match self.count.load(Ordering::Relaxed) {
-            0 => OperatorRequest::None,
-            1 => OperatorRequest::Stop,
+        match self.raised.load(Ordering::Relaxed) {
+            0 if !self.stopped.load(Ordering::Relaxed) => OperatorRequest::None,
+            0 | 1 => OperatorRequest::Stop,
             _ => OperatorRequest::TorqueOff,
         }
     }

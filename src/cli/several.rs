@@ -13,10 +13,12 @@ use crate::supervision::StopCause;
 
 const OPERATOR: u8 = StopCause::Operator.exit_code();
 
-/// Prints lines with the run's name in front.
+/// Prints lines with the run's name in front, and stops the others when this one does not end by
+/// its duration.
 struct Named<'a> {
     name: &'a str,
     format: Format,
+    operator: &'a OperatorSignal,
 }
 
 impl Console for Named<'_> {
@@ -24,6 +26,12 @@ impl Console for Named<'_> {
         match self.format {
             Format::Text => say!("{}: {text}", self.name),
             Format::Json => complain!("{}: {text}", self.name),
+        }
+    }
+
+    fn ended(&mut self, cause: StopCause) {
+        if cause != StopCause::Completed {
+            self.operator.stop();
         }
     }
 
@@ -39,8 +47,9 @@ pub(super) fn run(runs: &[Loaded], operator: &OperatorSignal, format: Format) ->
     let ended: Vec<Result<RunSummary, RunError>> = thread::scope(|scope| {
         let spawn = |loaded: Loaded| {
             scope.spawn(move || {
-                let mut console = Named { name: &loaded.config.run.name, format };
+                let mut console = Named { name: &loaded.config.run.name, format, operator };
                 let ended = run::run(&loaded, operator.clone(), &mut console);
+                // One that never began, or whose recording is not complete.
                 if !ended.as_ref().is_ok_and(|summary| summary.exit.code == 0) {
                     operator.stop();
                 }
@@ -54,7 +63,7 @@ pub(super) fn run(runs: &[Loaded], operator: &OperatorSignal, format: Format) ->
     let mut code = 0;
     let mut objects = Vec::new();
     for (loaded, ended) in runs.iter().zip(ended) {
-        let mut console = Named { name: &loaded.config.run.name, format };
+        let mut console = Named { name: &loaded.config.run.name, format, operator };
         let own = match ended {
             Ok(summary) => {
                 tables::summary(&summary).iter().for_each(|line| console.line(line));

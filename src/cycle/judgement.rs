@@ -48,8 +48,7 @@ impl Cycle {
                         return Some(Event::TorqueOff(StopCause::RampTimeout));
                     }
                     // Something is in the way of the rest pose: a stand where the arm is comes
-                    // before torque off, and has the same time again.
-                    self.since = self.cared;
+                    // before torque off.
                     return Some(Event::Ramp(StopCause::RampTimeout));
                 }
                 // A ramp to a stand needs nothing more; one to the rest pose is motion like any.
@@ -158,7 +157,8 @@ impl Cycle {
         let mut first = None;
         for joint in 0..self.settings.limits.len() {
             let error = (state.position[joint] - self.motions.motion(joint).position).abs();
-            let unknown = state.link != LinkStatus::Up || state.is_substituted(joint);
+            let sent = self.epoch.is_some() && state.link == LinkStatus::Up;
+            let unknown = !sent || state.is_substituted(joint);
             if error <= thresholds.tracking[joint] || unknown {
                 self.strayed[joint] = None;
             } else {

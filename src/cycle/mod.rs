@@ -73,7 +73,8 @@ pub struct Outcome {
     pub clamps: [u16; MAX_JOINTS],
     /// Capture time of the observation behind the target.
     pub observed: Option<Timestamp>,
-    /// True in the cycle in which the link came back and commands began again at the measurement.
+    /// True in the cycle in which commands began again at the measurement: the link came back, or
+    /// an arm that is commanded by efforts was seen again.
     pub restarted: bool,
     /// The bucket of overruns.
     pub overruns: BucketLevel,
@@ -333,9 +334,14 @@ impl Cycle {
     }
 
     /// Passes an event to the supervisor and prepares what the new state begins with. A state that
-    /// goes on for another cause does not begin again: a stop has one time limit.
+    /// goes on for another cause does not begin again, but for a way to rest that becomes a stand:
+    /// once in a stop, and with as much time as the way had.
     fn react(&mut self, event: Event, now: Timestamp) -> Reaction {
+        let cause = self.cause();
         let reaction = self.supervisor.handle(event);
+        if self.state() == ArmState::Stopping && self.cause() != cause {
+            self.since = self.cared;
+        }
         if reaction.changed.is_some() {
             self.since = self.cared;
             self.origin = std::array::from_fn(|joint| self.motions.motion(joint).position);

@@ -29,7 +29,7 @@ impl Motion {
 const HALVINGS: u32 = 10;
 /// How near the approach to a target has to come to it, as a part of what one cycle can change.
 const FINE: f64 = 1000.0;
-/// Most tries to come so near; two or three do.
+/// Most tries to come so near.
 const TRIES: u32 = 10;
 
 /// The gate of one joint: its limits, its last command and the stop that was proven with it.
@@ -235,6 +235,9 @@ impl JointGate {
         if below.1 >= 0.0 {
             return least;
         }
+        // Where the end jumps (a stop gains a cycle) nothing comes near: then the tries end between
+        // two accelerations that hardly differ.
+        let narrow = (most - least) / FINE;
         // Regula falsi. A side that stays counts half the next time, so that both close in.
         let mut stayed = 0;
         for _ in 0..TRIES {
@@ -243,6 +246,9 @@ impl JointGate {
             let missed = overshoot(between) + short;
             if missed.abs() <= short.abs() {
                 return between;
+            }
+            if above.0 - below.0 <= narrow {
+                break;
             }
             if missed < 0.0 {
                 below = (between, missed);

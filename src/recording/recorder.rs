@@ -10,11 +10,11 @@ use std::time::Duration;
 use sinew_episodes::journal::{
     ChunkRecord, EventRecord, FILE_NAME, FrameRecord, Header, JointMeta, WriteError, Writer,
 };
-use sinew_firmware_interfaces::{LinkStatus, Timestamp};
+use sinew_firmware_interfaces::{LinkStatus, StopRequest, Timestamp};
 
 use super::overrun;
 use super::sample::CycleSample;
-use crate::supervision::{HoldCause, StopCause};
+use crate::supervision::{ArmState, HoldCause, StopCause};
 
 /// Frames the inbox holds before it drops. They are large: this bounds memory.
 const FRAMES: usize = 256;
@@ -151,7 +151,7 @@ pub struct Recorder {
     sync_failed: Option<String>,
     /// The disk takes nothing at present.
     refused: bool,
-    observer: Option<Box<dyn Observer>>,
+    observers: Vec<Box<dyn Observer>>,
 }
 
 impl Recorder {
@@ -184,13 +184,13 @@ impl Recorder {
             fault: None,
             sync_failed: None,
             refused: false,
-            observer: None,
+            observers: Vec::new(),
         })
     }
 
     /// Lets `observer` look on from now on.
     pub fn observe(&mut self, observer: Box<dyn Observer>) {
-        self.observer = Some(observer);
+        self.observers.push(observer);
     }
 
     /// Empties ring and inbox, flushes when due, and returns when to be called again.
@@ -209,7 +209,7 @@ impl Recorder {
             self.check_sync(now, result);
         }
         let unwritten = self.unwritten();
-        if let Some(observer) = &mut self.observer {
+        for observer in &mut self.observers {
             observer.recording(self.fault.as_deref(), unwritten);
         }
         now.after(POLL)
@@ -317,13 +317,13 @@ impl Recorder {
             self.event(EventRecord { at_ns, kind: kind.to_owned(), message });
         }
         self.previous = Some(*sample);
-        if let Some(observer) = &mut self.observer {
+        for observer in &mut self.observers {
             observer.sample(sample);
         }
     }
 
     fn event(&mut self, event: EventRecord) {
-        if let Some(observer) = &mut self.observer {
+        for observer in &mut self.observers {
             observer.event(&event);
         }
         let result = self.writer.append_event(&event);
@@ -384,14 +384,26 @@ fn events(
             _ => ("fault", format!("{name}: {}", cause.message())),
         });
     }
-    if sample.outcome.restarted {
+    let link = previous.map(|previous| previous.state.link);
+    let same = link == Some(LinkStatus::Up)
+        && previous.is_some_and(|previous| previous.state.epoch == sample.state.epoch);
+    if sample.outcome.restarted && same {
+        let message = "the arm is seen again: commands begin at the measured position";
+        events.push(("blind", message.to_owned()));
+    } else if sample.outcome.restarted {
         let message = format!(
             "connection {}: commands begin again at the measured position",
             sample.state.epoch
         );
         events.push(("reconnect", message));
     }
-    let link = previous.map(|previous| previous.state.link);
+    let goes_on =
+        matches!(sample.outcome.state, ArmState::Holding | ArmState::Running | ArmState::Stopping);
+    if sample.outcome.request == Some(StopRequest::Hold) && goes_on {
+        let message = "no measurement that an effort may answer to: nothing is sent, and the arm \
+                       was told to hold by itself";
+        events.push(("blind", message.to_owned()));
+    }
     if link.is_some_and(|link| link != sample.state.link) {
         events.push((
             "link",

@@ -15,28 +15,39 @@ const PACE: Duration = Duration::from_secs(2);
 pub(super) struct Conversion<'a> {
     console: &'a mut dyn Console,
     operator: &'a OperatorSignal,
+    /// What breaking it off means.
+    offer: &'static str,
     /// What the operator had asked for before; that was for the arm.
     raised: u32,
     told: Instant,
 }
 
 impl<'a> Conversion<'a> {
-    pub fn new(console: &'a mut dyn Console, operator: &'a OperatorSignal) -> Self {
-        Self { console, operator, raised: operator.raised(), told: Instant::now() }
+    /// `offer` completes "Ctrl-C ...".
+    pub fn new(
+        console: &'a mut dyn Console,
+        operator: &'a OperatorSignal,
+        offer: &'static str,
+    ) -> Self {
+        Self { console, operator, offer, raised: operator.raised(), told: Instant::now() }
     }
 
-    /// Tells how far it is, now and then, and whether it may go on.
+    /// Tells how far it is, now and then, and whether it may go on. As long as an arm listens,
+    /// what the operator asks is meant for that: it is neither asked for nor taken here.
     pub fn watch(&mut self, converted: &Converted<'_>) -> ControlFlow<()> {
-        if self.operator.raised() > self.raised {
+        let raised = self.operator.raised();
+        let offers = !self.operator.has_arms();
+        if !offers {
+            self.raised = raised;
+        } else if raised > self.raised {
             return ControlFlow::Break(());
         }
         if self.told.elapsed() >= PACE {
             self.told = Instant::now();
             let Converted { run, frames, of } = converted;
-            self.console.progress(&format!(
-                "run {run} becomes an episode: {frames} of {of} frames; Ctrl-C leaves it to the \
-                 next run"
-            ));
+            let offer = if offers { format!("; Ctrl-C {}", self.offer) } else { String::new() };
+            self.console
+                .progress(&format!("run {run} becomes an episode: {frames} of {of} frames{offer}"));
         }
         ControlFlow::Continue(())
     }
@@ -57,11 +68,17 @@ mod tests {
         let operator = OperatorSignal::default();
         operator.raise();
         let mut console = Silent;
-        let mut conversion = Conversion::new(&mut console, &operator);
+        let mut conversion = Conversion::new(&mut console, &operator, "leaves it");
         let converted = Converted { run: "run", frames: 1, of: 2 };
         assert!(conversion.watch(&converted).is_continue());
         // Another robot's fault stops this arm; it says nothing of the recording.
         operator.stop();
+        assert!(conversion.watch(&converted).is_continue());
+        // What is asked while an arm listens is for the arm.
+        let arm = operator.listening_arm();
+        operator.raise();
+        assert!(conversion.watch(&converted).is_continue());
+        drop(arm);
         assert!(conversion.watch(&converted).is_continue());
         operator.raise();
         assert!(conversion.watch(&converted).is_break());

@@ -102,10 +102,11 @@ pub(super) fn finish(
     }
     // First, so that the summary in the journal knows of it.
     let so_far = recorder.settle();
-    judge_recording(&mut summary, so_far);
+    let code = summary.exit.code;
+    judge_recording(&mut summary, so_far, code);
     let recording = recorder.finish(&to_json(&summary));
-    judge_recording(&mut summary, recording);
-    let mut conversion = Conversion::new(console, operator);
+    judge_recording(&mut summary, recording, code);
+    let mut conversion = Conversion::new(console, operator, "leaves it to the next run");
     let journal = folder.join(FILE_NAME);
     match dataset.convert_watched(&journal, &mut |converted| conversion.watch(converted)) {
         Ok(episode) => {
@@ -121,7 +122,7 @@ pub(super) fn finish(
             }
         }
     }
-    count_recording_fault(&mut summary);
+    count_recording_fault(&mut summary, code);
     // The summary is plain numbers and strings: serialising it cannot fail.
     let value = serde_json::to_value(&summary).unwrap_or_default();
     let report = folder.join(report::FILE_NAME);
@@ -136,17 +137,16 @@ pub(super) fn finish(
 }
 
 /// Takes over how the recording went.
-fn judge_recording(summary: &mut RunSummary, recording: RecorderReport) {
+fn judge_recording(summary: &mut RunSummary, recording: RecorderReport, code: u8) {
     summary.drops.unwritten = recording.unwritten;
     summary.recording_fault = recording.fault.or(lost(&summary.drops)).unwrap_or_default();
-    count_recording_fault(summary);
+    count_recording_fault(summary, code);
 }
 
-/// A run that ended well and is not all there has a code of its own.
-fn count_recording_fault(summary: &mut RunSummary) {
-    if !summary.recording_fault.is_empty() && summary.exit.code == 0 {
-        summary.exit.code = RECORDING_INCOMPLETE;
-    }
+/// A run that ended well, with `code` 0, and is not all there has a code of its own.
+fn count_recording_fault(summary: &mut RunSummary, code: u8) {
+    let complete = summary.recording_fault.is_empty();
+    summary.exit.code = if code == 0 && !complete { RECORDING_INCOMPLETE } else { code };
 }
 
 /// What never reached the recorder, in words, and what helps.

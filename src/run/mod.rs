@@ -22,6 +22,7 @@ use crate::config::{ClockKind, Loaded};
 use crate::control::OperatorSignal;
 use crate::live::{Screen, SharedFeed};
 use crate::summary::RunSummary;
+use crate::supervision::StopCause;
 
 /// Where a run says what it does. Progress is for people; it never decides anything.
 pub trait Console {
@@ -30,6 +31,9 @@ pub trait Console {
 
     /// One line about work that takes its time, beside the lines that stay.
     fn progress(&mut self, _text: &str) {}
+
+    /// Control has ended for `cause`. What follows may take its time.
+    fn ended(&mut self, _cause: StopCause) {}
 
     /// Opens a live view of a run in real time on `feed`, where this console has one. Without it,
     /// there is a line a second.

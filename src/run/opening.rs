@@ -43,7 +43,8 @@ pub(super) fn open(
     let directory = &config.recording.directory;
     let mut header = parts.header(loaded, clock);
     let mut dataset = Dataset::open(directory)?;
-    let mut conversion = Conversion::new(console, operator);
+    let mut conversion =
+        Conversion::new(console, operator, "leaves it to the next run and ends this one");
     let repaired = dataset.repair_watched(&mut |converted| conversion.watch(converted))?;
     if !repaired.is_nothing() {
         console.line(&format!("repaired {}: {repaired}", directory.display()));

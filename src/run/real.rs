@@ -80,6 +80,7 @@ pub(super) fn run(
     }
     let settings = parts.settings.clone();
     let timeout = Duration::from_millis(config.robot.arm_timeout_ms.into());
+    let listening = operator.listening_arm();
     let armed = match operator.request() {
         OperatorRequest::None => opening::arm(robot.as_mut(), &settings, timeout, clock.as_ref()),
         _ => Err(RunError::Interrupted),
@@ -132,10 +133,9 @@ pub(super) fn run(
     })?;
     let mut recorder = recorder;
     let news = News::default();
+    recorder.observe(Box::new(news.clone()));
     if screen.is_some() {
         recorder.observe(Box::new(feed));
-    } else {
-        recorder.observe(Box::new(news.clone()));
     }
     let (work, shared) = (Work::new(&clock, &stop), Arc::clone(&latest));
     let recording = spawn("recorder", move || {
@@ -186,10 +186,12 @@ pub(super) fn run(
         if !matches!(progress, Progress::Running) {
             break progress;
         }
+        let news = news.take();
         if screen.as_ref().is_some_and(Screen::is_open) {
+            // It shows them itself.
             continue;
         }
-        news.take().iter().for_each(|line| console.line(line));
+        news.iter().for_each(|line| console.line(line));
         // Copied: a screen that does not take the line must not hold up the recorder.
         let sample = *latest.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sample) = &sample {
@@ -208,9 +210,11 @@ pub(super) fn run(
             if let Ok(mut recorder) = recording.join() {
                 recorder.settle();
             }
+            news.take().iter().for_each(|line| console.line(line));
             return Err(RunError::Panicked { name: "control" });
         }
     };
+    let mut kept = None;
     let (cause, counted, flight) = match finished {
         Some(finished) => {
             let Finished { mut robot, cause, statistics, flight } = *finished;
@@ -220,7 +224,9 @@ pub(super) fn run(
                 robot.stop(clock.now(), StopRequest::TorqueOff);
                 cause = StopCause::OperatorTorqueOff;
             }
+            console.ended(cause);
             ending::release(robot.as_mut(), config.rest.then, cause, clock.now(), console);
+            drop(listening);
             (cause, Some((statistics, robot.statistics())), flight)
         }
         None => {
@@ -229,6 +235,9 @@ pub(super) fn run(
                 OperatorRequest::TorqueOff => StopCause::OperatorTorqueOff,
                 _ => StopCause::ControlStalled,
             };
+            console.ended(cause);
+            // Its arm still listens, through the watchdog, until this function ends.
+            kept = Some(listening);
             (cause, None, Vec::new())
         }
     };
@@ -256,6 +265,7 @@ pub(super) fn run(
         Ending { folder, dataset, robot, cause, seconds, counted, policy, recorder, flight };
     let summary = ending::finish(loaded, &inbox, ending, &operator, console);
     news.take().iter().for_each(|line| console.line(line));
+    drop(kept);
     panicked.map_or(Ok(summary), Err)
 }
 

@@ -5,7 +5,7 @@
 //!                     └──────────┴──────────┴─ TorqueOff, Watchdog → Faulted (latched)
 //! ```
 //!
-//! The ladder: clamp and count (in [`crate::limits`]) → hold → ramp to rest → torque off. Each
+//! The ladder: clamp and count (in [`crate::limits`]) → hold → ramp to rest → stand → torque off. Each
 //! rung has a cause, and each cause that ends a run has an exit code of its own. Beside the ladder
 //! stands the [`Watchdog`], which stops the robot when nobody is left to climb it.
 

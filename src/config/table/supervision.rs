@@ -91,7 +91,7 @@ pub(super) const SUPERVISION: &[Key] = &[
         above(0.0, 600.0),
         Default,
         "s",
-        "How long a ramp to rest may take before it counts as failed.",
+        "How long a ramp to rest may take before the arm stands where it is; and how long that may take before torque goes off.",
     ),
     key(
         "watchdog_ms",
