@@ -5,6 +5,7 @@
 //! out of a distribution.
 
 mod cycles;
+mod floor;
 mod machine;
 mod parts;
 mod rig;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 pub use cycles::{CycleRow, Phase};
+pub use floor::FloorRow;
 pub use machine::Machine;
 pub use parts::PartRow;
 pub use rig::{Logging, Motion, Pace, Rig, Turn, chunk, settings};
@@ -24,7 +26,8 @@ use crate::realtime;
 use crate::recording::RecorderError;
 
 /// What can be measured alone, in this order.
-pub const NAMES: [&str; 7] = ["cycle", "joints", "wakeups", "gate", "generator", "ring", "journal"];
+pub const NAMES: [&str; 8] =
+    ["cycle", "joints", "floor", "wakeups", "gate", "generator", "ring", "journal"];
 
 /// What to measure.
 #[derive(Clone, Debug)]
@@ -46,6 +49,8 @@ pub struct Report {
     pub machine: Machine,
     /// Whole cycles.
     pub cycles: Vec<CycleRow>,
+    /// Loops that do nothing.
+    pub floor: Vec<FloorRow>,
     /// Wake-ups at 1 kHz.
     pub wake_ups: Option<WakeUps>,
     /// Our timer over the plain system call, per scheduling class.
@@ -137,13 +142,18 @@ pub fn measure(options: &Options, mut progress: impl FnMut(&str)) -> Result<Repo
             cycles.extend(cycles::measure(&variants, seconds(name), &folder, &options.realtime)?);
         }
     }
+    let mut floor = Vec::new();
+    if wants("floor") {
+        progress("floor");
+        floor = floor::measure(seconds("floor"), &options.realtime)?;
+    }
     let mut wake_ups = None;
     if wants("wakeups") {
         progress("wakeups");
         wake_ups = Some(crate::doctor::wake_ups(&options.realtime, seconds("wakeups"))?);
     }
     let mut parts = Vec::new();
-    for name in &NAMES[3..] {
+    for name in &NAMES[4..] {
         if wants(name) {
             progress(name);
             parts.extend(parts::measure(name, seconds(name), &folder)?);
@@ -151,5 +161,5 @@ pub fn measure(options: &Options, mut progress: impl FnMut(&str)) -> Result<Repo
     }
     drop(process);
     let ratios = wake_ups.as_ref().map(ratios).unwrap_or_default();
-    Ok(Report { machine, cycles, wake_ups, ratios, parts })
+    Ok(Report { machine, cycles, floor, wake_ups, ratios, parts })
 }

@@ -93,6 +93,21 @@ fn lines(report: &Report) -> Vec<String> {
         lines.push("cycles: wake to the command handed over, and to the end of recording".into());
         cycles(&report.cycles, &mut lines);
     }
+    if !report.floor.is_empty() {
+        lines.push(String::new());
+        lines.push("a loop that does nothing for so long, on the same thread".to_owned());
+        for row in &report.floor {
+            let DistributionSummary { n, p50_us, p99_us, p999_us, max_us } = row.took;
+            lines.push(format!(
+                "  {:>4} µs  p50 {:>8}  p99 {:>8}  p99.9 {:>8}  max {:>8}  n {n:>8}",
+                row.length_us,
+                micros(p50_us),
+                micros(p99_us),
+                micros(p999_us),
+                micros(max_us),
+            ));
+        }
+    }
     if let Some(wake_ups) = &report.wake_ups {
         lines.push(String::new());
         lines.push("wake-ups at 1 kHz: every period that was due counts".to_owned());
