@@ -17,10 +17,10 @@ use crate::targets::Positions;
 pub struct Motion {
     /// Time between two commands.
     pub step: Duration,
-    /// Commands after limits, in joint units, one per cycle of the recording's grid. Cycles that
-    /// were missed are filled in on straight lines.
+    /// Commands after limits, in joint units, one per cycle. Periods without a cycle are left out:
+    /// the motion is made as if none had been missed.
     pub commands: Arc<Positions>,
-    /// Where each joint was measured, by the time since the first command.
+    /// Where each joint was measured, by the time since the first command, without those periods.
     pub measured: Vec<Course>,
     /// What is missing behind it, if something is.
     pub incomplete: Option<Incomplete>,
@@ -33,27 +33,11 @@ impl Motion {
     /// [`ReplayError`] when it cannot be read, or nothing was followed in it.
     pub fn read(episode: &mut Episode) -> Result<Self, ReplayError> {
         let joints = episode.header().joints.len();
-        let step = Duration::from_secs_f64(1.0 / episode.header().rate_hz);
-        let mut commands = Positions::new(joints);
-        let mut measured = vec![Course::default(); joints];
-        // How much of it is sure to be motion.
-        let mut sure = 0;
-        let mut first: Option<(u64, u64)> = None;
+        let mut collected = Collected::new(joints, episode.header().rate_hz);
         while let Some(recorded) = episode.next_cycle()? {
-            let cycle = recorded.cycle;
-            let running = cycle.state == ArmState::Running as u8;
-            if !running && first.is_none() {
-                continue;
-            }
-            let (index, at) = *first.get_or_insert((cycle.index, cycle.scheduled_ns));
-            fill(&mut commands, (cycle.index - index) as usize, &cycle.limited);
-            for (joint, course) in measured.iter_mut().enumerate() {
-                course.add(&cycle, joint, at);
-            }
-            if running {
-                sure = commands.len();
-            }
+            collected.add(&recorded.cycle);
         }
+        let Collected { step, mut commands, measured, sure, .. } = collected;
         if sure < 2 {
             return Err(ReplayError::NoMotion { path: episode.path().to_owned() });
         }
@@ -130,19 +114,48 @@ impl Motion {
     }
 }
 
-/// Puts `command` at `index`; what lies between the end and there is filled on a straight line.
-fn fill(commands: &mut Positions, index: usize, command: &[f64]) {
-    let mut here = [0.0; MAX_JOINTS];
-    here.iter_mut().zip(command).for_each(|(here, value)| *here = *value);
-    if let Some(from) = commands.len().checked_sub(1) {
-        let last = commands.at(from);
-        while commands.len() < index {
-            let x = (commands.len() - from) as f64 / (index - from) as f64;
-            commands
-                .push(&std::array::from_fn(|joint| last[joint] + x * (here[joint] - last[joint])));
+/// A motion being read.
+struct Collected {
+    step: Duration,
+    commands: Positions,
+    measured: Vec<Course>,
+    /// How much of it is sure to be motion.
+    sure: usize,
+    /// Index and time of its first cycle.
+    first: Option<(u64, u64)>,
+}
+
+impl Collected {
+    fn new(joints: usize, rate_hz: f64) -> Self {
+        Self {
+            step: Duration::from_secs_f64(1.0 / rate_hz),
+            commands: Positions::new(joints),
+            measured: vec![Course::default(); joints],
+            sure: 0,
+            first: None,
         }
     }
-    commands.push(&here);
+
+    fn add(&mut self, cycle: &CycleRecord) {
+        let running = cycle.state == ArmState::Running as u8;
+        if !running && self.first.is_none() {
+            return;
+        }
+        let (index, at) = *self.first.get_or_insert((cycle.index, cycle.scheduled_ns));
+        // Periods without a cycle before this one: no time of the motion's. In them the arm was
+        // told nothing, and what it was told next went on from where it had been.
+        let missed = (cycle.index - index).saturating_sub(self.commands.len() as u64);
+        let zero_ns = at + (missed as f64 * self.step.as_secs_f64() * 1e9).round() as u64;
+        let mut command = [0.0; MAX_JOINTS];
+        command.iter_mut().zip(&cycle.limited).for_each(|(here, value)| *here = *value);
+        self.commands.push(&command);
+        for (joint, course) in self.measured.iter_mut().enumerate() {
+            course.add(cycle, joint, zero_ns);
+        }
+        if running {
+            self.sure = self.commands.len();
+        }
+    }
 }
 
 /// Where one joint was, over time.
@@ -201,13 +214,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn missed_cycles_are_filled_on_a_straight_line() {
-        let mut commands = Positions::new(1);
-        fill(&mut commands, 0, &[1.0]);
-        fill(&mut commands, 1, &[2.0]);
-        fill(&mut commands, 4, &[5.0]);
-        let first: Vec<f64> = commands.iter().map(|command| command[0]).collect();
-        assert_eq!(first, [1.0, 2.0, 3.0, 4.0, 5.0]);
+    fn missed_periods_are_no_part_of_the_motion() {
+        let mut collected = Collected::new(1, 100.0);
+        for (count, index) in [7, 8, 9, 12, 13, 15_u64].into_iter().enumerate() {
+            let at = index * 10_000_000;
+            collected.add(&CycleRecord {
+                index,
+                scheduled_ns: at,
+                state: ArmState::Running as u8,
+                limited: vec![count as f64],
+                measured: vec![count as f64 - 0.5],
+                measured_ns: vec![at - 5_000_000],
+                ..CycleRecord::default()
+            });
+        }
+        let commands: Vec<f64> = collected.commands.iter().map(|command| command[0]).collect();
+        assert_eq!(commands, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        for (at, position) in collected.measured[0].within(1.0) {
+            assert!((at * 100.0 - position).abs() < 1e-9, "{at} {position}");
+        }
+        assert_eq!(collected.measured[0].within(1.0).count(), 5);
     }
 
     #[test]
