@@ -17,6 +17,7 @@
 mod act;
 mod bounded_file;
 pub mod golden;
+mod isa;
 mod layers;
 pub mod lerobot;
 mod policy;

@@ -1,7 +1,9 @@
 //! Multi-head scaled dot-product attention.
 
 use super::linear::Linear;
-use super::matmul::LANES;
+
+/// Sums of a dot product that do not wait for each other.
+const LANES: usize = 16;
 
 /// Attention with separate projections of queries, keys and values.
 pub(crate) struct Attention {

@@ -3,7 +3,7 @@
 use super::matmul::{Destination, LANES, multiply};
 
 /// Output pixels gathered at once.
-const PIXELS: usize = 8 * LANES;
+const PIXELS: usize = 4 * LANES;
 
 /// Height and width of a feature map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,30 +103,50 @@ impl Convolution {
         panel: &mut [f32],
     ) {
         let padding = self.kernel / 2;
-        // Coordinates are shifted by the padding, so that they stay unsigned.
-        let corners: [Option<(usize, usize)>; LANES] = std::array::from_fn(|lane| {
-            let pixel = first + lane;
-            (pixel < output_size.pixels()).then(|| {
-                (pixel / output_size.width * self.stride, pixel % output_size.width * self.stride)
-            })
-        });
-        let mut lanes = panel.as_chunks_mut::<LANES>().0.iter_mut();
+        let width = output_size.width;
+        let last = (first + LANES).min(output_size.pixels());
+        let mut rows = panel.as_chunks_mut::<LANES>().0.iter_mut();
         for channel in input.chunks_exact(size.pixels()) {
             for kernel_y in 0..self.kernel {
                 for kernel_x in 0..self.kernel {
-                    let Some(lanes) = lanes.next() else { return };
-                    for (lane, corner) in lanes.iter_mut().zip(&corners) {
-                        *lane = corner.map_or(0.0, |(y, x)| {
-                            let y = (y + kernel_y).wrapping_sub(padding);
-                            let x = (x + kernel_x).wrapping_sub(padding);
-                            if y < size.height && x < size.width {
-                                channel[y * size.width + x]
-                            } else {
-                                0.0
-                            }
-                        });
+                    let Some(lanes) = rows.next() else { return };
+                    lanes.fill(0.0);
+                    let mut pixel = first;
+                    // Pixels of one output row lie in one input row.
+                    while pixel < last {
+                        let (y, x) = (pixel / width, pixel % width);
+                        let count = (width - x).min(last - pixel);
+                        let lanes = &mut lanes[pixel - first..][..count];
+                        pixel += count;
+                        // Coordinates are shifted by the padding, so that they stay unsigned.
+                        let row = (y * self.stride + kernel_y).wrapping_sub(padding);
+                        if row < size.height {
+                            let row = &channel[row * size.width..][..size.width];
+                            self.copy_row(row, x * self.stride + kernel_x, lanes);
+                        }
                     }
                 }
+            }
+        }
+    }
+
+    /// Writes the values of `row` from column `begin` (shifted by the padding) on to `lanes`, with
+    /// the layer's stride; lanes outside the row are left as they are.
+    fn copy_row(&self, row: &[f32], begin: usize, lanes: &mut [f32]) {
+        let padding = self.kernel / 2;
+        // Lanes before the row's first value.
+        let skipped = padding.saturating_sub(begin).div_ceil(self.stride).min(lanes.len());
+        let begin = begin + skipped * self.stride;
+        let Some(values) = begin.checked_sub(padding).and_then(|begin| row.get(begin..)) else {
+            return;
+        };
+        let lanes = &mut lanes[skipped..];
+        if self.stride == 1 {
+            let count = lanes.len().min(values.len());
+            lanes[..count].copy_from_slice(&values[..count]);
+        } else {
+            for (lane, value) in lanes.iter_mut().zip(values.iter().step_by(self.stride)) {
+                *lane = *value;
             }
         }
     }
