@@ -363,7 +363,7 @@ fn a_tool_nearer_to_a_wall_than_it_may_go_can_leave_it_and_never_comes_nearer() 
             for _ in 0..300 {
                 gate.apply(&requests(&target), &mut limited, &mut clamps);
                 let tip = Elbow.tip(&limited[..2]);
-                assert!(tip[0] <= nearest + 1e-6, "{tip:?}");
+                assert!(tip[0] <= nearest, "{tip:?}");
             }
         }
         let [.., goal] = targets;

@@ -37,8 +37,6 @@ pub struct Workspace {
 /// How much smaller than configured the box is judged on each side, in m: the tool is never further
 /// from a pose that was looked at.
 const GRAIN: f64 = 0.01;
-/// What the rounding of a pose may make of the tool's place, in m.
-const ROUNDING: f64 = 1e-9;
 /// Most poses looked at in one stop. One that needs more is not taken.
 const MOST_POSES: u32 = 256;
 
@@ -73,8 +71,9 @@ impl Workspace {
         let near = !is_between(tip, least, most);
         if near {
             for axis in 0..3 {
-                least[axis] = least[axis].min(tip[axis] - ROUNDING);
-                most[axis] = most[axis].max(tip[axis] + ROUNDING);
+                // Exactly: a slack for rounding would be taken again in every cycle.
+                least[axis] = least[axis].min(tip[axis]);
+                most[axis] = most[axis].max(tip[axis]);
             }
         }
         let longest = stops.iter().map(|(_, plan)| plan.length()).max().unwrap_or(0);
