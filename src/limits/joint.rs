@@ -288,3 +288,111 @@ impl JointGate {
         best
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A power of two, so that sums of what follows are exact.
+    const DT: f64 = 1.0 / 64.0;
+    /// The largest jerk in one cycle. The largest acceleration is 4 of it, the largest speed 64.
+    const UNIT: f64 = 1.0 / 4096.0;
+
+    fn limits() -> JointLimits {
+        JointLimits {
+            position: [-16.0, 16.0],
+            max_velocity: 1.0,
+            max_acceleration: 4.0,
+            max_jerk: 64.0,
+            max_step: 1.0,
+            barrier: None,
+            effort: None,
+        }
+    }
+
+    /// Asks `gate` for these accelerations, in units; it must grant each.
+    fn accelerate(gate: &mut JointGate, units: impl IntoIterator<Item = f64>) {
+        for unit in units {
+            let to = gate.step.next(unit * UNIT);
+            let proposal = gate.propose(Finite::new(to.position));
+            assert_eq!((proposal.step, proposal.clamps), (to, 0));
+            gate.commit(&proposal);
+        }
+    }
+
+    /// A gate at 20 units of speed.
+    fn moving() -> JointGate {
+        let mut gate = JointGate::new(&limits(), DT);
+        accelerate(&mut gate, [1.0, 2.0, 3.0, 4.0, 4.0, 3.0, 2.0, 1.0, 0.0]);
+        gate
+    }
+
+    fn brake(gate: &mut JointGate) {
+        let proposal = gate.propose(None);
+        gate.commit(&proposal);
+    }
+
+    #[test]
+    fn what_uses_a_limit_to_the_full_is_granted() {
+        // Acceleration and jerk.
+        moving();
+        // Speed, and step.
+        let stride = JointLimits { max_velocity: 2.0, max_step: DT, ..limits() };
+        for limits in [limits(), stride] {
+            let mut gate = JointGate::new(&limits, DT);
+            accelerate(&mut gate, std::iter::repeat_n(1.0 / 16.0, 1024));
+            accelerate(&mut gate, std::iter::repeat_n(0.0, 100));
+            assert_eq!(gate.motion().velocity, 1.0);
+        }
+    }
+
+    #[test]
+    fn a_motion_is_told_in_seconds() {
+        let mut gate = JointGate::new(&limits(), DT);
+        accelerate(&mut gate, [1.0, 2.0]);
+        let motion = Motion { position: 4.0 * UNIT, velocity: 3.0 / 64.0, acceleration: 2.0 };
+        assert_eq!(gate.motion(), motion);
+    }
+
+    #[test]
+    fn every_cycle_of_a_stop_is_one_less_to_go() {
+        let mut gate = moving();
+        let cycles = gate.stopping_cycles();
+        assert!(cycles > 8);
+        for left in (0..cycles).rev() {
+            assert_ne!(gate.motion(), Motion::at_rest(gate.motion().position));
+            brake(&mut gate);
+            assert_eq!(gate.stopping_cycles(), left);
+        }
+        brake(&mut gate);
+        assert_eq!(gate.motion(), Motion::at_rest(gate.motion().position));
+    }
+
+    #[test]
+    fn a_gate_that_takes_over_goes_on_with_the_motion_and_stops_within_its_own_limits() {
+        let fast = moving();
+        let mut slow = JointGate::new(&JointLimits { max_acceleration: 2.0, ..limits() }, DT);
+        slow.go_on_from(&fast);
+        assert_eq!(slow.motion(), fast.motion());
+        assert!(slow.stopping_cycles() > fast.stopping_cycles());
+        while slow.stopping_cycles() > 0 {
+            brake(&mut slow);
+            assert!(slow.motion().acceleration >= -2.0 - 1e-9, "{:?}", slow.motion());
+        }
+    }
+
+    #[test]
+    fn a_gate_that_takes_over_what_is_too_fast_for_it_stops_as_was_proven_and_says_what_bounds() {
+        let fast = moving();
+        let next = Finite::new(fast.step.next(0.0).position);
+        let speed = JointLimits { max_velocity: 0.25, ..limits() };
+        let stride = JointLimits { max_step: 16.0 * UNIT, ..limits() };
+        for (limits, cause) in [(speed, ClampCause::Velocity), (stride, ClampCause::Step)] {
+            let mut slow = JointGate::new(&limits, DT);
+            slow.go_on_from(&fast);
+            assert_eq!(slow.motion(), fast.motion());
+            assert_eq!(slow.stopping_cycles(), fast.stopping_cycles());
+            assert_eq!(slow.propose(next).clamps, cause.bit());
+        }
+    }
+}
