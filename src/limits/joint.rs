@@ -479,6 +479,23 @@ mod tests {
         assert!(looked > 50 && bounded == looked, "{bounded} of {looked}");
     }
 
+    #[test]
+    fn an_approach_whose_utmost_would_end_a_hair_past_the_target_takes_less() {
+        for side in [-1.0, 1.0] {
+            let mut gate = moving();
+            gate.step = Step { position: 0.0, velocity: side * gate.step.velocity, ..gate.step };
+            let end = |acceleration: f64| {
+                let step = gate.step.next(acceleration);
+                StopPlan::find(step, &gate.bounds).unwrap().end(step)
+            };
+            let (utmost, least) = (side * UNIT, -side * UNIT);
+            let hair = 0.1 * (end(utmost) - end(least)) / FINE;
+            let target = end(utmost) - hair;
+            assert!(side * (end(gate.approach(target, 0.0)) - target) <= 0.0);
+            assert_eq!(gate.approach(target + 100.0 * hair, 0.0), utmost);
+        }
+    }
+
     proptest! {
         /// Whatever the joint does, the approach to a target ends on it or a little short of it.
         #[test]

@@ -246,6 +246,7 @@ fn run(from: Step, change: f64, n: f64) -> Step {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::bounds::VelocityBarrier;
     use super::*;
 
     fn bounds(acceleration: f64, jerk: f64) -> Bounds {
@@ -333,6 +334,29 @@ mod tests {
             assert!((ceil(x) / x - 1.0).abs() < 1e-15);
         }
         assert!(ceil(f64::NAN).is_nan() && ceil(f64::INFINITY) == f64::INFINITY);
+    }
+
+    #[test]
+    fn a_joint_that_turns_round_in_a_few_cycles_still_has_a_stop() {
+        // Rounded up, the cycles of the fastest stop are too few for its first part: one more.
+        for side in [-1.0, 1.0] {
+            let plan = StopPlan::find(moving(side * 3.16, side * -2.87), &bounds(38.0, 1.0));
+            assert_eq!(plan.map(|plan| plan.cycles), Some([3, 0, 3]));
+        }
+    }
+
+    #[test]
+    fn a_stop_that_turns_round_is_held_against_the_barrier_on_both_ways() {
+        let from = moving(-80.0, 16.0);
+        for (lower, inside) in [(-1e6, true), (-100.0, false)] {
+            let position = [lower, 1e6];
+            let barrier = VelocityBarrier { position, offset: 0.0, deceleration: 10.0 };
+            let bounds = Bounds { barrier: Some(barrier), ..bounds(40.0, 1.0) };
+            let plan = StopPlan::find(from, &bounds).unwrap();
+            let Extent { end, peak, .. } = plan.extent(from);
+            assert!(peak > 0.0 && bounds.passes_barrier(end, peak));
+            assert_eq!(plan.stays_inside(from, &bounds), inside, "{lower}");
+        }
     }
 
     #[test]

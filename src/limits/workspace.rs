@@ -197,19 +197,19 @@ mod tests {
     #[test]
     fn who_is_nearer_to_a_wall_than_allowed_may_stand_and_leave_but_not_come_nearer() {
         for side in [-1.0, 1.0] {
-            // Tangential to x, so that y is how near it is; 3 mm from the wall.
-            let (least, most) = ([-2.0, -0.003, -2.0], [2.0, 0.003, 2.0]);
-            let (mut far_least, mut far_most) = (least, most);
+            // 3 mm from a wall across y.
+            let angle = side * 0.2f64;
+            let (mut least, mut most) = WIDE;
             if side > 0.0 {
-                far_least[1] = -2.0
+                most[1] = angle.sin() + 0.003;
             } else {
-                far_most[1] = 2.0
+                least[1] = angle.sin() - 0.003;
             }
-            let at = |velocity: f64| judged(far_least, far_most, stop(0.0, velocity, 20)).0;
+            let at = |velocity: f64| judged(least, most, stop(angle, velocity, 20)).0;
             assert!(at(-side * 0.001), "away");
             assert!(!at(side * 0.001), "nearer");
-            let stands = (Step::default(), StopPlan::default());
-            assert!(judged(far_least, far_most, stands).0, "stands");
+            let stands = (Step { position: angle, ..Step::default() }, StopPlan::default());
+            assert!(judged(least, most, stands).0, "stands");
         }
     }
 
@@ -217,7 +217,7 @@ mod tests {
     fn a_box_is_smaller_by_its_margin_on_every_side() {
         let grain = Workspace::grain();
         assert_eq!(grain, 0.01);
-        let reach = |q: f64| {
+        for q in [0.7f64, 2.4, -0.7, -2.4] {
             let tip = [q.cos(), q.sin(), 0.0];
             let more = |by: f64| tip.map(|value| value + by);
             for axis in 0..3 {
@@ -232,9 +232,6 @@ mod tests {
                     assert_eq!(workspace.holds(&[q], grain), holds, "most {axis} {gap}");
                 }
             }
-        };
-        for q in [0.7, 2.4, -0.7, -2.4] {
-            reach(q);
         }
     }
 
