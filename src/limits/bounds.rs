@@ -140,3 +140,71 @@ impl Bounds {
 
 /// Relative slack below which a difference is rounding.
 pub(super) const SLACK: f64 = 1e-9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: JointLimits = JointLimits {
+        position: [-1.0, 2.0],
+        max_velocity: 3.0,
+        max_acceleration: 5.0,
+        max_jerk: 70.0,
+        max_step: 0.5,
+        barrier: Some(VelocityBarrier { position: [-1.5, 2.5], offset: 0.5, deceleration: 4.0 }),
+        effort: None,
+    };
+
+    #[test]
+    fn slower_limits_are_a_fraction_of_every_rate_and_the_same_range() {
+        let slowed =
+            JointLimits { max_velocity: 1.5, max_acceleration: 2.5, max_jerk: 35.0, ..LIMITS };
+        assert_eq!(LIMITS.slowed(0.5), slowed);
+    }
+
+    #[test]
+    fn a_joint_may_begin_a_little_outside_its_range_where_the_robot_takes_that() {
+        let [lower, upper] = LIMITS.starts(&(-9.0..=9.0));
+        assert_eq!([lower, upper], [-1.02, 2.02]);
+        assert_eq!(LIMITS.starts(&(-1.01..=2.01)), [-1.01, 2.01]);
+        assert_eq!(LIMITS.starts(&(-1.01..=9.0)), [-1.01, 2.02]);
+    }
+
+    #[test]
+    fn what_is_outside_the_range_may_come_back_and_go_no_further() {
+        let bounds = Bounds::new(&LIMITS, 0.01);
+        for (position, before, nearest) in [
+            (-1.5, 0.0, -1.0),
+            (-1.5, -1.2, -1.2),
+            (-1.1, -1.2, -1.1),
+            (0.5, 0.0, 0.5),
+            (2.1, 2.2, 2.1),
+            (2.5, 2.2, 2.2),
+            (2.5, 0.0, 2.0),
+        ] {
+            assert_eq!(bounds.inside(position, before), nearest);
+            assert_eq!(bounds.holds(position, before), position == nearest, "{position}");
+            assert!(bounds.holds(nearest, before));
+        }
+    }
+
+    #[test]
+    fn a_barrier_is_passed_by_what_equals_it_but_for_rounding() {
+        let bounds = Bounds::new(&LIMITS, 0.01);
+        for position in [-0.9, 0.4, 1.9] {
+            let [least, most] = bounds.barrier.unwrap().at(position, bounds.velocity);
+            let slack = SLACK * bounds.velocity;
+            for (velocity, passes) in [
+                (least - 2.0 * slack, false),
+                (least - 0.5 * slack, true),
+                (least, true),
+                (0.0, true),
+                (most, true),
+                (most + 0.5 * slack, true),
+                (most + 2.0 * slack, false),
+            ] {
+                assert_eq!(bounds.passes_barrier(position, velocity), passes, "{velocity}");
+            }
+        }
+    }
+}

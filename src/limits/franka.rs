@@ -192,6 +192,26 @@ mod tests {
     }
 
     #[test]
+    fn the_range_ends_where_the_barrier_of_the_limits_leaves_no_speed() {
+        for joint in FR3 {
+            let limits = joint.limits();
+            let (published, barrier) = (joint.barrier.unwrap(), limits.barrier.unwrap());
+            assert_eq!(barrier.deceleration, published.deceleration);
+            let reserve = joint.max_velocity - limits.max_velocity;
+            assert!(near(barrier.offset, published.offset + reserve));
+            let [lower, upper] = limits.position;
+            // Speed that is left 1 µm further in and further out.
+            let left = |position: f64| barrier.at(position, 1.0);
+            assert!(left(upper + 1e-6)[1] == 0.0 && left(upper - 1e-6)[1] > 0.0, "{upper}");
+            assert!(left(lower - 1e-6)[0] == 0.0 && left(lower + 1e-6)[0] < 0.0, "{lower}");
+        }
+        for joint in FER.into_iter().chain(FR3) {
+            let limits = joint.limits();
+            assert!(near(limits.max_step / PERIOD, limits.max_velocity));
+        }
+    }
+
+    #[test]
     fn torques_rise_as_in_libfranka() {
         let fixture = fixture();
         for (joint, ours) in FR3.iter().enumerate() {

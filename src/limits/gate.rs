@@ -80,3 +80,28 @@ impl Gate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_joint_has_a_gate_of_its_own() {
+        let limits = JointLimits {
+            position: [-1.0, 1.0],
+            max_velocity: 1.0,
+            max_acceleration: 1.0,
+            max_jerk: 10.0,
+            max_step: 0.1,
+            barrier: None,
+            effort: None,
+        };
+        let mut gate = Gate::new(&[limits; 2], None, 0.01);
+        gate.reset(1, Finite::new(0.3).unwrap());
+        // There is none.
+        gate.reset(2, Finite::new(0.7).unwrap());
+        let positions = [0, 1].map(|joint| gate.joint(joint).unwrap().motion().position);
+        assert_eq!(positions, [0.0, 0.3]);
+        assert!(gate.joint(2).is_none());
+    }
+}

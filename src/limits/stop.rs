@@ -246,6 +246,7 @@ fn run(from: Step, change: f64, n: f64) -> Step {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::bounds::VelocityBarrier;
     use super::*;
 
     fn bounds(acceleration: f64, jerk: f64) -> Bounds {
@@ -333,6 +334,71 @@ mod tests {
             assert!((ceil(x) / x - 1.0).abs() < 1e-15);
         }
         assert!(ceil(f64::NAN).is_nan() && ceil(f64::INFINITY) == f64::INFINITY);
+    }
+
+    #[test]
+    fn a_joint_that_turns_round_still_has_a_stop() {
+        let cases = [
+            // Rounded up, the cycles of the fastest stop are too few for its first part: one more.
+            ((3.16, -2.87), 38.0, [3, 0, 3]),
+            // None is wasted.
+            ((0.35, -2.59), 2.6, [4, 0, 2]),
+            // Braking harder than it has use for: only the way back to 0, in two parts.
+            ((16.73, -5.82), 10.0, [3, 0, 4]),
+        ];
+        for ((velocity, acceleration), most, cycles) in cases {
+            for side in [-1.0, 1.0] {
+                let from = moving(side * velocity, side * acceleration);
+                let plan = StopPlan::find(from, &bounds(most, 1.0)).unwrap();
+                assert_eq!(plan.cycles, cycles, "{from:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_could_only_stop_with_more_than_the_largest_acceleration_gets_no_stop() {
+        // As after a change of limits, for which the stop already proven is there.
+        assert_eq!(StopPlan::find(moving(22.21, -5.61), &bounds(3.2, 1.0)), None);
+        assert!(StopPlan::find(moving(22.21, -5.61), &bounds(5.7, 1.0)).is_some());
+    }
+
+    #[test]
+    fn a_stop_of_a_day_is_the_longest() {
+        let bounds = bounds(1.0, 2.0);
+        let longest = StopPlan::find(moving(MOST_CYCLES - 1.0, 0.0), &bounds).unwrap();
+        assert_eq!(f64::from(longest.length()), MOST_CYCLES);
+        assert_eq!(StopPlan::find(moving(MOST_CYCLES, 0.0), &bounds), None);
+    }
+
+    #[test]
+    fn a_stop_that_turns_round_is_held_against_the_barrier_on_both_ways() {
+        // The last comes back faster than it goes.
+        for (velocity, lower, inside) in
+            [(-80.0, -1e6, true), (-80.0, -100.0, false), (-30.0, -20.0, false)]
+        {
+            let (from, position) = (moving(velocity, 16.0), [lower, 1e6]);
+            let barrier = VelocityBarrier { position, offset: 0.0, deceleration: 10.0 };
+            let bounds = Bounds { barrier: Some(barrier), ..bounds(40.0, 1.0) };
+            let plan = StopPlan::find(from, &bounds).unwrap();
+            let Extent { end, peak, .. } = plan.extent(from);
+            assert!(peak > 0.0 && bounds.passes_barrier(end, peak));
+            assert_eq!(plan.stays_inside(from, &bounds), inside, "{velocity} {lower}");
+        }
+    }
+
+    #[test]
+    fn a_stop_that_would_have_to_be_walked_for_too_long_is_not_taken() {
+        for (length, taken) in [(MOST_WALKED, true), (MOST_WALKED + 1, false)] {
+            let acceleration = 1.0 / f64::from(length - 1);
+            let (from, open) = (moving(1.0, 0.0), bounds(acceleration, 2.0 * acceleration));
+            let plan = StopPlan::find(from, &open).unwrap();
+            assert_eq!(plan.length(), length);
+            // It ends where no more than a part of its first speed is allowed.
+            let position = [-1e6, plan.end(from) + 1.0];
+            let deceleration = 4.0 * acceleration;
+            let barrier = Some(VelocityBarrier { position, offset: 0.0, deceleration });
+            assert_eq!(plan.stays_inside(from, &Bounds { velocity: 2.0, barrier, ..open }), taken);
+        }
     }
 
     #[test]

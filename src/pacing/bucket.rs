@@ -125,6 +125,15 @@ mod tests {
     }
 
     #[test]
+    fn a_longer_window_forgets_more_slowly() {
+        let (policy, window) = (OverrunPolicy::Stop, Duration::from_secs(10));
+        let mut bucket = OverrunBucket::new(Overruns { policy, allowed: 5, window });
+        bucket.judge(5, at(0));
+        assert_eq!(bucket.judge(0, at(4_000)), Verdict::Bearable);
+        assert_eq!(bucket.level(), BucketLevel { misses: 3, allowed: 5, window });
+    }
+
+    #[test]
     fn none_allowed_means_none() {
         let overruns =
             Overruns { policy: OverrunPolicy::Stop, allowed: 0, window: Duration::from_secs(1) };
