@@ -195,7 +195,9 @@ impl StopPlan {
     /// Looks at the velocity barrier at the end of the stop, where it is lowest; where the peak
     /// does not pass there, at every cycle.
     fn passes_barrier(&self, from: Step, peak: f64, end: f64, bounds: &Bounds) -> bool {
-        if bounds.passes_barrier(end, peak) && from.velocity * peak >= 0.0 {
+        // A stop that moves against its peak, or has none, may be too fast before its end.
+        let one_way = from.velocity * peak > 0.0 || from.velocity == 0.0;
+        if one_way && bounds.passes_barrier(end, peak) {
             return true;
         }
         if self.length() > MOST_WALKED {
@@ -399,6 +401,22 @@ mod tests {
             let barrier = Some(VelocityBarrier { position, offset: 0.0, deceleration });
             assert_eq!(plan.stays_inside(from, &Bounds { velocity: 2.0, barrier, ..open }), taken);
         }
+    }
+
+    #[test]
+    fn a_stop_without_a_peak_is_held_against_the_barrier_all_the_way() {
+        // From -1 to 0 in four cycles: its largest velocity towards its end is 0.
+        let plan = StopPlan { cycles: [4, 0, 0], change: [0.1, 0.0] };
+        let from = moving(-1.0, 0.0);
+        assert_eq!(plan.extent(from).peak, 0.0);
+        let barrier = crate::limits::VelocityBarrier {
+            position: [-9.0, 9.0],
+            offset: 0.0,
+            deceleration: 1e-4,
+        };
+        let slow = Bounds { barrier: Some(barrier), velocity: 10.0, ..bounds(1.0, 1.0) };
+        assert!(slow.passes_barrier(plan.end(from), 0.0));
+        assert!(!plan.passes_barrier(from, 0.0, plan.end(from), &slow));
     }
 
     #[test]
