@@ -12,6 +12,9 @@ use crate::pacing::DistributionSummary;
 use crate::policy::PolicyStatistics;
 use crate::supervision::ArmState;
 
+/// Name of the summary in a run's folder.
+pub const FILE_NAME: &str = "summary.json";
+
 /// A finished run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct RunSummary {

@@ -8,6 +8,7 @@ use sinew_episodes::journal;
 
 use super::{Format, fail};
 use crate::report::{self, ReportError};
+use crate::summary;
 
 #[derive(Debug, Args)]
 pub(super) struct ReportArguments {
@@ -29,7 +30,7 @@ pub(super) fn report(arguments: &ReportArguments) -> u8 {
         Ok(journal) => journal,
         Err(error) => return fail(&error, 2, format),
     };
-    let summary = std::fs::read(journal.with_file_name("summary.json"))
+    let summary = std::fs::read(journal.with_file_name(summary::FILE_NAME))
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .unwrap_or(Value::Null);

@@ -18,14 +18,11 @@ use crate::control::{LoopStatistics, OperatorSignal};
 use crate::policy::PolicyStatistics;
 use crate::recording::{CycleSample, Recorder, RecorderInbox, RecorderReport};
 use crate::report;
-use crate::summary::{Drops, Exit, RunSummary};
+use crate::summary::{self, Drops, Exit, RunSummary};
 use crate::supervision::StopCause;
 
 /// Exit code of a run that ended well but whose recording did not.
 const RECORDING_INCOMPLETE: u8 = 40;
-
-/// The summary in the run's folder.
-const SUMMARY: &str = "summary.json";
 
 /// The last cycles before the end.
 const FLIGHT: &str = "flight.sinew";
@@ -130,7 +127,9 @@ pub(super) fn finish(
         console.line(&format!("report: {error}"));
         summary.report.clear();
     }
-    if let Err(error) = files::replace(&folder.join(SUMMARY), to_json(&summary).as_bytes()) {
+    if let Err(error) =
+        files::replace(&folder.join(summary::FILE_NAME), to_json(&summary).as_bytes())
+    {
         console.line(&format!("summary: {error}"));
     }
     summary
