@@ -2,10 +2,11 @@
 //! missing, unknown or of the wrong shape is refused by name.
 //!
 //! ```no_run
-//! use sinew_models::{Observation, Policy};
+//! use sinew_models::{LoadOptions, Observation, Policy};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut policy = sinew_models::load("outputs/train/pretrained_model".as_ref())?;
+//! let options = LoadOptions { threads: 2, ..LoadOptions::default() };
+//! let mut policy = sinew_models::load("outputs/train/pretrained_model".as_ref(), &options)?;
 //! let description = policy.description();
 //! let mut actions = vec![0.0; description.chunk_size * description.action_size];
 //! let (state, image) = (vec![0.0; 6], vec![0; 480 * 640 * 3]);
@@ -16,8 +17,8 @@
 
 mod act;
 mod bounded_file;
+mod engine;
 pub mod golden;
-mod isa;
 mod layers;
 pub mod lerobot;
 mod policy;
@@ -27,7 +28,10 @@ mod trace;
 pub use act::{ActPolicy, BackboneInfo, FeatureInfo, NetworkInfo, PolicyInfo, StageInfo};
 pub use bounded_file::ReadError;
 pub use lerobot::LoadError;
-pub use policy::{Feature, FeatureKind, Observation, Policy, PolicyDescription, PredictError};
+pub use policy::{
+    Feature, FeatureKind, Isa, LoadOptions, Observation, Policy, PolicyDescription, Precision,
+    PredictError,
+};
 pub use tensor_file::TensorError;
 pub use trace::{Trace, TraceTensor};
 
@@ -37,6 +41,6 @@ use std::path::Path;
 ///
 /// # Errors
 /// [`LoadError`], naming file and key or tensor; see [`ActPolicy::load`].
-pub fn load(folder: &Path) -> Result<Box<dyn Policy>, LoadError> {
-    Ok(Box::new(ActPolicy::load(folder)?))
+pub fn load(folder: &Path, options: &LoadOptions) -> Result<Box<dyn Policy>, LoadError> {
+    Ok(Box::new(ActPolicy::load(folder, options)?))
 }

@@ -3,6 +3,29 @@
 use crate::trace::Trace;
 use std::path::PathBuf;
 
+pub use crate::engine::{Isa, Precision};
+
+/// How a policy is loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// Threads that an inference runs on, the calling one among them; at least 1. Results do not
+    /// depend on it.
+    pub threads: usize,
+    /// Processors for all threads but the calling one, in order; threads beyond the list are not
+    /// bound.
+    pub cpus: Vec<usize>,
+    /// How weights are stored.
+    pub precision: Precision,
+    /// Instructions to compute with: the best of this computer, if not for a comparison.
+    pub isa: Isa,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self { threads: 1, cpus: Vec::new(), precision: Precision::F32, isa: Isa::best() }
+    }
+}
+
 /// What a feature is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]

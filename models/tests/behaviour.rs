@@ -7,7 +7,7 @@ mod support;
 use serde_json::json;
 use sinew_models::golden::{self, GoldenError};
 use sinew_models::lerobot::{CheckpointFormat, NormalizationMode};
-use sinew_models::{ActPolicy, Observation, Policy, PredictError, Trace};
+use sinew_models::{ActPolicy, LoadOptions, Observation, Policy, PredictError, Trace};
 use support::{Checkpoint, fixture, floats, values};
 
 const PIXELS: usize = 48 * 64 * 3;
@@ -15,7 +15,7 @@ const NORMALIZER: &str = "policy_preprocessor_step_3_normalizer_processor.safete
 const UNNORMALIZER: &str = "policy_postprocessor_step_0_unnormalizer_processor.safetensors";
 
 fn tiny() -> ActPolicy {
-    ActPolicy::load(&fixture("act_tiny")).unwrap()
+    ActPolicy::load(&fixture("act_tiny"), &LoadOptions::default()).unwrap()
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn description_and_details_say_what_the_checkpoint_is() {
     assert!(text.contains("resnet18: basic blocks x channels 2x8, 2x8, 2x16, 2x16"), "{text}");
     assert!(serde_json::to_string(info).unwrap().contains("\"trained_with_vae\":true"));
 
-    let legacy = ActPolicy::load(&fixture("act_legacy_v033")).unwrap();
+    let legacy = ActPolicy::load(&fixture("act_legacy_v033"), &LoadOptions::default()).unwrap();
     assert_eq!(legacy.info().format, CheckpointFormat::StatisticsInWeights);
 }
 
@@ -51,7 +51,7 @@ fn unknown_keys_are_reported_but_accepted() {
     copy.set("from_the_future", json!([1]));
     copy.edit_json("policy_preprocessor.json", |v| v["steps"][1]["config"]["later"] = json!(1));
     copy.edit_json("config.json", |v| drop(v.as_object_mut().unwrap().remove("type")));
-    let policy = ActPolicy::load(copy.path()).unwrap();
+    let policy = ActPolicy::load(copy.path(), &LoadOptions::default()).unwrap();
     let warnings = policy.info().warnings.join("\n");
     for part in ["unknown key from_the_future", "steps.1.config.later", "type is missing"] {
         assert!(warnings.contains(part), "{warnings}");
@@ -101,7 +101,7 @@ fn actions_that_are_not_finite_are_refused() {
         let head = tensors.get_mut("model.action_head.weight").unwrap();
         *head = floats(&[6, 32], [f32::MAX; 192]);
     });
-    let mut policy = ActPolicy::load(copy.path()).unwrap();
+    let mut policy = ActPolicy::load(copy.path(), &LoadOptions::default()).unwrap();
     let (state, image) = ([0.0; 6], vec![0; PIXELS]);
     let observation = Observation { vectors: &[&state], images: &[&image, &image] };
     let refused = policy.predict(&observation, &mut [0.0; 48]);
@@ -162,7 +162,7 @@ fn ranges_and_quantiles_normalise_as_declared() {
                 }
             });
         }
-        let mut policy = sinew_models::load(copy.path()).unwrap();
+        let mut policy = sinew_models::load(copy.path(), &LoadOptions::default()).unwrap();
         let golden = copy.path().join("inference.safetensors");
         let report = golden::check(policy.as_mut(), &golden).unwrap();
         assert!(report.passed(), "{mode}: {:?}", report.comparisons);
@@ -180,7 +180,7 @@ fn identity_passes_values_through_and_needs_no_statistics() {
     for file in [NORMALIZER, UNNORMALIZER] {
         copy.edit_tensors(file, |tensors| tensors.clear());
     }
-    let mut policy = ActPolicy::load(copy.path()).unwrap();
+    let mut policy = ActPolicy::load(copy.path(), &LoadOptions::default()).unwrap();
     assert!(policy.info().warnings[0].contains("although config.json says MEAN_STD"));
     let (state, image) = ([3.0, 4.0, 5.0, 6.0, 7.0, 8.0], vec![51; PIXELS]);
     let observation = Observation { vectors: &[&state], images: &[&image, &image] };
@@ -198,7 +198,7 @@ fn only_listed_observations_are_normalised_where_a_list_is_given() {
     copy.edit_json("policy_preprocessor.json", |v| {
         v["steps"][3]["config"]["normalize_observation_keys"] = json!(["observation.state"]);
     });
-    let policy = ActPolicy::load(copy.path()).unwrap();
+    let policy = ActPolicy::load(copy.path(), &LoadOptions::default()).unwrap();
     let modes: Vec<_> = policy.info().inputs.iter().map(|input| input.normalization).collect();
     use NormalizationMode::{Identity, MeanStd};
     assert_eq!(modes, [MeanStd, Identity, Identity]);
@@ -212,7 +212,7 @@ fn renamed_observations_are_asked_for_by_their_source() {
         v["steps"][0]["config"]["rename_map"] =
             json!({"observation.images.front": "observation.images.top", "other": "unused"});
     });
-    let policy = ActPolicy::load(copy.path()).unwrap();
+    let policy = ActPolicy::load(copy.path(), &LoadOptions::default()).unwrap();
     assert_eq!(policy.description().inputs[1].name, "observation.images.front");
     let renamed_to = policy.info().inputs[1].renamed_to.as_deref();
     assert_eq!(renamed_to, Some("observation.images.top"));
@@ -226,7 +226,7 @@ fn state_files_are_found_by_their_declared_name() {
     copy.edit_json("policy_preprocessor.json", |v| {
         v["steps"][3]["state_file"] = json!("state.safetensors");
     });
-    sinew_models::load(copy.path()).unwrap();
+    sinew_models::load(copy.path(), &LoadOptions::default()).unwrap();
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn a_wrong_policy_fails_the_comparison() {
         changed[3] += 2e-4;
         *bias = floats(&[6], changed);
     });
-    let mut policy = sinew_models::load(copy.path()).unwrap();
+    let mut policy = sinew_models::load(copy.path(), &LoadOptions::default()).unwrap();
     for file in ["inference.safetensors", "rollout.safetensors"] {
         let report = golden::check(policy.as_mut(), &copy.path().join(file)).unwrap();
         assert!(!report.passed(), "{file}");
@@ -253,7 +253,7 @@ fn golden_files_that_prove_nothing_are_refused() {
         |file: &str, edit: &dyn Fn(&mut std::collections::BTreeMap<String, support::Tensor>)| {
             let copy = Checkpoint::copy("act_tiny");
             copy.edit_tensors(file, |tensors| edit(tensors));
-            let mut policy = sinew_models::load(copy.path()).unwrap();
+            let mut policy = sinew_models::load(copy.path(), &LoadOptions::default()).unwrap();
             golden::check(policy.as_mut(), &copy.path().join(file)).unwrap_err()
         };
     let (one, many) = ("inference.safetensors", "rollout.safetensors");
@@ -303,7 +303,7 @@ fn a_queue_without_its_length_is_refused() {
     let key = bytes.windows(14).position(|window| window == b"n_action_steps").unwrap();
     bytes[key] = b'x';
     std::fs::write(&file, bytes).unwrap();
-    let mut policy = sinew_models::load(copy.path()).unwrap();
+    let mut policy = sinew_models::load(copy.path(), &LoadOptions::default()).unwrap();
     let error = golden::check(policy.as_mut(), &file).unwrap_err();
     assert!(error.to_string().contains("metadata n_action_steps is missing"), "{error}");
 }
@@ -333,7 +333,7 @@ fn any_number_of_blocks_is_run() {
             tensors.insert(format!("model.backbone.layer3.2.{part}"), tensor);
         }
     });
-    let mut policy = ActPolicy::load(copy.path()).unwrap();
+    let mut policy = ActPolicy::load(copy.path(), &LoadOptions::default()).unwrap();
     let stages = &policy.info().network.backbone.as_ref().unwrap().stages;
     assert_eq!(stages[2].blocks, 3);
     let golden = copy.path().join("inference.safetensors");
@@ -352,7 +352,7 @@ fn cameras_of_different_sizes_work_together() {
     copy.edit_json("policy_preprocessor.json", |v| {
         v["steps"][3]["config"]["features"]["observation.images.wrist"]["shape"] = shape;
     });
-    let mut policy = ActPolicy::load(copy.path()).unwrap();
+    let mut policy = ActPolicy::load(copy.path(), &LoadOptions::default()).unwrap();
     assert_eq!(policy.info().network.tokens, 2 + 2 * 2 + 2 * 4);
     let (top, wrist) = (vec![100; PIXELS], vec![200; 33 * 97 * 3]);
     let observation = Observation { vectors: &[&[0.0; 6]], images: &[&top, &wrist] };

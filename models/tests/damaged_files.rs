@@ -101,7 +101,8 @@ fn apply(damage: &Damage, bytes: &mut Vec<u8>) {
 
 /// Loads the folder; a policy that comes out must answer or refuse.
 fn exercise(folder: &Path) -> Result<(), String> {
-    let mut policy = sinew_models::load(folder).map_err(|error| error.to_string())?;
+    let mut policy = sinew_models::load(folder, &sinew_models::LoadOptions::default())
+        .map_err(|error| error.to_string())?;
     let description = policy.description().clone();
     let (mut vectors, mut images) = (Vec::new(), Vec::new());
     for input in &description.inputs {
@@ -177,7 +178,7 @@ proptest! {
             apply(damage, &mut bytes);
         }
         std::fs::write(&path, &bytes).unwrap();
-        let mut policy = sinew_models::load(copy.path()).unwrap();
+        let mut policy = sinew_models::load(copy.path(), &sinew_models::LoadOptions::default()).unwrap();
         let mut result = None;
         let allocations = allocation_counter::measure(|| {
             result = Some(golden::check(policy.as_mut(), &path));

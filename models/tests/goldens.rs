@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use sinew_models::golden::{GoldenReport, Layout, check};
+use sinew_models::{Isa, LoadOptions};
 use std::path::PathBuf;
 
 fn fixture(name: &str) -> PathBuf {
@@ -11,15 +12,26 @@ fn fixture(name: &str) -> PathBuf {
 
 fn run(checkpoint: &str, golden: &str) -> GoldenReport {
     let folder = fixture(checkpoint);
-    let mut policy = sinew_models::load(&folder).unwrap();
-    let report = check(policy.as_mut(), &folder.join(golden)).unwrap();
-    for comparison in &report.comparisons {
-        println!("{checkpoint}/{golden}: {comparison}");
-        // Intermediate tensors do not decide, but here they must agree as well.
-        assert!(comparison.passed, "{comparison}");
+    let golden = folder.join(golden);
+    let mut last = None;
+    // With all instructions that this computer has; the number of threads changes nothing.
+    for isa in Isa::ALL.into_iter().filter(|isa| isa.is_here()) {
+        let mut of_one = None;
+        for threads in [1, 2, 3] {
+            let options = LoadOptions { isa, threads, ..LoadOptions::default() };
+            let mut policy = sinew_models::load(&folder, &options).unwrap();
+            let report = check(policy.as_mut(), &golden).unwrap();
+            for comparison in &report.comparisons {
+                println!("{isa:?}, {threads} threads, {}: {comparison}", golden.display());
+                // Intermediate tensors do not decide, but here they must agree as well.
+                assert!(comparison.passed, "{isa:?}: {comparison}");
+            }
+            assert!(report.passed());
+            assert_eq!(of_one.get_or_insert_with(|| report.clone()), &report, "{threads} threads");
+            last = Some(report);
+        }
     }
-    assert!(report.passed());
-    report
+    last.unwrap()
 }
 
 fn names(report: &GoldenReport) -> Vec<&str> {

@@ -499,5 +499,5 @@ fn an_unchanged_copy_is_accepted() {
     let copy = Checkpoint::copy("act_tiny");
     copy.edit_weights(|tensors| assert_eq!(values(&tensors["model.action_head.bias"]).len(), 6));
     copy.set("dropout", json!(0.5));
-    sinew_models::load(copy.path()).unwrap();
+    sinew_models::load(copy.path(), &sinew_models::LoadOptions::default()).unwrap();
 }

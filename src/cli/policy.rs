@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use sinew_models::{ActPolicy, golden};
+use sinew_models::{ActPolicy, LoadOptions, golden};
 
 use super::{Format, fail};
 
@@ -47,7 +47,7 @@ pub(super) fn policy(verb: &PolicyVerb) -> u8 {
 }
 
 fn info(arguments: &InfoArguments) -> u8 {
-    let policy = match ActPolicy::load(&arguments.folder) {
+    let policy = match ActPolicy::load(&arguments.folder, &LoadOptions::default()) {
         Ok(policy) => policy,
         Err(error) => return fail(&error, 11, arguments.format),
     };
@@ -60,7 +60,7 @@ fn info(arguments: &InfoArguments) -> u8 {
 }
 
 fn check(arguments: &CheckArguments) -> u8 {
-    let mut policy = match sinew_models::load(&arguments.folder) {
+    let mut policy = match sinew_models::load(&arguments.folder, &LoadOptions::default()) {
         Ok(policy) => policy,
         Err(error) => return fail(&error, 11, arguments.format),
     };

@@ -40,7 +40,8 @@ pub fn prepare(loaded: &Loaded) -> Result<Parts, RunError> {
     let limits = loaded.validate(&robot)?;
     loaded.validate_paths()?;
     let workspace = settings::workspace(loaded, &robot)?;
-    let mut policy = sinew_models::load(&config.policy.path)?;
+    let mut policy =
+        sinew_models::load(&config.policy.path, &sinew_models::LoadOptions::default())?;
     let mut cameras = Vec::new();
     let mut sizes = BTreeMap::new();
     for (name, camera) in &config.cameras {

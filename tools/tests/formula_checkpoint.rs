@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use safetensors::SafeTensors;
-use sinew_models::golden;
+use sinew_models::{LoadOptions, golden};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -51,7 +51,7 @@ fn generated_weights_have_the_recorded_sums_and_give_the_recorded_outputs() {
         assert!((sum - recorded).abs() < 1e-9, "tensor {index}: {sum} {recorded}");
     }
 
-    let mut policy = sinew_models::load(&out).unwrap();
+    let mut policy = sinew_models::load(&out, &LoadOptions::default()).unwrap();
     let golden = template().join("inference.safetensors");
     let report = golden::check(policy.as_mut(), &golden).unwrap();
     for comparison in &report.comparisons {

@@ -3,8 +3,8 @@
 //! Widths and numbers of blocks come from the tensors: `vision_backbone` names a family, and a
 //! checkpoint may have been trained with narrower or deeper stages than its namesake.
 
-use crate::layers::batch_norm::FrozenBatchNorm;
-use crate::layers::convolution::Convolution;
+use crate::engine::Precision;
+use crate::layers::convolution::{Convolution, MapSize, Shape};
 use crate::layers::resnet::{BasicBlock, NormedConvolution, ResNet};
 use crate::tensor_file::{TensorError, TensorFile};
 
@@ -15,13 +15,30 @@ const STAGES: std::ops::RangeInclusive<usize> = 1..=4;
 /// Most blocks in one stage; ResNet-152, the deepest in use, has 36.
 const MAX_BLOCKS: usize = 256;
 
-/// Reads stem and blocks.
-pub(crate) fn read(tensors: &mut TensorFile<'_>) -> Result<ResNet, TensorError> {
+/// torchvision's `FrozenBatchNorm2d`.
+const EPSILON: f32 = 1e-5;
+
+/// How layers are stored: for maps of this size, with weights of this precision.
+#[derive(Clone, Copy)]
+struct Storage {
+    size: MapSize,
+    precision: Precision,
+}
+
+/// Reads stem and blocks; `image` is the size of the largest image to come.
+pub(crate) fn read(
+    tensors: &mut TensorFile<'_>,
+    image: MapSize,
+    precision: Precision,
+) -> Result<ResNet, TensorError> {
+    let mut storage = Storage { size: image, precision };
     let stem = {
         let outputs = outputs_of(tensors, &format!("{PREFIX}.conv1.weight"), 3, 7)?;
-        let norm = format!("{PREFIX}.bn1");
-        read_layer(tensors, &format!("{PREFIX}.conv1"), &norm, [outputs, 3, 7], 2)?
+        let shape = Shape { inputs: 3, outputs, kernel: 7, stride: 2 };
+        let names = [format!("{PREFIX}.conv1"), format!("{PREFIX}.bn1")];
+        read_layer(tensors, &names, shape, storage)?
     };
+    storage.size = stem.convolution.output_size(image).halved();
     let mut blocks = Vec::new();
     let mut width = stem.convolution.outputs();
     for stage in STAGES {
@@ -32,8 +49,9 @@ pub(crate) fn read(tensors: &mut TensorFile<'_>) -> Result<ResNet, TensorError> 
             }
             refuse_bottleneck(tensors, &name)?;
             let stride = if stage > 1 && index == 0 { 2 } else { 1 };
-            let block = read_block(tensors, &name, width, stride, index == 0)?;
+            let block = read_block(tensors, &name, width, stride, index == 0, storage)?;
             width = block.second.convolution.outputs();
+            storage.size = block.first.convolution.output_size(storage.size);
             blocks.push(block);
         }
     }
@@ -72,20 +90,20 @@ fn read_block(
     inputs: usize,
     stride: usize,
     first_of_stage: bool,
+    storage: Storage,
 ) -> Result<BasicBlock, TensorError> {
     let width = outputs_of(tensors, &format!("{name}.conv1.weight"), inputs, 3)?;
-    let layer = |tensors: &mut TensorFile<'_>, number: usize, inputs: usize, stride: usize| {
-        let (convolution, norm) = (format!("{name}.conv{number}"), format!("{name}.bn{number}"));
-        read_layer(tensors, &convolution, &norm, [width, inputs, 3], stride)
-    };
-    let first = layer(tensors, 1, inputs, stride)?;
-    let second = layer(tensors, 2, width, 1)?;
-    let shortcut = format!("{name}.downsample");
-    let convolution = format!("{shortcut}.0");
-    let listed = tensors.shape(&format!("{convolution}.weight")).is_some();
+    let names = |number: usize| [format!("{name}.conv{number}"), format!("{name}.bn{number}")];
+    let shape = Shape { inputs, outputs: width, kernel: 3, stride };
+    let first = read_layer(tensors, &names(1), shape, storage)?;
+    let inner = Storage { size: first.convolution.output_size(storage.size), ..storage };
+    let shape = Shape { inputs: width, stride: 1, ..shape };
+    let second = read_layer(tensors, &names(2), shape, inner)?;
+    let names = [0, 1].map(|part| format!("{name}.downsample.{part}"));
+    let listed = tensors.shape(&format!("{}.weight", names[0])).is_some();
     let shortcut = if stride != 1 || width != inputs || (first_of_stage && listed) {
-        let norm = format!("{shortcut}.1");
-        Some(read_layer(tensors, &convolution, &norm, [width, inputs, 1], stride)?)
+        let shape = Shape { inputs, outputs: width, kernel: 1, stride };
+        Some(read_layer(tensors, &names, shape, storage)?)
     } else {
         None
     };
@@ -110,16 +128,17 @@ fn outputs_of(
     }
 }
 
-/// Reads a convolution of `[outputs, inputs, kernel]` and its normalisation.
+/// Reads a convolution and its normalisation, whose statistics are fixed: it becomes a part of
+/// the weights.
 fn read_layer(
     tensors: &mut TensorFile<'_>,
-    convolution: &str,
-    norm: &str,
-    [outputs, inputs, kernel]: [usize; 3],
-    stride: usize,
+    [convolution, norm]: &[String; 2],
+    shape: Shape,
+    storage: Storage,
 ) -> Result<NormedConvolution, TensorError> {
-    let shape = [outputs, inputs, kernel, kernel];
-    let weight = tensors.take(&format!("{convolution}.weight"), &shape)?;
+    let Shape { inputs, outputs, kernel, .. } = shape;
+    let name = format!("{convolution}.weight");
+    let mut weight = tensors.take(&name, &[outputs, inputs, kernel, kernel])?;
     let mut take = |part: &str| tensors.take(&format!("{norm}.{part}"), &[outputs]);
     let [scale, bias, mean] = [take("weight")?, take("bias")?, take("running_mean")?];
     let variance = take("running_var")?;
@@ -127,8 +146,13 @@ fn read_layer(
         let name = format!("{norm}.running_var");
         return Err(tensors.bad_value(&name, index, &variance, "variances of 0 or more"));
     }
-    Ok(NormedConvolution {
-        convolution: Convolution::new(weight, inputs, outputs, kernel, stride),
-        norm: FrozenBatchNorm::new(&scale, &bias, &mean, &variance),
-    })
+    let mut shift = bias;
+    for (output, weight) in weight.chunks_exact_mut(inputs * kernel * kernel).enumerate() {
+        let scale = scale[output] * (variance[output] + EPSILON).sqrt().recip();
+        weight.iter_mut().for_each(|weight| *weight *= scale);
+        shift[output] -= mean[output] * scale;
+    }
+    let Storage { size, precision } = storage;
+    let convolution = Convolution::new(&weight, Some(shift), shape, size, precision);
+    Ok(NormedConvolution { convolution, norm: None })
 }

@@ -1,7 +1,6 @@
 //! A description of a checkpoint for people.
 
 use super::backbone;
-use crate::layers::activation::Activation;
 use crate::lerobot::{ActCheckpoint, CheckpointFormat, FeatureStatistics, NormalizationMode};
 use crate::policy::{FeatureKind, PolicyDescription};
 use crate::tensor_file::TensorFile;
@@ -133,10 +132,7 @@ pub(super) fn collect(
             width: config.width,
             heads: config.heads,
             feed_forward: config.feed_forward,
-            activation: match config.activation {
-                Activation::Relu => "relu",
-                Activation::Gelu => "gelu",
-            },
+            activation: config.activation.name(),
             pre_norm: config.pre_norm,
             encoder_layers: config.encoder_layers,
             decoder_layers: config.decoder_layers,

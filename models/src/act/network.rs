@@ -1,7 +1,9 @@
 //! The network of ACT: from normalised inputs to a normalised chunk.
 
-use super::transformer::{DecoderLayer, EncoderLayer, LayerBuffers, Memory};
-use crate::layers::add;
+use super::transformer::{
+    DecoderLayer, DecoderPositions, EncoderLayer, FirstSteps, LayerBuffers, Projected, Sizes,
+};
+use crate::engine::Engine;
 use crate::layers::convolution::MapSize;
 use crate::layers::layer_norm::LayerNorm;
 use crate::layers::linear::Linear;
@@ -23,10 +25,8 @@ pub(crate) struct Projections {
 
 /// All weights that inference uses.
 pub(crate) struct Network {
-    /// Width of the transformer.
-    pub width: usize,
-    /// Width of the feed-forward layers.
-    pub inner: usize,
+    /// Sizes of the transformer's layers.
+    pub sizes: Sizes,
     /// Actions in one chunk.
     pub chunk_size: usize,
     /// Projections of the inputs.
@@ -55,26 +55,33 @@ pub(crate) struct Inputs {
     pub state: Vec<f32>,
     /// Environment state; empty if the policy does not read it.
     pub environment: Vec<f32>,
-    /// Images, `[3, height, width]` each.
+    /// Images, in the layout of [`image_layout`](crate::layers::resnet::image_layout).
     pub images: Vec<Vec<f32>>,
 }
 
-/// Everything that [`Network::forward`] writes.
+/// Everything that [`Network::forward`] writes, and what it computes once.
 pub(crate) struct Buffers {
     image_sizes: Vec<MapSize>,
     tokens: Vec<f32>,
-    positions: Vec<f32>,
-    memory_keys: Vec<f32>,
     steps: Vec<f32>,
     layer: LayerBuffers,
     resnet: ResNetBuffers,
     pixels: Vec<f32>,
+    constants: Constants,
+}
+
+/// What is the same for every observation.
+struct Constants {
+    positions: Vec<f32>,
+    encoder: Vec<Projected>,
+    decoder: Vec<DecoderPositions>,
+    first_steps: Option<FirstSteps>,
 }
 
 impl Network {
     /// Tokens that the encoder attends to, for these images.
     pub(crate) fn token_count(&self, images: &[MapSize]) -> usize {
-        let vectors = self.vector_positions.len() / self.width;
+        let vectors = self.vector_positions.len() / self.sizes.width();
         let Some(backbone) = &self.backbone else { return vectors };
         vectors + images.iter().map(|image| backbone.output_size(*image).pixels()).sum::<usize>()
     }
@@ -94,75 +101,93 @@ impl Network {
     }
 
     /// Number of values that [`Network::buffers`] would allocate.
-    pub(crate) fn buffers_len(&self, images: &[MapSize]) -> usize {
-        let tokens = self.token_count(images);
+    pub(crate) fn buffers_len(&self, images: &[MapSize], threads: usize) -> usize {
+        let (tokens, width) = (self.token_count(images), self.sizes.width());
         let rows = tokens.max(self.chunk_size);
-        LayerBuffers::len(rows, rows, self.width, self.inner)
-            .saturating_add((tokens * 3 + self.chunk_size).saturating_mul(self.width))
+        // Tokens and their positions, and what three projections in each layer make of them.
+        let constants = self.encoder.len() * 3 + self.decoder.len() * 6;
+        LayerBuffers::len(self.sizes, rows, threads)
+            .saturating_add((rows * (4 + constants)).saturating_mul(width))
             .saturating_add(self.resnet_lengths(images).total())
             .saturating_add(self.pixels_len(images))
     }
 
-    /// Allocates buffers for images of these sizes.
-    pub(crate) fn buffers(&self, images: &[MapSize]) -> Buffers {
-        let tokens = self.token_count(images);
+    /// Allocates buffers for images of these sizes, and computes what is constant.
+    pub(crate) fn buffers(&self, engine: &Engine, images: &[MapSize]) -> Buffers {
+        let (tokens, width) = (self.token_count(images), self.sizes.width());
         let rows = tokens.max(self.chunk_size);
         let mut positions = self.vector_positions.clone();
         if let Some(backbone) = &self.backbone {
             for image in images {
-                positions.extend(image_positions(backbone.output_size(*image), self.width));
+                positions.extend(image_positions(backbone.output_size(*image), width));
             }
         }
+        let mut layer = LayerBuffers::new(self.sizes, rows, engine.workers().threads());
+        let encoder = self.encoder.iter().map(|l| l.attention.project(engine, width, &positions));
+        let decoder: Vec<_> = self
+            .decoder
+            .iter()
+            .map(|layer| layer.project(engine, width, &self.decoder_positions, &positions))
+            .collect();
+        let first_steps = self.decoder.first().zip(decoder.first()).map(|(first, positions)| {
+            first.first_steps(engine, self.sizes, self.chunk_size, positions, &mut layer)
+        });
         Buffers {
             image_sizes: images.to_vec(),
-            tokens: vec![0.0; tokens * self.width],
-            positions,
-            memory_keys: vec![0.0; tokens * self.width],
-            steps: vec![0.0; self.chunk_size * self.width],
-            layer: LayerBuffers::new(rows, rows, self.width, self.inner),
+            tokens: vec![0.0; tokens * width],
+            steps: vec![0.0; self.chunk_size * width],
+            layer,
             resnet: ResNetBuffers::new(self.resnet_lengths(images)),
             pixels: vec![0.0; self.pixels_len(images)],
+            constants: Constants { encoder: encoder.collect(), positions, decoder, first_steps },
         }
     }
 
     /// Writes the normalised chunk, `[chunk_size, action_size]`, to `chunk`.
     pub(crate) fn forward(
         &self,
+        engine: &Engine,
         inputs: &Inputs,
         buffers: &mut Buffers,
         chunk: &mut [f32],
         mut trace: Option<&mut Trace>,
     ) {
-        self.embed(inputs, buffers, trace.as_deref_mut());
-        let Buffers { tokens, positions, memory_keys, steps, layer, .. } = buffers;
-        let rows = |values: &[f32]| [values.len() / self.width, 1, self.width];
+        self.embed(engine, inputs, buffers, trace.as_deref_mut());
+        let Buffers { tokens, constants, steps, layer, .. } = buffers;
+        let rows = |values: &[f32]| [values.len() / self.sizes.width(), 1, self.sizes.width()];
         if let Some(trace) = trace.as_deref_mut() {
+            let positions = &constants.positions;
             trace.record("mid.encoder_in_tokens", &rows(tokens), tokens);
             trace.record("mid.encoder_pos_embed", &rows(positions), positions);
         }
-        for encoder in &self.encoder {
-            encoder.forward(tokens, positions, layer);
+        for (encoder, positions) in self.encoder.iter().zip(&constants.encoder) {
+            encoder.forward(engine, self.sizes, tokens, positions, layer);
         }
         if let Some(norm) = &self.encoder_norm {
-            norm.apply(tokens);
+            norm.apply(engine, tokens);
         }
-        add(tokens, positions, memory_keys);
-        steps.fill(0.0);
-        let memory = Memory { values: tokens, keys: memory_keys };
-        for decoder in &self.decoder {
-            decoder.forward(steps, &self.decoder_positions, memory, layer);
+        let mut first = constants.first_steps.as_ref();
+        for (decoder, positions) in self.decoder.iter().zip(&constants.decoder) {
+            let steps = (steps.as_mut_slice(), first.take());
+            decoder.forward(engine, self.sizes, steps, tokens, positions, layer);
         }
-        self.decoder_norm.apply(steps);
+        self.decoder_norm.apply(engine, steps);
         if let Some(trace) = trace {
             trace.record("mid.encoder_out", &rows(tokens), tokens);
             trace.record("mid.decoder_out", &rows(steps), steps);
         }
-        self.head.forward(steps, chunk);
+        self.head.forward(engine, steps, chunk);
     }
 
     /// Writes the encoder's tokens: latent, state, environment, then the pixels of each image.
-    fn embed(&self, inputs: &Inputs, buffers: &mut Buffers, mut trace: Option<&mut Trace>) {
-        let width = self.width;
+    fn embed(
+        &self,
+        engine: &Engine,
+        inputs: &Inputs,
+        buffers: &mut Buffers,
+        mut trace: Option<&mut Trace>,
+    ) {
+        let width = self.sizes.width();
         let (latent, mut rest) = buffers.tokens.split_at_mut(width);
         latent.copy_from_slice(&self.projections.latent);
         let vectors = [
@@ -172,7 +197,7 @@ impl Network {
         for (projection, vector) in vectors {
             if let Some(projection) = projection {
                 let (token, others) = rest.split_at_mut(width);
-                projection.forward(vector, token);
+                projection.forward(engine, vector, token);
                 rest = others;
             }
         }
@@ -180,39 +205,29 @@ impl Network {
             return;
         };
         for (index, (image, size)) in inputs.images.iter().zip(&buffers.image_sizes).enumerate() {
-            let map = backbone.forward(image, *size, &mut buffers.resnet);
-            let map_size = backbone.output_size(*size);
-            let count = map_size.pixels();
+            let (map, layout) = backbone.forward(engine, image, *size, &mut buffers.resnet);
+            let count = layout.size.pixels();
             if let Some(trace) = trace.as_deref_mut() {
-                let shape = [1, backbone.outputs(), map_size.height, map_size.width];
-                trace.record(format!("mid.backbone.cam{index}"), &shape, map);
+                let MapSize { height, width: columns } = layout.size;
+                let shape = [1, layout.channels, height, columns];
+                let name = format!("mid.backbone.cam{index}");
+                trace.record(name, &shape, &layout.channels_first(map));
                 if index == 0 {
-                    record_positions(trace, map_size, width);
+                    record_positions(trace, layout.size, width);
                 }
             }
-            let pixels = &mut buffers.pixels[..map.len()];
-            transpose(map, count, pixels);
+            let pixels = &mut buffers.pixels[..count * layout.channels];
+            layout.copy_inside(map, pixels);
             let (tokens, others) = rest.split_at_mut(count * width);
-            projection.forward(pixels, tokens);
+            projection.forward(engine, pixels, tokens);
             rest = others;
-        }
-    }
-}
-
-/// Turns rows of `columns` values into columns.
-fn transpose(values: &[f32], columns: usize, out: &mut [f32]) {
-    let rows = values.len() / columns;
-    for (index, row) in values.chunks_exact(columns).enumerate() {
-        for (value, out) in row.iter().zip(out.iter_mut().skip(index).step_by(rows)) {
-            *out = *value;
         }
     }
 }
 
 /// The original stores positions channels first.
 fn record_positions(trace: &mut Trace, size: MapSize, width: usize) {
-    let positions = image_positions(size, width);
-    let mut channels_first = vec![0.0; positions.len()];
-    transpose(&positions, width, &mut channels_first);
-    trace.record("mid.cam_pos_embed", &[1, width, size.height, size.width], &channels_first);
+    let layout = crate::layers::convolution::Layout { size, channels: width, border: 0 };
+    let positions = layout.channels_first(&image_positions(size, width));
+    trace.record("mid.cam_pos_embed", &[1, width, size.height, size.width], &positions);
 }

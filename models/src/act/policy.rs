@@ -3,10 +3,14 @@
 use super::info::{self, PolicyInfo};
 use super::network::{Buffers, Inputs, Network};
 use super::weights;
-use crate::layers::convolution::MapSize;
+use crate::engine::{Engine, Precision};
+use crate::layers::convolution::{Layout, MapSize};
 use crate::layers::feature_scaling::FeatureScaling;
+use crate::layers::resnet::image_layout;
 use crate::lerobot::{self, ActCheckpoint, FeatureType, LoadError};
-use crate::policy::{Feature, FeatureKind, Observation, Policy, PolicyDescription, PredictError};
+use crate::policy::{
+    Feature, FeatureKind, LoadOptions, Observation, Policy, PolicyDescription, PredictError,
+};
 use crate::tensor_file::TensorFile;
 use crate::trace::Trace;
 use sha2::{Digest, Sha256};
@@ -22,11 +26,43 @@ const MAX_BUFFER_BYTES: usize = 2 << 30;
 pub struct ActPolicy {
     description: PolicyDescription,
     info: PolicyInfo,
+    engine: Engine,
     network: Network,
     features: Vec<ScaledFeature>,
     action_scaling: FeatureScaling,
+    images: Vec<ImageInput>,
     inputs: Inputs,
     buffers: Buffers,
+}
+
+/// How bytes of an image become normalised values.
+struct ImageInput {
+    layout: Layout,
+    /// Value of every byte, channel by channel.
+    table: [[f32; 256]; 3],
+}
+
+impl ImageInput {
+    fn new(size: MapSize, scaling: &FeatureScaling) -> Self {
+        let value = |channel, byte: usize| scaling.normalize(channel, byte as f32 / 255.0);
+        let table = std::array::from_fn(|channel| std::array::from_fn(|byte| value(channel, byte)));
+        Self { layout: image_layout(size), table }
+    }
+
+    /// Writes `image`, pixel by pixel, to the inside of `out`.
+    fn write(&self, engine: &Engine, image: &[u8], out: &mut [f32]) {
+        let Layout { size, border, .. } = self.layout;
+        let lines = &mut out[self.layout.at(border, 0)..self.layout.at(border + size.height, 0)];
+        let width = 3 * size.width;
+        engine.workers().run_chunks(lines, self.layout.line(), |line, out| {
+            let pixels = image[line * width..][..width].as_chunks::<3>().0;
+            let out = out[3 * border..][..width].as_chunks_mut::<3>().0;
+            for (pixel, out) in pixels.iter().zip(out) {
+                *out =
+                    std::array::from_fn(|channel| self.table[channel][usize::from(pixel[channel])]);
+            }
+        });
+    }
 }
 
 /// An input and its scaling.
@@ -41,15 +77,21 @@ impl ActPolicy {
     ///
     /// # Errors
     /// [`LoadError`], naming file and key or tensor, when anything that the policy needs is
-    /// missing, contradictory, not implemented or not finite, and when the weights hold something
-    /// that this architecture does not use.
-    pub fn load(folder: &Path) -> Result<Self, LoadError> {
+    /// missing, contradictory, not implemented or not finite, when the weights hold something
+    /// that this architecture does not use, and when a thread cannot be had.
+    pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self, LoadError> {
+        let engine = Engine::new(options.isa, options.threads, &options.cpus)
+            .map_err(|source| LoadError::Threads { threads: options.threads, source })?;
+        Self::load_with(folder, engine, options.precision)
+    }
+
+    fn load_with(folder: &Path, engine: Engine, precision: Precision) -> Result<Self, LoadError> {
         let bytes = lerobot::read_weights(folder)?;
         let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         let path = folder.join("model.safetensors");
         let mut tensors = TensorFile::parse(&path, &bytes)?;
         let checkpoint = lerobot::read_checkpoint(folder, &mut tensors)?;
-        let network = weights::read(&checkpoint.config, &mut tensors)?;
+        let network = weights::read(&checkpoint.config, &mut tensors, precision)?;
 
         let features = scaled_features(&checkpoint);
         let image_sizes: Vec<MapSize> = features
@@ -59,8 +101,9 @@ impl ActPolicy {
                 _ => None,
             })
             .collect();
-        let image_values: usize = image_sizes.iter().map(|size| 3 * size.pixels()).sum();
-        let values = network.buffers_len(&image_sizes).saturating_add(image_values);
+        let image_values: usize = image_sizes.iter().map(|size| image_layout(*size).len()).sum();
+        let threads = engine.workers().threads();
+        let values = network.buffers_len(&image_sizes, threads).saturating_add(image_values);
         let bytes_needed = values.saturating_mul(size_of::<f32>());
         if bytes_needed > MAX_BUFFER_BYTES {
             return Err(LoadError::Memory {
@@ -76,8 +119,14 @@ impl ActPolicy {
         let inputs = Inputs {
             state: vec![0.0; length(FeatureKind::State)],
             environment: vec![0.0; length(FeatureKind::Environment)],
-            images: image_sizes.iter().map(|size| vec![0.0; 3 * size.pixels()]).collect(),
+            images: image_sizes.iter().map(|size| vec![0.0; image_layout(*size).len()]).collect(),
         };
+        let scalings = features.iter().filter(|scaled| scaled.feature.kind == FeatureKind::Visual);
+        let images = image_sizes
+            .iter()
+            .zip(scalings)
+            .map(|(size, scaled)| ImageInput::new(*size, &scaled.scaling))
+            .collect();
         let config = &checkpoint.config;
         let description = PolicyDescription {
             kind: "act",
@@ -95,8 +144,10 @@ impl ActPolicy {
         Ok(Self {
             description,
             info,
-            buffers: network.buffers(&image_sizes),
+            buffers: network.buffers(&engine, &image_sizes),
+            engine,
             network,
+            images,
             features,
             action_scaling: checkpoint.action.scaling,
             inputs,
@@ -113,7 +164,7 @@ impl ActPolicy {
     fn accept(&mut self, observation: &Observation<'_>) -> Result<(), PredictError> {
         let mut vectors = observation.vectors.iter();
         let mut images = observation.images.iter();
-        let mut image_inputs = self.inputs.images.iter_mut();
+        let mut image_inputs = self.images.iter().zip(&mut self.inputs.images);
         for ScaledFeature { feature, scaling, size } in &self.features {
             let check_size = |got: usize| {
                 if got == *size {
@@ -124,8 +175,8 @@ impl ActPolicy {
             if feature.kind == FeatureKind::Visual {
                 let image: &[u8] = images.next().map_or(&[], |image| image);
                 check_size(image.len())?;
-                if let Some(input) = image_inputs.next() {
-                    normalize_image(image, scaling, input);
+                if let Some((convert, input)) = image_inputs.next() {
+                    convert.write(&self.engine, image, input);
                 }
                 continue;
             }
@@ -163,7 +214,8 @@ impl ActPolicy {
         if let Some(trace) = trace.as_deref_mut() {
             self.record_inputs(trace);
         }
-        self.network.forward(&self.inputs, &mut self.buffers, actions, trace.as_deref_mut());
+        let Self { engine, network, inputs, buffers, .. } = self;
+        network.forward(engine, inputs, buffers, actions, trace.as_deref_mut());
         let shape = [1, chunk_size, action_size];
         if let Some(trace) = trace.as_deref_mut() {
             trace.record("out.action_chunk_normalized", &shape, actions);
@@ -181,16 +233,18 @@ impl ActPolicy {
     }
 
     fn record_inputs(&self, trace: &mut Trace) {
-        let mut images = self.inputs.images.iter();
+        let mut images = self.images.iter().zip(&self.inputs.images);
         for ScaledFeature { feature, .. } in &self.features {
             let values = match feature.kind {
-                FeatureKind::State => Some(&self.inputs.state),
-                FeatureKind::Environment => Some(&self.inputs.environment),
-                FeatureKind::Visual => images.next(),
+                FeatureKind::State => Some(self.inputs.state.clone()),
+                FeatureKind::Environment => Some(self.inputs.environment.clone()),
+                FeatureKind::Visual => {
+                    images.next().map(|(image, values)| image.layout.channels_first(values))
+                }
             };
             let shape: Vec<usize> = [1].iter().chain(&feature.shape).copied().collect();
             if let Some(values) = values {
-                trace.record(format!("in.normalized.{}", feature.name), &shape, values);
+                trace.record(format!("in.normalized.{}", feature.name), &shape, &values);
             }
         }
     }
@@ -238,16 +292,6 @@ fn scaled_features(checkpoint: &ActCheckpoint) -> Vec<ScaledFeature> {
         })
     };
     checkpoint.config.inputs.iter().filter_map(scaled).collect()
-}
-
-/// From bytes, pixel by pixel, to normalised channels.
-fn normalize_image(image: &[u8], scaling: &FeatureScaling, out: &mut [f32]) {
-    let pixels = image.len() / 3;
-    for (channel, out) in out.chunks_exact_mut(pixels).enumerate() {
-        for (value, out) in image.iter().skip(channel).step_by(3).zip(out) {
-            *out = scaling.normalize(channel, f32::from(*value) / 255.0);
-        }
-    }
 }
 
 fn check_finite(feature: &str, values: &[f32]) -> Result<(), PredictError> {

@@ -1,9 +1,14 @@
 //! Reads layers from the tensors of a checkpoint, by LeRobot's names.
 
 use super::network::Network;
-use super::transformer::{DecoderLayer, EncoderLayer, FeedForward, NormPlacement};
+use super::transformer::{
+    BlockNorm, CrossAttention, DecoderLayer, EncoderLayer, FeedForward, NormPlacement,
+    SelfAttention, Sizes,
+};
 use super::{backbone, network::Projections};
-use crate::layers::attention::Attention;
+use crate::engine::Precision;
+use crate::layers::attention::Heads;
+use crate::layers::convolution::MapSize;
 use crate::layers::layer_norm::LayerNorm;
 use crate::layers::linear::Linear;
 use crate::lerobot::{ActConfig, FeatureType};
@@ -16,6 +21,7 @@ const VAE_PREFIX: &str = "model.vae_encoder";
 pub(crate) fn read(
     config: &ActConfig,
     tensors: &mut TensorFile<'_>,
+    precision: Precision,
 ) -> Result<Network, TensorError> {
     let width = config.width;
     let size_of = |kind: FeatureType| {
@@ -25,7 +31,7 @@ pub(crate) fn read(
     let (state, environment) = (size_of(FeatureType::State), size_of(FeatureType::Environment));
     let vector_tokens = 1 + usize::from(state.is_some()) + usize::from(environment.is_some());
     let mut project = |name: &str, inputs: Option<usize>| {
-        inputs.map(|inputs| linear(tensors, name, width, inputs)).transpose()
+        inputs.map(|inputs| linear(tensors, name, [width, inputs], precision)).transpose()
     };
     let state = project("model.encoder_robot_state_input_proj", state)?;
     let environment = project("model.encoder_env_state_input_proj", environment)?;
@@ -36,29 +42,35 @@ pub(crate) fn read(
     let vector_positions =
         tensors.take("model.encoder_1d_feature_pos_embed.weight", &[vector_tokens, width])?;
 
-    let has_images = config.inputs.iter().any(|feature| feature.kind == FeatureType::Visual);
-    let backbone = if has_images { Some(backbone::read(tensors)?) } else { None };
+    let images = config.inputs.iter().filter_map(|feature| match *feature.shape.as_slice() {
+        [_, height, width] => Some(MapSize { height, width }),
+        _ => None,
+    });
+    let largest = images.max_by_key(|image| image.pixels());
+    let backbone = largest.map(|image| backbone::read(tensors, image, precision)).transpose()?;
     let image = match &backbone {
         Some(backbone) => {
             let name = "model.encoder_img_feat_input_proj";
             let shape = [width, backbone.outputs(), 1, 1];
             let weight = tensors.take(&format!("{name}.weight"), &shape)?;
-            Some(Linear::new(&weight, tensors.take(&format!("{name}.bias"), &[width])?))
+            Some(Linear::new(&weight, tensors.take(&format!("{name}.bias"), &[width])?, precision))
         }
         None => None,
     };
 
-    let encoder = (0..config.encoder_layers).map(|i| encoder_layer(config, tensors, i));
+    let encoder = (0..config.encoder_layers).map(|i| encoder_layer(config, tensors, i, precision));
     let encoder = encoder.collect::<Result<_, _>>()?;
     let encoder_norm = match placement(config) {
         NormPlacement::Before => Some(layer_norm(tensors, "model.encoder.norm", width)?),
         NormPlacement::After => None,
     };
-    let decoder = (0..config.decoder_layers).map(|i| decoder_layer(config, tensors, i));
+    let decoder = (0..config.decoder_layers).map(|i| decoder_layer(config, tensors, i, precision));
     let decoder = decoder.collect::<Result<_, _>>()?;
     let network = Network {
-        width,
-        inner: config.feed_forward,
+        sizes: Sizes {
+            heads: Heads { count: config.heads, width: width / config.heads },
+            inner: config.feed_forward,
+        },
         chunk_size: config.chunk_size,
         projections: Projections { latent, state, environment, image },
         vector_positions,
@@ -69,7 +81,12 @@ pub(crate) fn read(
         decoder_norm: layer_norm(tensors, "model.decoder.norm", width)?,
         decoder_positions: tensors
             .take("model.decoder_pos_embed.weight", &[config.chunk_size, width])?,
-        head: linear(tensors, "model.action_head", config.action.statistics_len(), width)?,
+        head: linear(
+            tensors,
+            "model.action_head",
+            [config.action.statistics_len(), width],
+            precision,
+        )?,
     };
     if config.use_vae {
         tensors.expect(|name| name.starts_with(VAE_PREFIX));
@@ -82,14 +99,15 @@ fn placement(config: &ActConfig) -> NormPlacement {
     if config.pre_norm { NormPlacement::Before } else { NormPlacement::After }
 }
 
+/// Reads a layer of `[outputs, inputs]`.
 fn linear(
     tensors: &mut TensorFile<'_>,
     name: &str,
-    outputs: usize,
-    inputs: usize,
+    [outputs, inputs]: [usize; 2],
+    precision: Precision,
 ) -> Result<Linear, TensorError> {
     let weight = tensors.take(&format!("{name}.weight"), &[outputs, inputs])?;
-    Ok(Linear::new(&weight, tensors.take(&format!("{name}.bias"), &[outputs])?))
+    Ok(Linear::new(&weight, tensors.take(&format!("{name}.bias"), &[outputs])?, precision))
 }
 
 fn layer_norm(
@@ -101,40 +119,71 @@ fn layer_norm(
     Ok(LayerNorm::new(weight, tensors.take(&format!("{name}.bias"), &[width])?))
 }
 
-/// PyTorch stores the three input projections of an attention as one tensor.
-fn attention(
+fn block_norm(
     tensors: &mut TensorFile<'_>,
     name: &str,
     config: &ActConfig,
-) -> Result<Attention, TensorError> {
-    let width = config.width;
+) -> Result<BlockNorm, TensorError> {
+    let norm = layer_norm(tensors, name, config.width)?;
+    Ok(BlockNorm { norm, placement: placement(config) })
+}
+
+/// Weight and bias of the projections to queries, keys and values, which PyTorch stores as one.
+fn projections(
+    tensors: &mut TensorFile<'_>,
+    name: &str,
+    width: usize,
+) -> Result<(Vec<f32>, Vec<f32>), TensorError> {
     let weight = tensors.take(&format!("{name}.in_proj_weight"), &[3 * width, width])?;
-    let bias = tensors.take(&format!("{name}.in_proj_bias"), &[3 * width])?;
-    let part = |index: usize| {
-        let weight = &weight[index * width * width..][..width * width];
-        Linear::new(weight, bias[index * width..][..width].to_vec())
-    };
-    Ok(Attention {
-        query: part(0),
-        key: part(1),
-        value: part(2),
-        output: linear(tensors, &format!("{name}.out_proj"), width, width)?,
-        heads: config.heads,
-        width,
+    Ok((weight, tensors.take(&format!("{name}.in_proj_bias"), &[3 * width])?))
+}
+
+fn self_attention(
+    tensors: &mut TensorFile<'_>,
+    layer: &str,
+    config: &ActConfig,
+    precision: Precision,
+) -> Result<SelfAttention, TensorError> {
+    let (name, width) = (format!("{layer}.self_attn"), config.width);
+    let (weight, bias) = projections(tensors, &name, width)?;
+    Ok(SelfAttention {
+        projections: Linear::new(&weight, bias, precision),
+        output: linear(tensors, &format!("{name}.out_proj"), [width, width], precision)?,
+        norm: block_norm(tensors, &format!("{layer}.norm1"), config)?,
+    })
+}
+
+fn cross_attention(
+    tensors: &mut TensorFile<'_>,
+    layer: &str,
+    config: &ActConfig,
+    precision: Precision,
+) -> Result<CrossAttention, TensorError> {
+    let (name, width) = (format!("{layer}.multihead_attn"), config.width);
+    let (weight, bias) = projections(tensors, &name, width)?;
+    let (query, memory) = weight.split_at(width * width);
+    let (query_bias, memory_bias) = bias.split_at(width);
+    Ok(CrossAttention {
+        query: Linear::new(query, query_bias.to_vec(), precision),
+        memory: Linear::new(memory, memory_bias.to_vec(), precision),
+        output: linear(tensors, &format!("{name}.out_proj"), [width, width], precision)?,
+        norm: block_norm(tensors, &format!("{layer}.norm2"), config)?,
     })
 }
 
 fn feed_forward(
     tensors: &mut TensorFile<'_>,
-    name: &str,
+    layer: &str,
+    norm: &str,
     config: &ActConfig,
+    precision: Precision,
 ) -> Result<FeedForward, TensorError> {
     let (width, inner) = (config.width, config.feed_forward);
     Ok(FeedForward {
-        first: linear(tensors, &format!("{name}.linear1"), inner, width)?,
-        second: linear(tensors, &format!("{name}.linear2"), width, inner)?,
+        first: linear(tensors, &format!("{layer}.linear1"), [inner, width], precision)?,
+        second: linear(tensors, &format!("{layer}.linear2"), [width, inner], precision)?,
         activation: config.activation,
-        inner,
+        norm: block_norm(tensors, &format!("{layer}.{norm}"), config)?,
     })
 }
 
@@ -142,15 +191,12 @@ fn encoder_layer(
     config: &ActConfig,
     tensors: &mut TensorFile<'_>,
     index: usize,
+    precision: Precision,
 ) -> Result<EncoderLayer, TensorError> {
-    let name = format!("model.encoder.layers.{index}");
-    let mut norm = |part: &str| layer_norm(tensors, &format!("{name}.{part}"), config.width);
-    let norms = [norm("norm1")?, norm("norm2")?];
+    let layer = format!("model.encoder.layers.{index}");
     Ok(EncoderLayer {
-        attention: attention(tensors, &format!("{name}.self_attn"), config)?,
-        feed_forward: feed_forward(tensors, &name, config)?,
-        norms,
-        placement: placement(config),
+        attention: self_attention(tensors, &layer, config, precision)?,
+        feed_forward: feed_forward(tensors, &layer, "norm2", config, precision)?,
     })
 }
 
@@ -158,15 +204,12 @@ fn decoder_layer(
     config: &ActConfig,
     tensors: &mut TensorFile<'_>,
     index: usize,
+    precision: Precision,
 ) -> Result<DecoderLayer, TensorError> {
-    let name = format!("model.decoder.layers.{index}");
-    let mut norm = |part: &str| layer_norm(tensors, &format!("{name}.{part}"), config.width);
-    let norms = [norm("norm1")?, norm("norm2")?, norm("norm3")?];
+    let layer = format!("model.decoder.layers.{index}");
     Ok(DecoderLayer {
-        self_attention: attention(tensors, &format!("{name}.self_attn"), config)?,
-        cross_attention: attention(tensors, &format!("{name}.multihead_attn"), config)?,
-        feed_forward: feed_forward(tensors, &name, config)?,
-        norms,
-        placement: placement(config),
+        attention: self_attention(tensors, &layer, config, precision)?,
+        cross: cross_attention(tensors, &layer, config, precision)?,
+        feed_forward: feed_forward(tensors, &layer, "norm3", config, precision)?,
     })
 }

@@ -1,52 +1,85 @@
-//! Two-dimensional convolution by gathering patches into the panels of a matrix product.
+//! Two-dimensional convolution, and what surrounds it in a residual network.
 
-use super::matmul::{Destination, LANES, multiply};
+use crate::engine::Engine;
+use crate::engine::isa::Kernel;
+pub(crate) use crate::engine::map::{Layout, MapSize};
+use crate::engine::panels::{Panels, Precision};
+use crate::engine::product::{Finish, Left, load, store};
+use crate::engine::winograd::Winograd;
 
-/// Output pixels gathered at once.
-const PIXELS: usize = 4 * LANES;
+/// Channels from which Winograd's transforms are worth their cost.
+const MIN_CHANNELS: usize = 32;
+/// Rows below which a product waits for its weights instead of computing.
+const MIN_ROWS: usize = 11;
 
-/// Height and width of a feature map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct MapSize {
-    /// Rows.
-    pub height: usize,
-    /// Columns.
-    pub width: usize,
-}
-
-impl MapSize {
-    /// Number of pixels.
-    pub(crate) fn pixels(self) -> usize {
-        self.height * self.width
-    }
-
-    /// Size after a layer of stride 2 whose padding is half its kernel: half, rounded up.
-    pub(crate) fn halved(self) -> Self {
-        Self { height: self.height.div_ceil(2), width: self.width.div_ceil(2) }
-    }
-}
-
-/// Convolution without bias, with an odd square kernel and padding `kernel / 2`.
+/// Convolution with an odd square kernel and padding `kernel / 2`.
 pub(crate) struct Convolution {
-    weight: Vec<f32>,
+    weights: Weights,
+    bias: Option<Vec<f32>>,
     inputs: usize,
     outputs: usize,
     kernel: usize,
     stride: usize,
 }
 
+enum Weights {
+    /// `[kernel, kernel, inputs]` by outputs: rows are patches of the map itself.
+    Direct(Panels),
+    /// For tiles.
+    Winograd(Winograd),
+}
+
+/// Sizes of a convolution.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// Input channels.
+    pub inputs: usize,
+    /// Output channels.
+    pub outputs: usize,
+    /// Height and width of the kernel.
+    pub kernel: usize,
+    /// 1 or 2.
+    pub stride: usize,
+}
+
 impl Convolution {
-    /// Takes `weight` as `[outputs, inputs, kernel, kernel]`; `stride` is 1 or 2.
+    /// Takes `weight` as `[outputs, inputs, kernel, kernel]`. `size` is that of the largest input
+    /// map to come; it decides how the weights are stored.
     pub(crate) fn new(
-        weight: Vec<f32>,
-        inputs: usize,
-        outputs: usize,
-        kernel: usize,
-        stride: usize,
+        weight: &[f32],
+        bias: Option<Vec<f32>>,
+        shape: Shape,
+        size: MapSize,
+        precision: Precision,
     ) -> Self {
+        let Shape { inputs, outputs, kernel, stride } = shape;
         debug_assert_eq!(weight.len(), inputs * outputs * kernel * kernel);
         debug_assert!(kernel % 2 == 1 && (stride == 1 || stride == 2));
-        Self { weight, inputs, outputs, kernel, stride }
+        let weights = if Self::prefers_winograd(shape, size) {
+            Weights::Winograd(Winograd::new(weight, inputs, outputs, precision))
+        } else {
+            let area = kernel * kernel;
+            let at = |row: usize, output: usize| {
+                weight[(output * inputs + row % inputs) * area + row / inputs]
+            };
+            Weights::Direct(Panels::new(area * inputs, outputs, precision, at))
+        };
+        Self { weights, bias, inputs, outputs, kernel, stride }
+    }
+
+    fn prefers_winograd(shape: Shape, size: MapSize) -> bool {
+        let Shape { inputs, outputs, kernel, stride } = shape;
+        if (kernel, stride) != (3, 1) || inputs.min(outputs) < MIN_CHANNELS {
+            return false;
+        }
+        let tiles = size.height.div_ceil(4) * size.width.div_ceil(4);
+        // Products, and a third for the transforms.
+        48 * tiles.max(MIN_ROWS) < 9 * size.pixels().max(MIN_ROWS)
+    }
+
+    /// Input channels.
+    pub(crate) fn inputs(&self) -> usize {
+        self.inputs
     }
 
     /// Output channels.
@@ -54,122 +87,121 @@ impl Convolution {
         self.outputs
     }
 
+    /// Bytes of the weights.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.weights {
+            Weights::Direct(panels) => panels.bytes(),
+            Weights::Winograd(winograd) => winograd.bytes(),
+        }
+    }
+
+    /// Multiply-adds that the definition takes for an input of this size.
+    pub(crate) fn products(&self, size: MapSize) -> usize {
+        let depth = self.inputs * self.kernel * self.kernel;
+        self.output_size(size).pixels() * depth * self.outputs
+    }
+
     /// Size of the output map.
     pub(crate) fn output_size(&self, size: MapSize) -> MapSize {
         if self.stride == 2 { size.halved() } else { size }
     }
 
-    /// Values that `patches` of [`Convolution::forward`] must hold.
-    pub(crate) fn patches_len(&self) -> usize {
-        self.depth() * PIXELS
+    /// Layout of the output map for an input of this size.
+    pub(crate) fn output(&self, size: MapSize) -> Layout {
+        Layout { size: self.output_size(size), channels: self.outputs, border: 1 }
     }
 
-    fn depth(&self) -> usize {
-        self.inputs * self.kernel * self.kernel
+    /// Values that `scratch` of [`Convolution::forward`] must hold.
+    pub(crate) fn scratch_len(&self, input: Layout) -> usize {
+        match &self.weights {
+            Weights::Direct(_) => 0,
+            Weights::Winograd(winograd) => winograd.scratch_len(input),
+        }
     }
 
-    /// Convolves `input` (`[inputs, height, width]`) into `output` (`[outputs, height, width]` of
-    /// the output size), using `patches` as scratch space.
+    /// Convolves `input` into `output`, whose layout is [`Convolution::output`], adds the bias
+    /// and `addend` (a map of the output's layout), and cuts off what is negative if `relu`.
     pub(crate) fn forward(
         &self,
-        input: &[f32],
-        size: MapSize,
-        patches: &mut [f32],
+        engine: &Engine,
+        (input, from): (&[f32], Layout),
+        (addend, relu): (Option<&[f32]>, bool),
+        scratch: &mut [f32],
         output: &mut [f32],
     ) {
-        let output_size = self.output_size(size);
-        let pixels = output_size.pixels();
-        debug_assert_eq!(input.len(), self.inputs * size.pixels());
-        debug_assert_eq!(output.len(), self.outputs * pixels);
-        let panel_len = self.depth() * LANES;
-        for first in (0..pixels).step_by(PIXELS) {
-            let columns = PIXELS.min(pixels - first);
-            let panels = &mut patches[..columns.div_ceil(LANES) * panel_len];
-            for (index, panel) in panels.chunks_exact_mut(panel_len).enumerate() {
-                self.gather(input, size, output_size, first + index * LANES, panel);
+        debug_assert_eq!(from.channels, self.inputs);
+        let to = self.output(from.size);
+        let output = &mut output[..to.len()];
+        to.clear_border(output);
+        let bias = self.bias.as_deref();
+        let addend = addend.map(|values| (values, to.pixels()));
+        let finish = Finish { bias, addend, relu, accumulate: false };
+        match &self.weights {
+            Weights::Direct(panels) => {
+                let left = Left {
+                    values: input,
+                    count: to.size.pixels(),
+                    rows: from.patches(self.kernel / 2, self.stride),
+                    segments: self.kernel,
+                    segment_step: from.line(),
+                };
+                engine.multiply(left, panels, finish, output, to.pixels());
             }
-            let destination = Destination { values: output, stride: pixels, first, columns };
-            multiply(&self.weight, self.depth(), panels, destination);
-        }
-    }
-
-    /// Writes the patches under the output pixels from `first` on into one panel.
-    fn gather(
-        &self,
-        input: &[f32],
-        size: MapSize,
-        output_size: MapSize,
-        first: usize,
-        panel: &mut [f32],
-    ) {
-        let padding = self.kernel / 2;
-        let width = output_size.width;
-        let last = (first + LANES).min(output_size.pixels());
-        let mut rows = panel.as_chunks_mut::<LANES>().0.iter_mut();
-        for channel in input.chunks_exact(size.pixels()) {
-            for kernel_y in 0..self.kernel {
-                for kernel_x in 0..self.kernel {
-                    let Some(lanes) = rows.next() else { return };
-                    lanes.fill(0.0);
-                    let mut pixel = first;
-                    // Pixels of one output row lie in one input row.
-                    while pixel < last {
-                        let (y, x) = (pixel / width, pixel % width);
-                        let count = (width - x).min(last - pixel);
-                        let lanes = &mut lanes[pixel - first..][..count];
-                        pixel += count;
-                        // Coordinates are shifted by the padding, so that they stay unsigned.
-                        let row = (y * self.stride + kernel_y).wrapping_sub(padding);
-                        if row < size.height {
-                            let row = &channel[row * size.width..][..size.width];
-                            self.copy_row(row, x * self.stride + kernel_x, lanes);
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// Writes the values of `row` from column `begin` (shifted by the padding) on to `lanes`, with
-    /// the layer's stride; lanes outside the row are left as they are.
-    fn copy_row(&self, row: &[f32], begin: usize, lanes: &mut [f32]) {
-        let padding = self.kernel / 2;
-        // Lanes before the row's first value.
-        let skipped = padding.saturating_sub(begin).div_ceil(self.stride).min(lanes.len());
-        let begin = begin + skipped * self.stride;
-        let Some(values) = begin.checked_sub(padding).and_then(|begin| row.get(begin..)) else {
-            return;
-        };
-        let lanes = &mut lanes[skipped..];
-        if self.stride == 1 {
-            let count = lanes.len().min(values.len());
-            lanes[..count].copy_from_slice(&values[..count]);
-        } else {
-            for (lane, value) in lanes.iter_mut().zip(values.iter().step_by(self.stride)) {
-                *lane = *value;
+            Weights::Winograd(winograd) => {
+                winograd.forward(engine, (input, from), finish, scratch, (output, to));
             }
         }
     }
 }
 
-/// Largest value of each 3x3 window at stride 2 with padding 1.
-pub(crate) fn max_pool(input: &[f32], size: MapSize, output: &mut [f32]) {
-    let output_size = size.halved();
-    let maps = input.chunks_exact(size.pixels()).zip(output.chunks_exact_mut(output_size.pixels()));
-    for (input, output) in maps {
-        for (index, output) in output.iter_mut().enumerate() {
-            let (y, x) = (index / output_size.width * 2, index % output_size.width * 2);
-            let mut largest = f32::NEG_INFINITY;
-            for y in y.saturating_sub(1)..(y + 2).min(size.height) {
-                for x in x.saturating_sub(1)..(x + 2).min(size.width) {
-                    let value = input[y * size.width + x];
-                    // `f32::max` would drop not-a-number and hide it.
-                    if value > largest || value.is_nan() {
-                        largest = value;
+/// Largest value of each 3x3 window at stride 2 with padding 1, of a map without negative values:
+/// there the border of zeros never wins.
+pub(crate) fn max_pool(engine: &Engine, input: &[f32], from: Layout, output: &mut [f32]) -> Layout {
+    debug_assert!(from.border >= 1);
+    let to = Layout { size: from.size.halved(), ..from };
+    let output = &mut output[..to.len()];
+    to.clear_border(output);
+    let lines = &mut output[to.at(to.border, 0)..][..to.size.height * to.line()];
+    let isa = engine.isa();
+    engine.workers().run_chunks(lines, to.line(), |line, out| {
+        isa.run(Pool { input, from, line, out: &mut out[to.border * to.channels..] });
+    });
+    to
+}
+
+/// One line of a pooled map.
+struct Pool<'a> {
+    input: &'a [f32],
+    from: Layout,
+    line: usize,
+    out: &'a mut [f32],
+}
+
+impl Kernel for Pool<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const ROWS: usize, const WIDTH: usize, const FUSED: bool>(self) {
+        let Self { input, from, line, out } = self;
+        let (channels, shift) = (from.channels, from.border - 1);
+        let pixels = from.size.width.div_ceil(2);
+        for (column, out) in out.chunks_exact_mut(channels).take(pixels).enumerate() {
+            for (index, out) in out.chunks_mut(WIDTH).enumerate() {
+                let mut largest = [f32::NEG_INFINITY; WIDTH];
+                for row in 0..3 {
+                    for step in 0..3 {
+                        let pixel = from.at(2 * line + row + shift, 2 * column + step + shift);
+                        let mut values = [f32::NEG_INFINITY; WIDTH];
+                        load(&mut values, &input[pixel + index * WIDTH..][..out.len()]);
+                        for (largest, value) in largest.iter_mut().zip(values) {
+                            // `f32::max` would drop not-a-number and hide it.
+                            let wins = value > *largest || value.is_nan();
+                            *largest = if wins { value } else { *largest };
+                        }
                     }
                 }
+                store(out, &largest);
             }
-            *output = largest;
         }
     }
 }
@@ -177,37 +209,90 @@ pub(crate) fn max_pool(input: &[f32], size: MapSize, output: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::{Isa, numbers};
 
+    /// A map of random pixels within a border of zeros.
+    fn map(layout: Layout, seed: u64) -> Vec<f32> {
+        let mut values = numbers(layout.len(), seed);
+        layout.clear_border(&mut values);
+        values
+    }
+
+    /// One result, from the definition.
     fn reference(
-        layer: &Convolution,
+        weight: &[f32],
+        shape: Shape,
         input: &[f32],
-        size: MapSize,
-        output_channel: usize,
-        y: usize,
-        x: usize,
+        from: Layout,
+        place: [usize; 3],
     ) -> f64 {
-        let (kernel, pad) = (layer.kernel as isize, (layer.kernel / 2) as isize);
+        let Shape { inputs, kernel, stride, .. } = shape;
+        let [output, y, x] = place;
+        let shift = from.border - kernel / 2;
         let mut sum = 0.0;
-        for channel in 0..layer.inputs {
-            for ky in 0..kernel {
-                for kx in 0..kernel {
-                    let iy = (y * layer.stride) as isize + ky - pad;
-                    let ix = (x * layer.stride) as isize + kx - pad;
-                    if iy < 0 || ix < 0 || iy >= size.height as isize || ix >= size.width as isize {
-                        continue;
-                    }
-                    let weight = layer.weight[((output_channel * layer.inputs + channel) as isize
-                        * kernel
-                        * kernel
-                        + ky * kernel
-                        + kx) as usize];
-                    let value =
-                        input[channel * size.pixels() + iy as usize * size.width + ix as usize];
-                    sum += f64::from(weight) * f64::from(value);
+        for channel in 0..inputs {
+            for row in 0..kernel {
+                for column in 0..kernel {
+                    let weight =
+                        weight[((output * inputs + channel) * kernel + row) * kernel + column];
+                    let pixel = from.at(y * stride + row + shift, x * stride + column + shift);
+                    sum += f64::from(weight) * f64::from(input[pixel + channel]);
                 }
             }
         }
         sum
+    }
+
+    fn check(shape: Shape, size: MapSize, border: usize) {
+        let Shape { inputs, outputs, kernel, .. } = shape;
+        let weight = numbers(outputs * inputs * kernel * kernel, 1);
+        let bias = numbers(outputs, 2);
+        let from = Layout { size, channels: inputs, border };
+        let input = map(from, 3);
+        let convolution =
+            Convolution::new(&weight, Some(bias.clone()), shape, size, Precision::F32);
+        let to = convolution.output(size);
+        let addend = map(to, 4);
+        // Results are about a third of the root of their number of products; Winograd's
+        // transforms cost two decimal digits of f32.
+        let allowed = 1e-5 * ((inputs * kernel * kernel) as f64).sqrt().max(4.0);
+        let mut first: Option<Vec<f32>> = None;
+        for engine in Engine::all() {
+            for (addend, relu) in [(None, false), (Some(addend.as_slice()), true)] {
+                let mut output = vec![9.0; to.len() + 3];
+                let mut scratch = vec![f32::NAN; convolution.scratch_len(from)];
+                convolution.forward(
+                    &engine,
+                    (&input, from),
+                    (addend, relu),
+                    &mut scratch,
+                    &mut output,
+                );
+                for y in 0..to.size.height {
+                    for x in 0..to.size.width {
+                        for channel in 0..outputs {
+                            let place = to.at(y + 1, x + 1) + channel;
+                            let mut expected =
+                                reference(&weight, shape, &input, from, [channel, y, x]);
+                            expected += f64::from(bias[channel]);
+                            expected += addend.map_or(0.0, |addend| f64::from(addend[place]));
+                            let expected = if relu { expected.max(0.0) } else { expected };
+                            let got = f64::from(output[place]);
+                            assert!((got - expected).abs() < allowed, "{shape:?} {got} {expected}");
+                        }
+                    }
+                }
+                assert_eq!(output[to.len()..], [9.0; 3]);
+                let mut bordered = output.clone();
+                to.clear_border(&mut bordered);
+                assert_eq!(output, bordered, "the border is zero");
+                if addend.is_none() {
+                    let first = first.get_or_insert_with(|| output.clone());
+                    let close = |(a, b): (&f32, &f32)| f64::from((a - b).abs()) < 2.0 * allowed;
+                    assert!(first.iter().zip(&output).all(close));
+                }
+            }
+        }
     }
 
     #[test]
@@ -215,33 +300,60 @@ mod tests {
         for (kernel, stride, height, width) in
             [(1, 1, 3, 5), (1, 2, 5, 4), (3, 1, 9, 10), (3, 2, 7, 8), (7, 2, 13, 11), (7, 2, 1, 2)]
         {
-            let (inputs, outputs) = (3, 5);
-            let size = MapSize { height, width };
-            let weight =
-                (0..inputs * outputs * kernel * kernel).map(|i| (i * 29 % 31) as f32 / 15.5 - 1.0);
-            let layer = Convolution::new(weight.collect(), inputs, outputs, kernel, stride);
-            let input: Vec<f32> =
-                (0..inputs * size.pixels()).map(|i| (i * 17 % 23) as f32 / 11.5 - 1.0).collect();
-            let out_size = layer.output_size(size);
-            let mut output = vec![f32::NAN; outputs * out_size.pixels()];
-            layer.forward(&input, size, &mut vec![f32::NAN; layer.patches_len()], &mut output);
-            for channel in 0..outputs {
-                for y in 0..out_size.height {
-                    for x in 0..out_size.width {
-                        let expected = reference(&layer, &input, size, channel, y, x);
-                        let got = output[channel * out_size.pixels() + y * out_size.width + x];
-                        assert!((f64::from(got) - expected).abs() < 1e-4, "{got} {expected}");
-                    }
-                }
-            }
+            let shape = Shape { inputs: 3, outputs: 5, kernel, stride };
+            check(shape, MapSize { height, width }, 3);
         }
     }
 
     #[test]
-    fn pooling_ignores_the_padding() {
+    fn winograd_equals_the_definition_also_at_the_edges() {
+        for (height, width, inputs, outputs) in
+            [(16, 12, 32, 64), (15, 20, 64, 32), (13, 9, 40, 34), (30, 41, 32, 32)]
+        {
+            let shape = Shape { inputs, outputs, kernel: 3, stride: 1 };
+            let size = MapSize { height, width };
+            assert!(Convolution::prefers_winograd(shape, size));
+            check(shape, size, 1);
+        }
+    }
+
+    #[test]
+    fn the_number_of_threads_changes_nothing() {
+        let shape = Shape { inputs: 32, outputs: 48, kernel: 3, stride: 1 };
+        let size = MapSize { height: 22, width: 30 };
+        let from = Layout { size, channels: 32, border: 1 };
+        let weight = numbers(48 * 32 * 9, 1);
+        let convolution = Convolution::new(&weight, None, shape, size, Precision::F32);
+        let input = map(from, 3);
+        let run = |engine: &Engine| {
+            let mut output = vec![0.0; convolution.output(size).len()];
+            let mut scratch = vec![0.0; convolution.scratch_len(from)];
+            convolution.forward(engine, (&input, from), (None, false), &mut scratch, &mut output);
+            output
+        };
+        let one = run(&Engine::new(Isa::best(), 1, &[]).unwrap());
+        let four = run(&Engine::new(Isa::best(), 4, &[]).unwrap());
+        assert_eq!(one, four);
+    }
+
+    #[test]
+    fn pooling_takes_the_largest_and_keeps_not_a_number() {
         let size = MapSize { height: 3, width: 2 };
-        let mut output = [0.0; 2];
-        max_pool(&[-1.0, -2.0, -3.0, -4.0, -5.0, -6.0], size, &mut output);
-        assert_eq!(output, [-1.0, -3.0]);
+        let from = Layout { size, channels: 1, border: 1 };
+        for engine in Engine::all() {
+            let mut input = vec![0.0; from.len()];
+            for (value, place) in [(1.0, (1, 1)), (2.0, (1, 2)), (5.0, (3, 1)), (4.0, (3, 2))] {
+                input[from.at(place.0, place.1)] = value;
+            }
+            let mut output = vec![7.0; 20];
+            let to = max_pool(&engine, &input, from, &mut output);
+            let mut inside = [0.0; 2];
+            to.copy_inside(&output, &mut inside);
+            assert_eq!(inside, [2.0, 5.0]);
+            input[from.at(2, 2)] = f32::NAN;
+            max_pool(&engine, &input, from, &mut output);
+            to.copy_inside(&output, &mut inside);
+            assert!(inside.iter().all(|value| value.is_nan()));
+        }
     }
 }

@@ -1,26 +1,40 @@
 //! ResNet of basic blocks, up to its last feature map.
 
-use super::activation::relu;
-use super::add_in_place;
-use super::batch_norm::FrozenBatchNorm;
-use super::convolution::{Convolution, MapSize, max_pool};
+use super::activation::Activation;
+use super::convolution::{Convolution, Layout, MapSize, max_pool};
+use super::group_norm::GroupNorm;
+use crate::engine::Engine;
 
-/// Convolution followed by its normalisation.
+/// Padding of the stem's 7x7 kernel, which images bring as their border.
+pub(crate) const IMAGE_BORDER: usize = 3;
+
+/// Convolution followed by its normalisation. Batch normalisation with fixed statistics is part
+/// of the convolution's weights.
 pub(crate) struct NormedConvolution {
     /// The convolution.
     pub convolution: Convolution,
-    /// Normalisation of its output channels.
-    pub norm: FrozenBatchNorm,
+    /// Normalisation that depends on the map.
+    pub norm: Option<GroupNorm>,
 }
 
 impl NormedConvolution {
-    fn forward(&self, input: &[f32], size: MapSize, patches: &mut [f32], output: &mut [f32]) {
-        self.convolution.forward(input, size, patches, output);
-        self.norm.apply(output);
-    }
-
-    fn output_len(&self, size: MapSize) -> usize {
-        self.convolution.outputs() * self.convolution.output_size(size).pixels()
+    fn forward(
+        &self,
+        engine: &Engine,
+        (input, from): (&[f32], Layout),
+        (addend, relu): (Option<&[f32]>, bool),
+        scratch: &mut [f32],
+        output: &mut [f32],
+    ) -> Layout {
+        let to = self.convolution.output(from.size);
+        let Some(norm) = &self.norm else {
+            self.convolution.forward(engine, (input, from), (addend, relu), scratch, output);
+            return to;
+        };
+        self.convolution.forward(engine, (input, from), (None, false), scratch, output);
+        let activation = if relu { Activation::Relu } else { Activation::Identity };
+        norm.apply(engine, (output, to), addend, activation);
+        to
     }
 }
 
@@ -34,7 +48,13 @@ pub(crate) struct BasicBlock {
     pub shortcut: Option<NormedConvolution>,
 }
 
-/// Stem, pooling and basic blocks. All images share it.
+impl BasicBlock {
+    fn layers(&self) -> impl Iterator<Item = &NormedConvolution> {
+        [&self.first, &self.second].into_iter().chain(&self.shortcut)
+    }
+}
+
+/// Stem, pooling and basic blocks.
 pub(crate) struct ResNet {
     /// 7x7 convolution of stride 2.
     pub stem: NormedConvolution,
@@ -48,7 +68,7 @@ pub(crate) struct ResNetBuffers {
     current: Vec<f32>,
     middle: Vec<f32>,
     next: Vec<f32>,
-    patches: Vec<f32>,
+    scratch: Vec<f32>,
 }
 
 /// Lengths of the buffers that one image size needs.
@@ -56,7 +76,7 @@ pub(crate) struct ResNetBuffers {
 pub(crate) struct BufferLengths {
     stem: usize,
     map: usize,
-    patches: usize,
+    scratch: usize,
 }
 
 impl BufferLengths {
@@ -65,13 +85,13 @@ impl BufferLengths {
         Self {
             stem: self.stem.max(other.stem),
             map: self.map.max(other.map),
-            patches: self.patches.max(other.patches),
+            scratch: self.scratch.max(other.scratch),
         }
     }
 
     /// Number of values in all buffers.
     pub(crate) fn total(self) -> usize {
-        self.stem.saturating_add(self.map.saturating_mul(3)).saturating_add(self.patches)
+        self.stem.saturating_add(self.map.saturating_mul(3)).saturating_add(self.scratch)
     }
 }
 
@@ -83,9 +103,14 @@ impl ResNetBuffers {
             current: vec![0.0; lengths.map],
             middle: vec![0.0; lengths.map],
             next: vec![0.0; lengths.map],
-            patches: vec![0.0; lengths.patches],
+            scratch: vec![0.0; lengths.scratch],
         }
     }
+}
+
+/// Layout of an image, whose values are normalised.
+pub(crate) fn image_layout(size: MapSize) -> Layout {
+    Layout { size, channels: 3, border: IMAGE_BORDER }
 }
 
 impl ResNet {
@@ -103,59 +128,61 @@ impl ResNet {
         })
     }
 
-    /// Buffers that images of this size need.
-    pub(crate) fn buffer_lengths(&self, image: MapSize) -> BufferLengths {
-        let stem = self.stem.output_len(image);
-        let mut size = self.stem.convolution.output_size(image).halved();
-        let mut map = self.stem.convolution.outputs() * size.pixels();
-        let mut patches = self.stem.convolution.patches_len();
-        for block in &self.blocks {
-            map = map.max(block.first.output_len(size));
-            size = block.first.convolution.output_size(size);
-            map = map.max(block.second.output_len(size));
-            for layer in [&block.first, &block.second].into_iter().chain(&block.shortcut) {
-                patches = patches.max(layer.convolution.patches_len());
-            }
-        }
-        BufferLengths { stem, map, patches }
+    /// Every convolution with the size of its input for an image of this size.
+    pub(crate) fn layers(&self, image: MapSize) -> impl Iterator<Item = (&Convolution, MapSize)> {
+        let pooled = self.stem.convolution.output_size(image).halved();
+        let blocks = self.blocks.iter().scan(pooled, |size, block| {
+            let (input, inner) = (*size, block.first.convolution.output_size(*size));
+            *size = inner;
+            Some(block.layers().enumerate().map(move |(index, layer)| {
+                (&layer.convolution, if index == 1 { inner } else { input })
+            }))
+        });
+        std::iter::once((&self.stem.convolution, image)).chain(blocks.flatten())
     }
 
-    /// Returns the last feature map, `[channels, height, width]`, of an image
-    /// (`[3, height, width]`, normalised).
+    /// Buffers that images of this size need.
+    pub(crate) fn buffer_lengths(&self, image: MapSize) -> BufferLengths {
+        let stem = self.stem.convolution.output(image);
+        let pooled = Layout { size: stem.size.halved(), ..stem };
+        let mut lengths = BufferLengths { stem: stem.len(), map: pooled.len(), scratch: 0 };
+        for (convolution, size) in self.layers(image).skip(1) {
+            let from = Layout { size, channels: convolution.inputs(), border: 1 };
+            lengths.map = lengths.map.max(convolution.output(size).len());
+            lengths.scratch = lengths.scratch.max(convolution.scratch_len(from));
+        }
+        // Shortcuts are computed where the stem's map was.
+        lengths.stem = lengths.stem.max(lengths.map);
+        lengths
+    }
+
+    /// Returns the last feature map of an image, whose layout is [`image_layout`].
     pub(crate) fn forward<'a>(
         &self,
+        engine: &Engine,
         image: &[f32],
         size: MapSize,
         buffers: &'a mut ResNetBuffers,
-    ) -> &'a [f32] {
-        let ResNetBuffers { stem, current, middle, next, patches } = buffers;
-        let stem = &mut stem[..self.stem.output_len(size)];
-        self.stem.forward(image, size, patches, stem);
-        relu(stem);
-        let size = self.stem.convolution.output_size(size);
-        let mut length = self.stem.convolution.outputs() * size.halved().pixels();
-        max_pool(stem, size, &mut current[..length]);
-        let mut size = size.halved();
-
+    ) -> (&'a [f32], Layout) {
+        let ResNetBuffers { stem, current, middle, next, scratch } = buffers;
+        let image = (image, image_layout(size));
+        let layout = self.stem.forward(engine, image, (None, true), scratch, stem);
+        let mut from = max_pool(engine, stem, layout, current);
         for block in &self.blocks {
-            let inner_len = block.first.output_len(size);
-            let inner_size = block.first.convolution.output_size(size);
-            let output_len = block.second.output_len(inner_size);
-            let input = &current[..length];
-            block.first.forward(input, size, patches, &mut middle[..inner_len]);
-            relu(&mut middle[..inner_len]);
-            let output = &mut next[..output_len];
-            block.second.forward(&middle[..inner_len], inner_size, patches, output);
-            if let Some(shortcut) = &block.shortcut {
-                shortcut.forward(input, size, patches, &mut middle[..output_len]);
-                add_in_place(output, &middle[..output_len]);
-            } else {
-                add_in_place(output, input);
-            }
-            relu(output);
+            let input = (current.as_slice(), from);
+            let inner = block.first.forward(engine, input, (None, true), scratch, middle);
+            let shortcut = match &block.shortcut {
+                Some(shortcut) => {
+                    // The stem's map is no longer needed.
+                    shortcut.forward(engine, input, (None, false), scratch, stem);
+                    stem.as_slice()
+                }
+                None => current.as_slice(),
+            };
+            let inner = (middle.as_slice(), inner);
+            from = block.second.forward(engine, inner, (Some(shortcut), true), scratch, next);
             std::mem::swap(current, next);
-            (size, length) = (inner_size, output_len);
         }
-        &current[..length]
+        (&current[..from.len()], from)
     }
 }

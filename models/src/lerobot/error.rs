@@ -50,4 +50,14 @@ pub enum LoadError {
         /// Bytes allowed.
         limit: usize,
     },
+    /// The operating system refused a thread, or a processor to bind it to.
+    #[error(
+        "inference on {threads} threads: {source}; ask for fewer threads, or for processors that this computer has"
+    )]
+    Threads {
+        /// Threads asked for.
+        threads: usize,
+        /// Why.
+        source: std::io::Error,
+    },
 }

@@ -84,7 +84,9 @@ impl Checkpoint {
 
     /// The message with which loading fails.
     pub fn refusal(&self) -> String {
-        let error = sinew_models::load(self.path()).err().expect("the checkpoint was accepted");
+        let error = sinew_models::load(self.path(), &sinew_models::LoadOptions::default())
+            .err()
+            .expect("the checkpoint was accepted");
         let message = error.to_string();
         let folder = self.path().display().to_string();
         assert!(message.contains(&folder), "names no file: {message}");

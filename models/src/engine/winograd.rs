@@ -1,0 +1,290 @@
+//! Convolution of 3x3 at stride 1 by Winograd's F(4x4, 3x3): each tile of 4x4 results costs 36
+//! products a channel instead of 144 (Lavin and Gray, "Fast algorithms for convolutional neural
+//! networks", 2015).
+#![allow(unsafe_code, reason = "tasks write different parts of one buffer")]
+
+use super::Engine;
+use super::isa::{Kernel, multiply_add};
+use super::map::Layout;
+use super::panels::{Panels, Precision};
+use super::product::{Finish, Left, Rows, load, multiply_alone, relu, store};
+use super::workers::Parts;
+
+/// Results along one side of a tile.
+const TILE: usize = 4;
+/// Values along one side of what a tile reads.
+const PATCH: usize = 6;
+/// Products per tile and channel.
+const POINTS: usize = PATCH * PATCH;
+/// Values of transformed tiles that are in flight: they stay in the caches.
+const IN_FLIGHT: usize = 1 << 20;
+/// Tiles of one task while tiles are transformed.
+const TASK_TILES: usize = 8;
+
+/// Weights of a kernel, one matrix for each of the 36 points.
+pub(crate) struct Winograd {
+    points: Vec<Panels>,
+    inputs: usize,
+    outputs: usize,
+}
+
+/// Tiles of a map, line by line.
+#[derive(Clone, Copy)]
+struct Tiles {
+    across: usize,
+    count: usize,
+}
+
+impl Tiles {
+    fn of(layout: Layout) -> Self {
+        let across = layout.size.width.div_ceil(TILE);
+        Self { across, count: across * layout.size.height.div_ceil(TILE) }
+    }
+
+    /// Line and column of a tile's first pixel.
+    fn corner(self, tile: usize) -> (usize, usize) {
+        (tile / self.across * TILE, tile % self.across * TILE)
+    }
+}
+
+impl Winograd {
+    /// Takes `weight` as `[outputs, inputs, 3, 3]`.
+    pub(crate) fn new(weight: &[f32], inputs: usize, outputs: usize, precision: Precision) -> Self {
+        // In f64: the transform is exact to the last digit of f32.
+        const G: [[f64; 3]; PATCH] = [
+            [1.0 / 4.0, 0.0, 0.0],
+            [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
+            [-1.0 / 6.0, 1.0 / 6.0, -1.0 / 6.0],
+            [1.0 / 24.0, 1.0 / 12.0, 1.0 / 6.0],
+            [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
+            [0.0, 0.0, 1.0],
+        ];
+        let point = |point: usize| {
+            let (row, column) = (G[point / PATCH], G[point % PATCH]);
+            Panels::new(inputs, outputs, precision, |input, output| {
+                let kernel = &weight[(output * inputs + input) * 9..][..9];
+                let rows = kernel.chunks_exact(3).zip(row);
+                let sum = rows.map(|(values, of_row)| {
+                    let along = values.iter().zip(column).map(|(w, c)| f64::from(*w) * c);
+                    of_row * along.sum::<f64>()
+                });
+                sum.sum::<f64>() as f32
+            })
+        };
+        Self { points: (0..POINTS).map(point).collect(), inputs, outputs }
+    }
+
+    /// Bytes of the weights.
+    pub(crate) fn bytes(&self) -> usize {
+        self.points.iter().map(Panels::bytes).sum()
+    }
+
+    /// Values that `scratch` of [`Winograd::forward`] must hold for a map of this size.
+    pub(crate) fn scratch_len(&self, layout: Layout) -> usize {
+        self.tiles_at_once(layout) * POINTS * (self.inputs + self.outputs)
+    }
+
+    fn tiles_at_once(&self, layout: Layout) -> usize {
+        let room = (IN_FLIGHT / (POINTS * (self.inputs + self.outputs))).max(1);
+        let tiles = Tiles::of(layout).count;
+        // Rounds of the same size.
+        tiles.div_ceil(tiles.div_ceil(room))
+    }
+
+    /// Convolves `input`, which has a border of at least one pixel, into the inside of `out`.
+    pub(crate) fn forward(
+        &self,
+        engine: &Engine,
+        (input, from): (&[f32], Layout),
+        finish: Finish<'_>,
+        scratch: &mut [f32],
+        (out, to): (&mut [f32], Layout),
+    ) {
+        debug_assert!(!finish.accumulate, "sums of tiles begin at zero");
+        let tiles = Tiles::of(from);
+        let at_once = self.tiles_at_once(from);
+        let (left, right) = scratch.split_at_mut(at_once * POINTS * self.inputs);
+        let right = &mut right[..at_once * POINTS * self.outputs];
+        let (isa, workers) = (engine.isa(), engine.workers());
+        let out = Parts::new(out);
+        for first in (0..tiles.count).step_by(at_once) {
+            let count = at_once.min(tiles.count - first);
+            let tasks = count.div_ceil(TASK_TILES);
+            let range = |task: usize| task * TASK_TILES..count.min((task + 1) * TASK_TILES);
+            let parts = Parts::new(left);
+            workers.run(tasks, |_, task| {
+                let out = &parts;
+                isa.run(Gather { input, from, tiles, first, range: range(task), at_once, out });
+            });
+            let (sources, parts) = (&*left, Parts::new(right));
+            workers.run(POINTS, |_, point| {
+                let source = &sources[point * at_once * self.inputs..][..count * self.inputs];
+                let begin = point * at_once * self.outputs;
+                // SAFETY: each point has a part of its own.
+                let out = unsafe { parts.get(begin..begin + count * self.outputs) };
+                let (left, rows) = (Left::matrix(source, self.inputs), Rows::every(self.outputs));
+                multiply_alone(isa, left, &self.points[point], out, rows);
+            });
+            let sums = &*right;
+            workers.run(tasks, |_, task| {
+                let (outputs, out) = (self.outputs, &out);
+                let range = range(task);
+                isa.run(Scatter { sums, outputs, at_once, tiles, first, range, finish, out, to });
+            });
+        }
+    }
+}
+
+/// Transforms what tiles read.
+struct Gather<'a> {
+    input: &'a [f32],
+    from: Layout,
+    tiles: Tiles,
+    first: usize,
+    range: std::ops::Range<usize>,
+    at_once: usize,
+    out: &'a Parts<'a, f32>,
+}
+
+impl Kernel for Gather<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const ROWS: usize, const WIDTH: usize, const FUSED: bool>(self) {
+        let Layout { size, channels, border } = self.from;
+        for tile in self.range {
+            let (line, column) = self.tiles.corner(self.first + tile);
+            // From the padding of one pixel on.
+            let (top, side) = (line + border - 1, column + border - 1);
+            let lines = PATCH.min(size.height + 2 * border - top);
+            let columns = PATCH.min(size.width + 2 * border - side);
+            for channel in (0..channels).step_by(WIDTH) {
+                let width = WIDTH.min(channels - channel);
+                let mut patch = [[[0.0_f32; WIDTH]; PATCH]; PATCH];
+                for (row, patch) in patch.iter_mut().enumerate().take(lines) {
+                    for (index, values) in patch.iter_mut().enumerate().take(columns) {
+                        let begin = self.from.at(top + row, side + index) + channel;
+                        load(values, &self.input[begin..begin + width]);
+                    }
+                    *patch = spread::<WIDTH, FUSED>(*patch);
+                }
+                for column in 0..PATCH {
+                    let values =
+                        spread::<WIDTH, FUSED>(std::array::from_fn(|row| patch[row][column]));
+                    for (row, values) in values.iter().enumerate() {
+                        let point = row * PATCH + column;
+                        let begin = (point * self.at_once + tile) * channels + channel;
+                        // SAFETY: tasks have different tiles.
+                        store(unsafe { self.out.get(begin..begin + width) }, values);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One dimension of the input transform.
+#[inline(always)]
+fn spread<const WIDTH: usize, const FUSED: bool>(
+    d: [[f32; WIDTH]; PATCH],
+) -> [[f32; WIDTH]; PATCH] {
+    let mut out = [[0.0; WIDTH]; PATCH];
+    for i in 0..WIDTH {
+        let fma = multiply_add::<FUSED>;
+        let (even, odd) = (fma(-4.0, d[2][i], d[4][i]), fma(-4.0, d[1][i], d[3][i]));
+        let (small, twice) = (d[4][i] - d[2][i], 2.0 * (d[3][i] - d[1][i]));
+        out[0][i] = fma(4.0, d[0][i], fma(-5.0, d[2][i], d[4][i]));
+        out[1][i] = even + odd;
+        out[2][i] = even - odd;
+        out[3][i] = small + twice;
+        out[4][i] = small - twice;
+        out[5][i] = fma(4.0, d[1][i], fma(-5.0, d[3][i], d[5][i]));
+    }
+    out
+}
+
+/// Transforms sums back into results.
+struct Scatter<'a> {
+    sums: &'a [f32],
+    outputs: usize,
+    at_once: usize,
+    tiles: Tiles,
+    first: usize,
+    range: std::ops::Range<usize>,
+    finish: Finish<'a>,
+    out: &'a Parts<'a, f32>,
+    to: Layout,
+}
+
+impl Kernel for Scatter<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const ROWS: usize, const WIDTH: usize, const FUSED: bool>(self) {
+        let Layout { size, border, .. } = self.to;
+        for tile in self.range {
+            let (line, column) = self.tiles.corner(self.first + tile);
+            let lines = TILE.min(size.height - line);
+            let columns = TILE.min(size.width - column);
+            for channel in (0..self.outputs).step_by(WIDTH) {
+                let width = WIDTH.min(self.outputs - channel);
+                let mut bias = [0.0; WIDTH];
+                if let Some(values) = self.finish.bias {
+                    load(&mut bias, &values[channel..channel + width]);
+                }
+                let mut half = [[[0.0_f32; WIDTH]; PATCH]; TILE];
+                for index in 0..PATCH {
+                    let mut values = [[0.0; WIDTH]; PATCH];
+                    for (row, values) in values.iter_mut().enumerate() {
+                        let point = row * PATCH + index;
+                        let begin = (point * self.at_once + tile) * self.outputs + channel;
+                        load(values, &self.sums[begin..begin + width]);
+                    }
+                    let values = gather::<WIDTH, FUSED>(values);
+                    for (half, values) in half.iter_mut().zip(values) {
+                        half[index] = values;
+                    }
+                }
+                for (row, half) in half.iter().enumerate().take(lines) {
+                    let values = gather::<WIDTH, FUSED>(*half);
+                    for (index, values) in values.iter().enumerate().take(columns) {
+                        let mut values = *values;
+                        values.iter_mut().zip(&bias).for_each(|(value, bias)| *value += bias);
+                        if let Some((addend, rows)) = self.finish.addend {
+                            let pixel = (line + row) * size.width + column + index;
+                            let mut other = [0.0; WIDTH];
+                            load(&mut other, &addend[rows.offset(pixel) + channel..][..width]);
+                            values
+                                .iter_mut()
+                                .zip(&other)
+                                .for_each(|(value, other)| *value += other);
+                        }
+                        if self.finish.relu {
+                            values.iter_mut().for_each(|value| *value = relu(*value));
+                        }
+                        let begin =
+                            self.to.at(line + row + border, column + index + border) + channel;
+                        // SAFETY: tiles have different pixels.
+                        store(unsafe { self.out.get(begin..begin + width) }, &values);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One dimension of the output transform.
+#[inline(always)]
+fn gather<const WIDTH: usize, const FUSED: bool>(m: [[f32; WIDTH]; PATCH]) -> [[f32; WIDTH]; TILE] {
+    let mut out = [[0.0; WIDTH]; TILE];
+    for i in 0..WIDTH {
+        let fma = multiply_add::<FUSED>;
+        let (sum, difference) = (m[1][i] + m[2][i], m[1][i] - m[2][i]);
+        let (sum_2, difference_2) = (m[3][i] + m[4][i], m[3][i] - m[4][i]);
+        out[0][i] = m[0][i] + sum + sum_2;
+        out[1][i] = fma(2.0, difference_2, difference);
+        out[2][i] = fma(4.0, sum_2, sum);
+        out[3][i] = fma(8.0, difference_2, difference) + m[5][i];
+    }
+    out
+}
