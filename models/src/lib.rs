@@ -27,10 +27,11 @@ mod trace;
 
 pub use act::{ActPolicy, BackboneInfo, FeatureInfo, NetworkInfo, PolicyInfo, StageInfo};
 pub use bounded_file::ReadError;
+pub use engine::Roofline;
 pub use lerobot::LoadError;
 pub use policy::{
-    Feature, FeatureKind, Isa, LoadOptions, Observation, Policy, PolicyDescription, Precision,
-    PredictError,
+    Cost, Feature, FeatureKind, Isa, LoadOptions, Observation, Policy, PolicyDescription,
+    Precision, PredictError,
 };
 pub use tensor_file::TensorError;
 pub use trace::{Trace, TraceTensor};

@@ -109,10 +109,24 @@ pub enum PredictError {
     },
 }
 
+/// What an inference costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Cost {
+    /// Multiply-adds by the definition of the layers. Kernels may do with fewer.
+    pub products: usize,
+    /// Bytes of weights, as they are stored for inference.
+    pub weight_bytes: usize,
+    /// Bytes of buffers and of what was computed at load.
+    pub buffer_bytes: usize,
+}
+
 /// A policy that maps one observation to a chunk of actions.
 pub trait Policy: Send {
     /// What it is and needs.
     fn description(&self) -> &PolicyDescription;
+
+    /// What an inference costs.
+    fn cost(&self) -> Cost;
 
     /// Infers one chunk and writes it to `actions` (`chunk_size * action_size` values, step by
     /// step, in the policy's own units).

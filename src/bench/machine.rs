@@ -24,6 +24,12 @@ pub struct Machine {
 impl Machine {
     /// Looks, with what was granted to process and thread.
     pub(super) fn look(process: &Grants, thread: &Grants) -> Self {
+        let refused = process.refused().chain(thread.refused());
+        Self { not_granted: refused.map(|grant| grant.to_string()).collect(), ..Self::ordinary() }
+    }
+
+    /// Looks, where nothing is asked of the operating system.
+    pub(super) fn ordinary() -> Self {
         let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
         let info = text("/proc/cpuinfo");
         let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
@@ -35,11 +41,7 @@ impl Machine {
             kernel,
             load: text("/proc/loadavg"),
             optimised: !cfg!(debug_assertions),
-            not_granted: process
-                .refused()
-                .chain(thread.refused())
-                .map(|grant| grant.to_string())
-                .collect(),
+            not_granted: Vec::new(),
         }
     }
 }

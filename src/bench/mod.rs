@@ -6,6 +6,7 @@
 
 mod cycles;
 mod floor;
+mod inference;
 mod machine;
 mod parts;
 mod rig;
@@ -16,6 +17,7 @@ use serde::Serialize;
 
 pub use cycles::{CycleRow, Phase};
 pub use floor::FloorRow;
+pub use inference::{InferenceError, InferenceReport, measure as measure_inference};
 pub use machine::Machine;
 pub use parts::PartRow;
 pub use rig::{Logging, Motion, Pace, Rig, Turn, chunk, settings};

@@ -1,7 +1,8 @@
 //! The network of ACT: from normalised inputs to a normalised chunk.
 
 use super::transformer::{
-    DecoderLayer, DecoderPositions, EncoderLayer, FirstSteps, LayerBuffers, Projected, Sizes,
+    DecoderLayer, DecoderPositions, EncoderLayer, FeedForward, FirstSteps, LayerBuffers, Projected,
+    Sizes,
 };
 use crate::engine::Engine;
 use crate::layers::convolution::MapSize;
@@ -9,6 +10,7 @@ use crate::layers::layer_norm::LayerNorm;
 use crate::layers::linear::Linear;
 use crate::layers::position::image_positions;
 use crate::layers::resnet::{BufferLengths, ResNet, ResNetBuffers};
+use crate::policy::Cost;
 use crate::trace::Trace;
 
 /// Projections of the inputs to tokens.
@@ -110,6 +112,47 @@ impl Network {
             .saturating_add((rows * (4 + constants)).saturating_mul(width))
             .saturating_add(self.resnet_lengths(images).total())
             .saturating_add(self.pixels_len(images))
+    }
+
+    /// Multiply-adds of one inference, and bytes of weights.
+    pub(crate) fn cost(&self, images: &[MapSize]) -> Cost {
+        let (tokens, width) = (self.token_count(images), self.sizes.width());
+        let mut cost = Cost::default();
+        let mut add = |layer: &Linear, rows: usize| {
+            cost.products += rows * layer.products();
+            cost.weight_bytes += layer.bytes();
+        };
+        let Projections { state, environment, image, .. } = &self.projections;
+        state.iter().chain(environment).for_each(|layer| add(layer, 1));
+        for EncoderLayer { attention, feed_forward } in &self.encoder {
+            let FeedForward { first, second, .. } = feed_forward;
+            let layers = [&attention.projections, &attention.output, first, second];
+            layers.into_iter().for_each(|layer| add(layer, tokens));
+        }
+        for DecoderLayer { attention, cross, feed_forward } in &self.decoder {
+            let FeedForward { first, second, .. } = feed_forward;
+            let of_steps = [&attention.projections, &attention.output, &cross.query];
+            let layers = of_steps.into_iter().chain([&cross.output, first, second]);
+            layers.for_each(|layer| add(layer, self.chunk_size));
+            add(&cross.memory, tokens);
+        }
+        add(&self.head, self.chunk_size);
+        let scores = self.encoder.len() * tokens * tokens
+            + self.decoder.len() * self.chunk_size * (self.chunk_size + tokens);
+        cost.products += 2 * scores * width;
+        let Some(backbone) = &self.backbone else { return cost };
+        for size in images {
+            for (layer, size) in backbone.layers(*size) {
+                cost.products += layer.products(size);
+            }
+            let pixels = backbone.output_size(*size).pixels();
+            cost.products += image.as_ref().map_or(0, |layer| pixels * layer.products());
+        }
+        cost.weight_bytes += image.as_ref().map_or(0, Linear::bytes);
+        let of_any_size = MapSize { height: 1, width: 1 };
+        let bytes = backbone.layers(of_any_size).map(|(layer, _)| layer.bytes());
+        cost.weight_bytes += bytes.sum::<usize>();
+        cost
     }
 
     /// Allocates buffers for images of these sizes, and computes what is constant.

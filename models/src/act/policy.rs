@@ -9,7 +9,7 @@ use crate::layers::feature_scaling::FeatureScaling;
 use crate::layers::resnet::image_layout;
 use crate::lerobot::{self, ActCheckpoint, FeatureType, LoadError};
 use crate::policy::{
-    Feature, FeatureKind, LoadOptions, Observation, Policy, PolicyDescription, PredictError,
+    Cost, Feature, FeatureKind, LoadOptions, Observation, Policy, PolicyDescription, PredictError,
 };
 use crate::tensor_file::TensorFile;
 use crate::trace::Trace;
@@ -253,6 +253,14 @@ impl ActPolicy {
 impl Policy for ActPolicy {
     fn description(&self) -> &PolicyDescription {
         &self.description
+    }
+
+    fn cost(&self) -> Cost {
+        let images: Vec<MapSize> = self.images.iter().map(|image| image.layout.size).collect();
+        let threads = self.engine.workers().threads();
+        let image_values: usize = self.inputs.images.iter().map(Vec::len).sum();
+        let values = self.network.buffers_len(&images, threads) + image_values;
+        Cost { buffer_bytes: values * size_of::<f32>(), ..self.network.cost(&images) }
     }
 
     fn predict(

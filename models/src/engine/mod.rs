@@ -8,14 +8,15 @@ pub(crate) mod isa;
 pub(crate) mod map;
 pub(crate) mod panels;
 pub(crate) mod product;
+mod roofline;
 pub(crate) mod winograd;
 pub(crate) mod workers;
 
 pub use isa::Isa;
-use isa::Kernel;
 use panels::Panels;
 pub use panels::Precision;
 use product::{Finish, Left, Rows};
+pub use roofline::Roofline;
 use workers::Workers;
 
 /// Threads and instructions that a policy computes with. Every policy has its own.
@@ -53,11 +54,6 @@ impl Engine {
     /// Threads.
     pub(crate) fn workers(&self) -> &Workers {
         &self.workers
-    }
-
-    /// Runs a kernel on the calling thread.
-    pub(crate) fn run<K: Kernel>(&self, kernel: K) -> K::Output {
-        self.isa.run(kernel)
     }
 
     /// Writes `finish(left * right)` to the rows of `out`.

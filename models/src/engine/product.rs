@@ -323,58 +323,57 @@ fn tiles<W: Weight, const N: usize, const WIDTH: usize, const FUSED: bool>(
         for part in 0..columns.div_ceil(WIDTH) {
             let column = index * LANES + part * WIDTH;
             let width = WIDTH.min(block.columns - column);
-            let mut sums = [[0.0_f32; WIDTH]; N];
-            if !first || block.finish.accumulate {
-                for (sums, place) in sums.iter_mut().zip(places) {
-                    // SAFETY: see below.
-                    load(sums, unsafe { block.out.get(place + column..place + column + width) });
-                }
-            }
-            for piece in passes.pieces(pass) {
-                let (segment, within) = passes.piece(piece);
-                let rows: [&[f32]; N] = std::array::from_fn(|i| {
-                    let begin = origins[i] + segment * block.left.segment_step + within.start;
-                    &block.left.values[begin..][..within.len()]
-                });
-                let begin = (segment * passes.segment + within.start) * LANES;
-                let panel = panel[begin..][..within.len() * LANES].as_chunks::<LANES>().0;
-                sum::<W, N, WIDTH, FUSED>(rows, panel, part * WIDTH, &mut sums);
-            }
-            for (index, (sums, place)) in sums.iter_mut().zip(places).enumerate() {
-                if last {
-                    complete(&block.finish, sums, row + index, column, width);
-                }
+            let part = (panel, part * WIDTH);
+            let sums = sum::<W, N, WIDTH, FUSED>(&block.left, origins, passes, pass, part);
+            for (index, (sums, place)) in sums.iter().zip(places).enumerate() {
+                let mut sums = *sums;
                 // SAFETY: tasks have different rows or different columns, rows of the result do
                 // not overlap, and the slice is gone before the next is made.
                 let out = unsafe { block.out.get(place + column..place + column + width) };
-                store(out, sums);
+                if !first || block.finish.accumulate {
+                    let mut before = [0.0; WIDTH];
+                    load(&mut before, out);
+                    add(&mut sums, &before);
+                }
+                if last {
+                    complete(&block.finish, &mut sums, row + index, column, width);
+                }
+                store(out, &sums);
             }
         }
     }
 }
 
-/// Adds the product of `N` rows with `WIDTH` columns of a panel, from column `begin` on.
+/// What one pass makes of `N` rows and `WIDTH` columns of a panel, from column `begin` on.
 #[inline(always)]
 fn sum<W: Weight, const N: usize, const WIDTH: usize, const FUSED: bool>(
-    rows: [&[f32]; N],
-    panel: &[[W; LANES]],
-    begin: usize,
-    sums: &mut [[f32; WIDTH]; N],
-) {
-    // A copy that the compiler keeps in registers.
-    let mut totals = *sums;
-    let rows = rows.map(|row| &row[..panel.len()]);
-    for (index, lanes) in panel.iter().enumerate() {
-        let Some(lanes) = lanes[begin..].first_chunk::<WIDTH>() else { return };
-        let lanes: [f32; WIDTH] = std::array::from_fn(|lane| lanes[lane].value());
-        for (totals, row) in totals.iter_mut().zip(&rows) {
-            let factor = row[index];
-            for (total, lane) in totals.iter_mut().zip(&lanes) {
-                *total = multiply_add::<FUSED>(factor, *lane, *total);
+    left: &Left<'_>,
+    origins: [usize; N],
+    passes: &Passes,
+    pass: usize,
+    (panel, begin): (&[W], usize),
+) -> [[f32; WIDTH]; N] {
+    let mut sums = [[0.0; WIDTH]; N];
+    for piece in passes.pieces(pass) {
+        let (segment, within) = passes.piece(piece);
+        let rows: [&[f32]; N] = std::array::from_fn(|i| {
+            let begin = origins[i] + segment * left.segment_step + within.start;
+            &left.values[begin..][..within.len()]
+        });
+        let row = segment * passes.segment + within.start;
+        let panel = panel[row * LANES..][..within.len() * LANES].as_chunks::<LANES>().0;
+        for (index, lanes) in panel.iter().enumerate() {
+            let Some(lanes) = lanes[begin..].first_chunk::<WIDTH>() else { return sums };
+            let lanes: [f32; WIDTH] = std::array::from_fn(|lane| lanes[lane].value());
+            for (sums, row) in sums.iter_mut().zip(&rows) {
+                let factor = row[index];
+                for (sum, lane) in sums.iter_mut().zip(&lanes) {
+                    *sum = multiply_add::<FUSED>(factor, *lane, *sum);
+                }
             }
         }
     }
-    *sums = totals;
+    sums
 }
 
 /// Reads as many values as there are.
@@ -382,7 +381,7 @@ fn sum<W: Weight, const N: usize, const WIDTH: usize, const FUSED: bool>(
 pub(crate) fn load<const WIDTH: usize>(sums: &mut [f32; WIDTH], from: &[f32]) {
     match from.first_chunk::<WIDTH>() {
         Some(from) => *sums = *from,
-        None => sums[..from.len()].copy_from_slice(from),
+        None => copy_part(&mut sums[..from.len()], from),
     }
 }
 
@@ -391,8 +390,15 @@ pub(crate) fn load<const WIDTH: usize>(sums: &mut [f32; WIDTH], from: &[f32]) {
 pub(crate) fn store<const WIDTH: usize>(out: &mut [f32], sums: &[f32; WIDTH]) {
     match out.first_chunk_mut::<WIDTH>() {
         Some(out) => *out = *sums,
-        None => out.copy_from_slice(&sums[..out.len()]),
+        None => copy_part(out, &sums[..out.len()]),
     }
+}
+
+/// Apart, because the compiler would make one copy of any length of a whole vector and a part.
+#[cold]
+#[inline(never)]
+fn copy_part(to: &mut [f32], from: &[f32]) {
+    to.copy_from_slice(from);
 }
 
 /// What is done to the sums of one row, whose first column is `column`.

@@ -18,6 +18,9 @@ const PATCH: usize = 6;
 const POINTS: usize = PATCH * PATCH;
 /// Values of transformed tiles that are in flight: they stay in the caches.
 const IN_FLIGHT: usize = 1 << 20;
+/// Values between the ends of one point's matrix and the next one's begin, so that the same place
+/// in all of them does not fall into the same set of a cache.
+const GAP: usize = 16;
 /// Tiles of one task while tiles are transformed.
 const TASK_TILES: usize = 8;
 
@@ -45,6 +48,11 @@ impl Tiles {
     fn corner(self, tile: usize) -> (usize, usize) {
         (tile / self.across * TILE, tile % self.across * TILE)
     }
+}
+
+/// Values from one point's matrix to the next one's.
+fn step(tiles: usize, channels: usize) -> usize {
+    tiles * channels + GAP
 }
 
 impl Winograd {
@@ -81,7 +89,8 @@ impl Winograd {
 
     /// Values that `scratch` of [`Winograd::forward`] must hold for a map of this size.
     pub(crate) fn scratch_len(&self, layout: Layout) -> usize {
-        self.tiles_at_once(layout) * POINTS * (self.inputs + self.outputs)
+        let tiles = self.tiles_at_once(layout);
+        POINTS * (step(tiles, self.inputs) + step(tiles, self.outputs))
     }
 
     fn tiles_at_once(&self, layout: Layout) -> usize {
@@ -103,8 +112,9 @@ impl Winograd {
         debug_assert!(!finish.accumulate, "sums of tiles begin at zero");
         let tiles = Tiles::of(from);
         let at_once = self.tiles_at_once(from);
-        let (left, right) = scratch.split_at_mut(at_once * POINTS * self.inputs);
-        let right = &mut right[..at_once * POINTS * self.outputs];
+        let (from_step, to_step) = (step(at_once, self.inputs), step(at_once, self.outputs));
+        let (left, right) = scratch.split_at_mut(POINTS * from_step);
+        let right = &mut right[..POINTS * to_step];
         let (isa, workers) = (engine.isa(), engine.workers());
         let out = Parts::new(out);
         for first in (0..tiles.count).step_by(at_once) {
@@ -114,12 +124,13 @@ impl Winograd {
             let parts = Parts::new(left);
             workers.run(tasks, |_, task| {
                 let out = &parts;
-                isa.run(Gather { input, from, tiles, first, range: range(task), at_once, out });
+                let range = range(task);
+                isa.run(Gather { input, from, tiles, first, range, step: from_step, out });
             });
             let (sources, parts) = (&*left, Parts::new(right));
             workers.run(POINTS, |_, point| {
-                let source = &sources[point * at_once * self.inputs..][..count * self.inputs];
-                let begin = point * at_once * self.outputs;
+                let source = &sources[point * from_step..][..count * self.inputs];
+                let begin = point * to_step;
                 // SAFETY: each point has a part of its own.
                 let out = unsafe { parts.get(begin..begin + count * self.outputs) };
                 let (left, rows) = (Left::matrix(source, self.inputs), Rows::every(self.outputs));
@@ -129,7 +140,8 @@ impl Winograd {
             workers.run(tasks, |_, task| {
                 let (outputs, out) = (self.outputs, &out);
                 let range = range(task);
-                isa.run(Scatter { sums, outputs, at_once, tiles, first, range, finish, out, to });
+                let step = to_step;
+                isa.run(Scatter { sums, outputs, step, tiles, first, range, finish, out, to });
             });
         }
     }
@@ -142,7 +154,7 @@ struct Gather<'a> {
     tiles: Tiles,
     first: usize,
     range: std::ops::Range<usize>,
-    at_once: usize,
+    step: usize,
     out: &'a Parts<'a, f32>,
 }
 
@@ -173,7 +185,7 @@ impl Kernel for Gather<'_> {
                         spread::<WIDTH, FUSED>(std::array::from_fn(|row| patch[row][column]));
                     for (row, values) in values.iter().enumerate() {
                         let point = row * PATCH + column;
-                        let begin = (point * self.at_once + tile) * channels + channel;
+                        let begin = point * self.step + tile * channels + channel;
                         // SAFETY: tasks have different tiles.
                         store(unsafe { self.out.get(begin..begin + width) }, values);
                     }
@@ -207,7 +219,7 @@ fn spread<const WIDTH: usize, const FUSED: bool>(
 struct Scatter<'a> {
     sums: &'a [f32],
     outputs: usize,
-    at_once: usize,
+    step: usize,
     tiles: Tiles,
     first: usize,
     range: std::ops::Range<usize>,
@@ -237,7 +249,7 @@ impl Kernel for Scatter<'_> {
                     let mut values = [[0.0; WIDTH]; PATCH];
                     for (row, values) in values.iter_mut().enumerate() {
                         let point = row * PATCH + index;
-                        let begin = (point * self.at_once + tile) * self.outputs + channel;
+                        let begin = point * self.step + tile * self.outputs + channel;
                         load(values, &self.sums[begin..begin + width]);
                     }
                     let values = gather::<WIDTH, FUSED>(values);
