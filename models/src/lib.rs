@@ -20,6 +20,7 @@ pub mod golden;
 mod isa;
 mod layers;
 pub mod lerobot;
+pub mod pickle;
 mod policy;
 mod tensor_file;
 mod trace;
