@@ -20,6 +20,7 @@ pub mod golden;
 mod isa;
 mod layers;
 pub mod lerobot;
+pub mod original;
 pub mod pickle;
 mod policy;
 mod tensor_file;
@@ -27,7 +28,7 @@ mod trace;
 
 pub use act::{ActPolicy, BackboneInfo, FeatureInfo, NetworkInfo, PolicyInfo, StageInfo};
 pub use bounded_file::ReadError;
-pub use lerobot::LoadError;
+pub use lerobot::{Colors, LoadError};
 pub use policy::{Feature, FeatureKind, Observation, Policy, PolicyDescription, PredictError};
 pub use tensor_file::TensorError;
 pub use trace::{Trace, TraceTensor};

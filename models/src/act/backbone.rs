@@ -8,25 +8,29 @@ use crate::layers::convolution::Convolution;
 use crate::layers::resnet::{BasicBlock, NormedConvolution, ResNet};
 use crate::tensor_file::{TensorError, TensorFile};
 
-/// Where the backbone's tensors are.
-const PREFIX: &str = "model.backbone";
+/// Where the tensors of the backbone of camera `index` are, where each has its own; and of the one
+/// that all share.
+pub(crate) fn prefix(index: Option<usize>) -> String {
+    index.map_or("model.backbone".to_owned(), |index| format!("model.backbones.{index}"))
+}
+
 /// Stages of a ResNet.
 const STAGES: std::ops::RangeInclusive<usize> = 1..=4;
 /// Most blocks in one stage; ResNet-152, the deepest in use, has 36.
 const MAX_BLOCKS: usize = 256;
 
-/// Reads stem and blocks.
-pub(crate) fn read(tensors: &mut TensorFile<'_>) -> Result<ResNet, TensorError> {
+/// Reads stem and blocks of the backbone whose names begin with `prefix`.
+pub(crate) fn read(tensors: &mut TensorFile<'_>, prefix: &str) -> Result<ResNet, TensorError> {
     let stem = {
-        let outputs = outputs_of(tensors, &format!("{PREFIX}.conv1.weight"), 3, 7)?;
-        let norm = format!("{PREFIX}.bn1");
-        read_layer(tensors, &format!("{PREFIX}.conv1"), &norm, [outputs, 3, 7], 2)?
+        let outputs = outputs_of(tensors, &format!("{prefix}.conv1.weight"), 3, 7)?;
+        let norm = format!("{prefix}.bn1");
+        read_layer(tensors, &format!("{prefix}.conv1"), &norm, [outputs, 3, 7], 2)?
     };
     let mut blocks = Vec::new();
     let mut width = stem.convolution.outputs();
     for stage in STAGES {
         for index in 0..MAX_BLOCKS {
-            let name = format!("{PREFIX}.layer{stage}.{index}");
+            let name = format!("{prefix}.layer{stage}.{index}");
             if index > 0 && tensors.shape(&format!("{name}.conv1.weight")).is_none() {
                 break;
             }
@@ -40,10 +44,10 @@ pub(crate) fn read(tensors: &mut TensorFile<'_>) -> Result<ResNet, TensorError> 
     Ok(ResNet { stem, blocks })
 }
 
-/// Blocks in each stage of a checkpoint that was read.
-pub(crate) fn stages(tensors: &TensorFile<'_>) -> Vec<(usize, usize)> {
+/// Blocks in each stage of a backbone that was read.
+pub(crate) fn stages(tensors: &TensorFile<'_>, prefix: &str) -> Vec<(usize, usize)> {
     let shape = |stage: usize, index: usize| {
-        tensors.shape(&format!("{PREFIX}.layer{stage}.{index}.conv2.weight"))
+        tensors.shape(&format!("{prefix}.layer{stage}.{index}.conv2.weight"))
     };
     let stage = |stage: usize| {
         let blocks = (0..MAX_BLOCKS).take_while(|index| shape(stage, *index).is_some()).count();

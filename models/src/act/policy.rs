@@ -5,7 +5,7 @@ use super::network::{Buffers, Inputs, Network};
 use super::weights;
 use crate::layers::convolution::MapSize;
 use crate::layers::feature_scaling::FeatureScaling;
-use crate::lerobot::{self, ActCheckpoint, FeatureType, LoadError};
+use crate::lerobot::{self, ActCheckpoint, Colors, FeatureType, LoadError};
 use crate::policy::{Feature, FeatureKind, Observation, Policy, PolicyDescription, PredictError};
 use crate::tensor_file::TensorFile;
 use crate::trace::Trace;
@@ -27,6 +27,7 @@ pub struct ActPolicy {
     action_scaling: FeatureScaling,
     inputs: Inputs,
     buffers: Buffers,
+    colors: Colors,
 }
 
 /// An input and its scaling.
@@ -100,6 +101,7 @@ impl ActPolicy {
             features,
             action_scaling: checkpoint.action.scaling,
             inputs,
+            colors: checkpoint.config.extension.colors,
         })
     }
 
@@ -125,7 +127,7 @@ impl ActPolicy {
                 let image: &[u8] = images.next().map_or(&[], |image| image);
                 check_size(image.len())?;
                 if let Some(input) = image_inputs.next() {
-                    normalize_image(image, scaling, input);
+                    normalize_image(image, self.colors, scaling, input);
                 }
                 continue;
             }
@@ -240,11 +242,15 @@ fn scaled_features(checkpoint: &ActCheckpoint) -> Vec<ScaledFeature> {
     checkpoint.config.inputs.iter().filter_map(scaled).collect()
 }
 
-/// From bytes, pixel by pixel, to normalised channels.
-fn normalize_image(image: &[u8], scaling: &FeatureScaling, out: &mut [f32]) {
+/// From RGB bytes, pixel by pixel, to normalised channels in the order of the training.
+fn normalize_image(image: &[u8], colors: Colors, scaling: &FeatureScaling, out: &mut [f32]) {
     let pixels = image.len() / 3;
     for (channel, out) in out.chunks_exact_mut(pixels).enumerate() {
-        for (value, out) in image.iter().skip(channel).step_by(3).zip(out) {
+        let source = match colors {
+            Colors::Rgb => channel,
+            Colors::Bgr => 2 - channel,
+        };
+        for (value, out) in image.iter().skip(source).step_by(3).zip(out) {
             *out = scaling.normalize(channel, f32::from(*value) / 255.0);
         }
     }

@@ -6,6 +6,7 @@ use super::{backbone, network::Projections};
 use crate::layers::attention::Attention;
 use crate::layers::layer_norm::LayerNorm;
 use crate::layers::linear::Linear;
+use crate::layers::resnet::ResNet;
 use crate::lerobot::{ActConfig, FeatureType};
 use crate::tensor_file::{TensorError, TensorFile};
 
@@ -37,8 +38,8 @@ pub(crate) fn read(
         tensors.take("model.encoder_1d_feature_pos_embed.weight", &[vector_tokens, width])?;
 
     let has_images = config.inputs.iter().any(|feature| feature.kind == FeatureType::Visual);
-    let backbone = if has_images { Some(backbone::read(tensors)?) } else { None };
-    let image = match &backbone {
+    let backbones = if has_images { backbones(config, tensors)? } else { Vec::new() };
+    let image = match backbones.first() {
         Some(backbone) => {
             let name = "model.encoder_img_feat_input_proj";
             let shape = [width, backbone.outputs(), 1, 1];
@@ -62,7 +63,7 @@ pub(crate) fn read(
         chunk_size: config.chunk_size,
         projections: Projections { latent, state, environment, image },
         vector_positions,
-        backbone,
+        backbones,
         encoder,
         encoder_norm,
         decoder,
@@ -76,6 +77,29 @@ pub(crate) fn read(
     }
     tensors.finish()?;
     Ok(network)
+}
+
+/// The backbone that all cameras share, or one for each camera.
+fn backbones(config: &ActConfig, tensors: &mut TensorFile<'_>) -> Result<Vec<ResNet>, TensorError> {
+    if !config.extension.backbone_per_camera {
+        return Ok(vec![backbone::read(tensors, &backbone::prefix(None))?]);
+    }
+    let mut backbones: Vec<ResNet> = Vec::new();
+    let cameras = config.inputs.iter().filter(|input| input.kind == FeatureType::Visual).count();
+    for camera in 0..cameras {
+        let prefix = backbone::prefix(Some(camera));
+        let backbone = backbone::read(tensors, &prefix)?;
+        // They share the projection to tokens.
+        if let Some(first) = backbones.first()
+            && first.outputs() != backbone.outputs()
+        {
+            let last = format!("{prefix}.layer4.0.conv2.weight");
+            let needed = format!("{} output channels, as the first backbone", first.outputs());
+            return Err(tensors.misshaped(&last, needed));
+        }
+        backbones.push(backbone);
+    }
+    Ok(backbones)
 }
 
 fn placement(config: &ActConfig) -> NormPlacement {

@@ -34,7 +34,7 @@ pub(crate) struct BasicBlock {
     pub shortcut: Option<NormedConvolution>,
 }
 
-/// Stem, pooling and basic blocks. All images share it.
+/// Stem, pooling and basic blocks.
 pub(crate) struct ResNet {
     /// 7x7 convolution of stride 2.
     pub stem: NormedConvolution,
