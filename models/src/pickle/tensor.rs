@@ -90,11 +90,14 @@ impl Layout {
         if self.shape.len() > MAX_AXES {
             return refuse(format!(" has more than {MAX_AXES} axes"));
         }
-        let count = self.shape.iter().try_fold(1_usize, |count, size| count.checked_mul(*size));
-        let Some(count) = count.filter(|count| *count <= available) else {
+        // Whoever multiplies sizes later, in whatever order, must not overflow beside an axis of 0.
+        let sizes = self.shape.iter().filter(|size| **size > 0);
+        let count = sizes.into_iter().try_fold(1_usize, |count, size| count.checked_mul(*size));
+        let is_empty = self.shape.contains(&0);
+        let Some(count) = count.filter(|count| is_empty || *count <= available) else {
             return refuse(format!(" is larger than its storage of {available} numbers"));
         };
-        if count == 0 {
+        if is_empty {
             return Ok(0);
         }
         // Sizes are at least 1 here.
