@@ -271,6 +271,7 @@ proptest! {
             heads: Some(4),
             colors: Colors::Rgb,
             qpos: None,
+            actions: None,
         };
         let out = copy.path().join("out");
         let mut result = None;

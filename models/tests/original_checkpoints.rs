@@ -105,6 +105,7 @@ fn conversion(from: &Path) -> Conversion {
         heads: Some(4),
         colors: Colors::Rgb,
         qpos: None,
+        actions: None,
     }
 }
 
@@ -266,6 +267,24 @@ fn one_arm_and_a_mobile_base_are_sizes_of_tensors() {
         let expected = format!("{action} actions for {state} positions");
         assert!(notes.iter().any(|note| note.starts_with(&expected)), "{notes:?}");
         predict(&out, &images());
+    }
+}
+
+#[test]
+fn actions_that_no_joint_takes_can_be_cut_off() {
+    let mut original = Original::new();
+    original.resize(7, 8);
+    let (out, _) = original.convert().unwrap();
+    let (all, _) = predict(&out, &images());
+    let (out, notes) =
+        original.convert_as(&Conversion { actions: Some(7), ..original.options() }).unwrap();
+    assert!(notes.iter().any(|note| note.starts_with("the last 1 of 8 actions are cut off")));
+    let expected: Vec<f32> = all.chunks_exact(8).flat_map(|action| &action[..7]).copied().collect();
+    assert_eq!(predict(&out, &images()).0, expected);
+    for actions in [0, 9] {
+        let conversion = Conversion { actions: Some(actions), ..original.options() };
+        let error = original.convert_as(&conversion).unwrap_err().to_string();
+        assert!(error.contains("has 8 actions"), "{error}");
     }
 }
 

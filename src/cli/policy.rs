@@ -65,6 +65,9 @@ pub(super) struct ConvertArguments {
     /// Name under which joint positions are delivered, if not observation.state
     #[arg(long, value_name = "NAME")]
     qpos: Option<String>,
+    /// Actions to keep, from the front, where the last ones are a base's or padding
+    #[arg(long, value_name = "N")]
+    actions: Option<usize>,
     /// Text for people, or one JSON object
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -134,6 +137,7 @@ fn convert(arguments: &ConvertArguments) -> u8 {
             ColorsArgument::Bgr => Colors::Bgr,
         },
         qpos: arguments.qpos.clone(),
+        actions: arguments.actions,
     };
     let notes = match original::convert(&conversion, &arguments.out) {
         Ok(notes) => notes,
@@ -162,6 +166,7 @@ fn code_of(error: &ConvertError) -> u8 {
         | ConvertError::CameraTwice { .. }
         | ConvertError::Cameras { .. }
         | ConvertError::Heads { .. }
+        | ConvertError::Actions { .. }
         | ConvertError::Exists { .. } => 2,
         ConvertError::Write { .. } | ConvertError::Layout { .. } => 13,
         _ => 11,

@@ -49,6 +49,16 @@ pub enum ConvertError {
         /// Width of the transformer.
         width: usize,
     },
+    /// More actions than there are, or none.
+    #[error("{}: has {actions} actions, {kept} of them cannot be kept; needed 1 to {actions}", file.display())]
+    Actions {
+        /// Path of the checkpoint.
+        file: PathBuf,
+        /// Actions to keep.
+        kept: usize,
+        /// Actions in it.
+        actions: usize,
+    },
     /// The folder has no checkpoint of the usual name.
     #[error("{}: holds no policy_best.ckpt; name the checkpoint itself, for example {}", folder.display(), folder.join("policy_last.ckpt").display())]
     NoCheckpoint {

@@ -13,6 +13,9 @@
 //! * act has one backbone for all cameras, as LeRobot. act-plus-plus has one for each; where they
 //!   differ, the configuration says so in a key of its own (`"sinew": {"backbone_per_camera": true}`,
 //!   tensors `model.backbones.0.*` and so on), and LeRobot refuses it.
+//! * Some checkpoints end an action with what no joint takes: act-plus-plus with the velocities of a
+//!   base, the one-arm fork with a column of zeros. They can be cut off; the variational encoder,
+//!   which read them in training, then goes as well.
 //! * The originals feed real recordings as OpenCV delivers them, blue first, but normalise as if red
 //!   came first. `"sinew": {"colors": "bgr"}` does the same.
 
@@ -81,6 +84,8 @@ pub struct Conversion {
     pub colors: Colors,
     /// Name under which the robot side delivers joint positions, if not `observation.state`.
     pub qpos: Option<String>,
+    /// Actions to keep, from the front; all if `None`.
+    pub actions: Option<usize>,
 }
 
 /// Converts a checkpoint into the new folder `out`, and reads the result once. Returns what is worth
@@ -106,7 +111,7 @@ pub fn convert(conversion: &Conversion, out: &Path) -> Result<Vec<String>, Conve
     let bytes = crate::pickle::read_file(&file)?;
     let document = state_dict::read(&file, &bytes)?;
     let mut tensors = StateDict::new(&file, &document)?;
-    let sizes = Sizes::of(&tensors)?;
+    let mut sizes = Sizes::of(&tensors)?;
     check_options(conversion, &file, &sizes)?;
     let mut notes = notes(conversion, &sizes);
     let shared = sizes.backbones == 1 || tensors.same_backbones(sizes.backbones);
@@ -117,8 +122,18 @@ pub fn convert(conversion: &Conversion, out: &Path) -> Result<Vec<String>, Conve
     if extension != Extension::default() {
         notes.push("LeRobot cannot load the result: config.json needs the key sinew".to_owned());
     }
-    let weights = names::rename(&mut tensors, &sizes, shared)?;
-    let statistics = Statistics::read(&statistics, &sizes)?;
+    let mut weights = names::rename(&mut tensors, &sizes, shared)?;
+    let mut statistics = Statistics::read(&statistics, &sizes)?;
+    if let Some(kept) = conversion.actions.filter(|kept| *kept < sizes.action) {
+        names::keep_actions(&mut weights, &sizes, kept);
+        statistics.action.iter_mut().for_each(|values| values.truncate(kept));
+        notes.push(format!(
+            "the last {} of {} actions are cut off, and the variational encoder of the training",
+            sizes.action - kept,
+            sizes.action
+        ));
+        (sizes.action, sizes.vae_layers) = (kept, 0);
+    }
     let content = folder::Content { conversion, sizes: &sizes, extension, statistics, weights };
     folder::write(out, &file, &content)?;
     Ok(notes)
@@ -142,6 +157,11 @@ fn check_options(conversion: &Conversion, file: &Path, sizes: &Sizes) -> Result<
         let (file, width) = (file.to_path_buf(), sizes.width);
         return Err(ConvertError::Heads { file, heads, width });
     }
+    let kept = conversion.actions.unwrap_or(sizes.action);
+    if kept == 0 || kept > sizes.action {
+        let (file, actions) = (file.to_path_buf(), sizes.action);
+        return Err(ConvertError::Actions { file, kept, actions });
+    }
     Ok(())
 }
 
@@ -156,9 +176,9 @@ fn notes(conversion: &Conversion, sizes: &Sizes) -> Vec<String> {
     if conversion.heads.is_none() {
         notes.push(format!("{DEFAULT_HEADS} attention heads are assumed: no tensor says how many"));
     }
-    if sizes.action > sizes.state {
+    if conversion.actions.unwrap_or(sizes.action) > sizes.state {
         notes.push(format!(
-            "{} actions for {} positions: act-plus-plus appends the velocities of a base, the one-arm fork a column of zeros",
+            "{} actions for {} positions: act-plus-plus appends the velocities of a base, the one-arm fork a column of zeros; keep as many as there are joints with --actions",
             sizes.action, sizes.state
         ));
     }

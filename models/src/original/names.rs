@@ -173,6 +173,17 @@ pub(super) fn rename(
     Ok(weights)
 }
 
+/// Cuts off all actions but the first `kept`, and what only training needs of the others.
+pub(super) fn keep_actions(weights: &mut Vec<Weight>, sizes: &Sizes, kept: usize) {
+    weights.retain(|weight| !weight.name.starts_with("model.vae_encoder"));
+    for weight in weights.iter_mut().filter(|weight| weight.name.starts_with("model.action_head."))
+    {
+        let row = weight.values.len() / sizes.action;
+        weight.values.truncate(kept * row);
+        weight.shape[0] = kept;
+    }
+}
+
 /// Name in the original, name in LeRobot and shape of everything except the backbones.
 fn table(sizes: &Sizes) -> Vec<(String, String, Vec<usize>)> {
     let Sizes { width, chunk, state, action, latent, .. } = *sizes;
