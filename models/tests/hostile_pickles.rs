@@ -90,7 +90,7 @@ fn known_functions_are_refused_with_other_arguments() {
         (b"c_codecs\nencode\n(X\x03\0\0\0\xe4\xb8\x80X\x06\0\0\0latin1tR.", "calls _codecs.encode"),
         (b"cnumpy\ndtype\n(X\x01\0\0\0OK\0K\x01tR.", "calls numpy.dtype"),
         (b"cnumpy\nndarray\n(tR.", "calls numpy.ndarray with something else than nothing"),
-        (b"cnumpy\ndtype\n)\x81.", "NEWOBJ calls numpy.dtype"),
+        (b"c_codecs\nencode\n(X\x01\0\0\0aX\x06\0\0\0latin1t\x81.", "NEWOBJ calls _codecs.encode"),
         (b"ctorch\nFloatStorage\n)R.", "calls a storage type of torch"),
         (b"cnumpy.core.multiarray\nscalar\n(K\x01K\x02tR.", "calls numpy.core.multiarray.scalar"),
         (b"K\x01)R.", "REDUCE finds nothing that could be called"),
@@ -146,6 +146,10 @@ fn tensors_outside_their_storage_are_refused() {
         &refusal(5, 0, &[4], &[1], 16),
         "storage 0 of 20 bytes is named, but its entry holds 16",
     );
+    assert_says(
+        &refusal(4, 0, &[4], &[1], 20),
+        "storage 0 of 16 bytes is named, but its entry holds 20",
+    );
     assert_says(&refusal(i64::MAX, 0, &[4], &[1], 16), "but its entry holds 16 bytes");
     let made = tensor(&storage("FloatStorage", "../0", 4), 0, &[4], &[1]);
     let pickle = [b"\x80\x02", &made[..], b"."].concat();
@@ -171,7 +175,8 @@ fn views_of_one_storage_do_not_add_up() {
     (0..1000).for_each(|_| pickle.extend(&one));
     pickle.extend(b"e.");
     let bytes = archive(pickle, &[("0", vec![0; 4 << 20])]);
-    assert_says(&torch(&bytes), "exceeds the limit of");
+    assert_says(&torch(&bytes), "REDUCE exceeds the limit of");
+    assert_says(&torch(&bytes), "bytes of memory");
 }
 
 #[test]
@@ -192,6 +197,10 @@ fn nesting_is_limited_and_takes_no_stack() {
     let file = Path::new("deep.pkl");
     pickle::plain(file, &levels(100), &Limits::default(), Classes::Refused).unwrap();
     assert_says(&plain(&levels(101)), "nested more than 100 deep");
+    // Fifty levels of a list, and sixty more around the same list.
+    let inner = [b"]".repeat(50), b"a".repeat(49), b"q\x00".to_vec()].concat();
+    let outer = [b"]".repeat(60), b"h\x00".to_vec(), b"a".repeat(60)].concat();
+    assert_says(&plain(&[inner, outer, b"\x86.".to_vec()].concat()), "nested more than 100 deep");
 }
 
 /// Ten lists of ten references to the one before: 10^30 values for a reader that expands them.
@@ -217,9 +226,13 @@ fn memory_work_and_memo_are_limited() {
     let far = b"Nr\xff\xff\xff\xff0j\xff\xff\xff\xff.";
     pickle::plain(file, far, &Limits::default(), Classes::Refused).unwrap();
     let opcodes = [&b"N"[..], &b"20".repeat(5 << 20), b"."].concat();
-    assert_says(&plain(&opcodes), "exceeds the limit of");
+    assert_says(&plain(&opcodes), "exceeds the limit of 4194304 opcodes");
     let values = b"]".repeat(3 << 20);
-    assert_says(&plain(&values), "exceeds the limit of");
+    assert_says(&plain(&values), "EMPTY_LIST exceeds the limit of 1048576 values on the stack");
+    let dropped = b"]0".repeat(2 << 20);
+    let tight = Limits { memory: 1 << 20, ..Limits::default() };
+    let message = plain_error(&dropped, &tight).to_string();
+    assert_says(&message, "EMPTY_LIST exceeds the limit of 1048576 bytes of memory");
     // Lengths that are announced are not allocated.
     for announced in [
         &b"B\xff\xff\xff\xff"[..],
@@ -239,15 +252,16 @@ fn memory_work_and_memo_are_limited() {
     let call = b"c_codecs\nencode\nh\x00h\x01\x86R0".repeat(10_000);
     let work = [&text(&long)[..], b"q\x000", &text("latin1"), b"q\x01", &call, b"."].concat();
     assert_says(&plain(&work), "REDUCE exceeds the limit of 268435456 bytes of memory");
-    // The same with a list of a million keys and values.
-    let list = [&b"]q\x00("[..], &b")".repeat(200_000), b"e0)\x94"].concat();
+    // The same with a list of keys and values.
+    let list = [&b"]q\x00(NN\x86q\x01"[..], &b"h\x01".repeat(200_000), b"e0"].concat();
     let call = b"ccollections\nOrderedDict\nh\x00\x85R0".repeat(10_000);
-    assert_says(&plain(&[&list[..], &call, b"."].concat()), "REDUCE");
+    let message = plain(&[&list[..], &call, b"."].concat());
+    assert_says(&message, "REDUCE exceeds the limit of 268435456 bytes of memory");
 }
 
 #[test]
 fn opcodes_that_no_checkpoint_needs_are_refused() {
-    let cases: [(&[u8], &str); 16] = [
+    let cases: [(&[u8], &str); 17] = [
         (b"", "the pickle ends within the opcode after the last"),
         (b"\x80\x06.", "PROTO is refused: its protocol is newer than 5"),
         (b"\xff", "opcode 0xff is refused"),
@@ -259,6 +273,7 @@ fn opcodes_that_no_checkpoint_needs_are_refused() {
         (b"(.", "STOP finds too few values"),
         (b"(N0.", "STOP finds too few values"),
         (b"NN.", "STOP finds values left"),
+        (b"NN(\x86.", "TUPLE2 finds too few values"),
         (b"Na.", "APPEND finds too few values"),
         (b"NNa.", "APPEND finds no list"),
         (b"}(Nu.", "SETITEMS finds a key without a value"),

@@ -242,6 +242,33 @@ fn each_camera_sees_through_its_own_backbone() {
     assert!(error.contains("2 backbone(s) and was given 1 camera(s), needed 2"), "{error}");
 }
 
+/// Whoever wrote the key `sinew` meant this reader: nothing in it is ignored.
+#[test]
+fn what_goes_beyond_lerobot_is_read_strictly() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("converted");
+    convert(&conversion(&fixture("act_original_repo")), &out).unwrap();
+    let refusal = |extension: Value| {
+        let mut config = json_of(&out, "config.json");
+        config["sinew"] = extension;
+        std::fs::write(out.join("config.json"), config.to_string()).unwrap();
+        ActPolicy::load(&out).err().unwrap().to_string()
+    };
+    for (extension, expected) in [
+        (json!({ "colors": "brg" }), "sinew.colors is \"brg\", needed rgb or bgr"),
+        (json!({ "backbone_per_camera": "yes" }), "sinew.backbone_per_camera is \"yes\""),
+        (json!({ "other": 1 }), "sinew.other is 1, needed backbone_per_camera and colors only"),
+        (json!([]), "sinew is [], needed an object"),
+        (
+            json!({ "backbone_per_camera": true }),
+            "tensor model.backbones.0.conv1.weight is missing",
+        ),
+    ] {
+        let message = refusal(extension);
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
 #[test]
 fn blue_first_is_red_first_with_turned_images() {
     let original = Original::new();

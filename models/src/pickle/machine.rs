@@ -4,7 +4,9 @@ use super::document::{Document, Id, Node};
 use super::error::{Fault, PickleError, Place, quote};
 use super::globals::Known;
 use super::limits::{Budget, Limits};
+use super::nesting::is_tree;
 use super::opcode as op;
+use super::operand::{integer, memo_index};
 use super::source::Source;
 use super::torch::Storages;
 use super::{Classes, text};
@@ -19,8 +21,6 @@ const NODE_COST: usize = 2 * size_of::<Node<'static>>();
 pub(super) const EDGE_COST: usize = 2 * size_of::<(Id, Id)>();
 /// What is charged for one remembered value.
 const MEMO_COST: usize = 32;
-/// Longest integer, in bytes.
-const MAX_INTEGER: usize = size_of::<i128>();
 
 /// Runs one pickle.
 pub(super) struct Machine<'a, 'l> {
@@ -398,108 +398,5 @@ fn pairs(items: &[Id]) -> Result<Vec<(Id, Id)>, Fault> {
     match items.as_chunks::<2>() {
         (pairs, []) => Ok(pairs.iter().map(|[key, value]| (*key, *value)).collect()),
         _ => Err(Fault::Malformed("a key without a value")),
-    }
-}
-
-fn memo_index(code: u8, source: &mut Source<'_>) -> Result<u32, Fault> {
-    match code {
-        op::BINGET | op::BINPUT => source.byte().map(u32::from).ok_or(Fault::Truncated),
-        op::LONG_BINGET | op::LONG_BINPUT => source.u32().ok_or(Fault::Truncated),
-        _ => {
-            let index = text::number(source.line().ok_or(Fault::Truncated)?);
-            index.ok_or(Fault::Malformed("no number"))
-        }
-    }
-}
-
-/// The operand of an opcode for whole numbers. Protocol 0 spells truth values as 00 and 01.
-fn integer<'a>(code: u8, source: &mut Source<'a>) -> Result<Node<'a>, Fault> {
-    let number = match code {
-        op::BININT => source.i32().map(i128::from),
-        op::BININT1 => source.byte().map(i128::from),
-        op::BININT2 => source.u16().map(i128::from),
-        op::LONG1 | op::LONG4 => {
-            let bytes = if code == op::LONG1 { source.counted_u8() } else { source.counted_u32() };
-            let bytes = bytes.ok_or(Fault::Truncated)?;
-            if bytes.len() > MAX_INTEGER {
-                return Err(Fault::Limit("bytes in a whole number", MAX_INTEGER));
-            }
-            let negative = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
-            let mut wide = [if negative { 0xff } else { 0 }; MAX_INTEGER];
-            wide[..bytes.len()].copy_from_slice(bytes);
-            Some(i128::from_le_bytes(wide))
-        }
-        _ => {
-            let line = source.line().ok_or(Fault::Truncated)?;
-            if code == op::INT && (line == b"00" || line == b"01") {
-                return Ok(Node::Bool(line == b"01"));
-            }
-            // Python 2 marks long integers.
-            let digits = line.strip_suffix(b"L").unwrap_or(line);
-            return text::number(digits).map(Node::Int).ok_or(Fault::Malformed("no number"));
-        }
-    };
-    number.map(Node::Int).ok_or(Fault::Truncated)
-}
-
-/// Whether no value contains itself or nests more than `depth` deep. Recursion would let a pickle
-/// choose how much of the thread's stack this takes.
-fn is_tree(nodes: &[Node<'_>], root: Id, depth: usize) -> bool {
-    #[derive(Clone, Copy, PartialEq)]
-    enum Mark {
-        New,
-        Open,
-        Done(usize),
-    }
-    let mut marks = vec![Mark::New; nodes.len()];
-    let mut open = vec![(root, 0)];
-    marks[root as usize] = Mark::Open;
-    let mut heights = vec![0];
-    while let Some((id, next)) = open.last_mut() {
-        if heights.len() > depth {
-            return false;
-        }
-        let Some(child) = child(&nodes[*id as usize], *next) else {
-            let height = heights.pop().unwrap_or(0) + 1;
-            marks[*id as usize] = Mark::Done(height);
-            open.pop();
-            if let Some(parent) = heights.last_mut() {
-                *parent = height.max(*parent);
-            }
-            continue;
-        };
-        *next += 1;
-        match marks[child as usize] {
-            Mark::Open => return false,
-            Mark::Done(height) => {
-                if heights.len() + height > depth {
-                    return false;
-                }
-                if let Some(parent) = heights.last_mut() {
-                    *parent = height.max(*parent);
-                }
-            }
-            Mark::New => {
-                marks[child as usize] = Mark::Open;
-                open.push((child, 0));
-                heights.push(0);
-            }
-        }
-    }
-    true
-}
-
-/// The child of this number, if there are as many.
-fn child(node: &Node<'_>, index: usize) -> Option<Id> {
-    match node {
-        Node::List(items) | Node::Tuple(items) => items.get(index).copied(),
-        Node::Dict(entries) => {
-            let (key, value) = entries.get(index / 2)?;
-            Some(if index.is_multiple_of(2) { *key } else { *value })
-        }
-        Node::Object { class, arguments, state } => {
-            [Some(*class), Some(*arguments), *state].into_iter().flatten().nth(index)
-        }
-        _ => None,
     }
 }
