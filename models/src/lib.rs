@@ -21,6 +21,8 @@ mod engine;
 pub mod golden;
 mod layers;
 pub mod lerobot;
+pub mod original;
+pub mod pickle;
 mod policy;
 mod tensor_file;
 mod trace;
@@ -28,7 +30,7 @@ mod trace;
 pub use act::{ActPolicy, BackboneInfo, FeatureInfo, NetworkInfo, PolicyInfo, StageInfo};
 pub use bounded_file::ReadError;
 pub use engine::Roofline;
-pub use lerobot::LoadError;
+pub use lerobot::{Colors, LoadError};
 pub use policy::{
     Cost, Feature, FeatureKind, Isa, LoadOptions, Observation, Policy, PolicyDescription,
     Precision, PredictError,

@@ -8,8 +8,12 @@ use crate::layers::convolution::{Convolution, MapSize, Shape};
 use crate::layers::resnet::{BasicBlock, NormedConvolution, ResNet};
 use crate::tensor_file::{TensorError, TensorFile};
 
-/// Where the backbone's tensors are.
-const PREFIX: &str = "model.backbone";
+/// Where the tensors of the backbone of camera `index` are, where each has its own; and of the one
+/// that all share.
+pub(crate) fn prefix(index: Option<usize>) -> String {
+    index.map_or("model.backbone".to_owned(), |index| format!("model.backbones.{index}"))
+}
+
 /// Stages of a ResNet.
 const STAGES: std::ops::RangeInclusive<usize> = 1..=4;
 /// Most blocks in one stage; ResNet-152, the deepest in use, has 36.
@@ -25,17 +29,19 @@ struct Storage {
     precision: Precision,
 }
 
-/// Reads stem and blocks; `image` is the size of the largest image to come.
+/// Reads stem and blocks of the backbone whose names begin with `prefix`; `image` is the size of
+/// the largest image to come.
 pub(crate) fn read(
     tensors: &mut TensorFile<'_>,
+    prefix: &str,
     image: MapSize,
     precision: Precision,
 ) -> Result<ResNet, TensorError> {
     let mut storage = Storage { size: image, precision };
     let stem = {
-        let outputs = outputs_of(tensors, &format!("{PREFIX}.conv1.weight"), 3, 7)?;
+        let outputs = outputs_of(tensors, &format!("{prefix}.conv1.weight"), 3, 7)?;
         let shape = Shape { inputs: 3, outputs, kernel: 7, stride: 2 };
-        let names = [format!("{PREFIX}.conv1"), format!("{PREFIX}.bn1")];
+        let names = [format!("{prefix}.conv1"), format!("{prefix}.bn1")];
         read_layer(tensors, &names, shape, storage)?
     };
     storage.size = stem.convolution.output_size(image).halved();
@@ -43,7 +49,7 @@ pub(crate) fn read(
     let mut width = stem.convolution.outputs();
     for stage in STAGES {
         for index in 0..MAX_BLOCKS {
-            let name = format!("{PREFIX}.layer{stage}.{index}");
+            let name = format!("{prefix}.layer{stage}.{index}");
             if index > 0 && tensors.shape(&format!("{name}.conv1.weight")).is_none() {
                 break;
             }
@@ -58,10 +64,10 @@ pub(crate) fn read(
     Ok(ResNet { stem, blocks })
 }
 
-/// Blocks in each stage of a checkpoint that was read.
-pub(crate) fn stages(tensors: &TensorFile<'_>) -> Vec<(usize, usize)> {
+/// Blocks in each stage of a backbone that was read.
+pub(crate) fn stages(tensors: &TensorFile<'_>, prefix: &str) -> Vec<(usize, usize)> {
     let shape = |stage: usize, index: usize| {
-        tensors.shape(&format!("{PREFIX}.layer{stage}.{index}.conv2.weight"))
+        tensors.shape(&format!("{prefix}.layer{stage}.{index}.conv2.weight"))
     };
     let stage = |stage: usize| {
         let blocks = (0..MAX_BLOCKS).take_while(|index| shape(stage, *index).is_some()).count();

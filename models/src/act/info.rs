@@ -1,7 +1,9 @@
 //! A description of a checkpoint for people.
 
 use super::backbone;
-use crate::lerobot::{ActCheckpoint, CheckpointFormat, FeatureStatistics, NormalizationMode};
+use crate::lerobot::{
+    ActCheckpoint, CheckpointFormat, Colors, FeatureStatistics, NormalizationMode,
+};
 use crate::policy::{FeatureKind, PolicyDescription};
 use crate::tensor_file::TensorFile;
 use serde::Serialize;
@@ -90,6 +92,10 @@ pub struct BackboneInfo {
     pub name: String,
     /// Stages in order.
     pub stages: Vec<StageInfo>,
+    /// Whether each camera has a backbone of its own.
+    pub per_camera: bool,
+    /// Order of the channels that it was trained with; images come as RGB and are turned.
+    pub colors: Colors,
 }
 
 /// One stage of a backbone.
@@ -114,7 +120,9 @@ pub(super) fn collect(
         Some(feature_info(&feature.name, renamed_to, Some(feature.kind), &spec.shape, statistics))
     });
     let action = &config.action;
-    let stages = backbone::stages(tensors).into_iter();
+    let (per_camera, colors) = (config.extension.backbone_per_camera, config.extension.colors);
+    let prefix = backbone::prefix(per_camera.then_some(0));
+    let stages = backbone::stages(tensors, &prefix).into_iter();
     let stages: Vec<_> = stages.map(|(width, blocks)| StageInfo { width, blocks }).collect();
     PolicyInfo {
         kind: description.kind,
@@ -127,8 +135,12 @@ pub(super) fn collect(
         action_steps: config.action_steps,
         ensemble_coefficient: config.ensemble_coefficient,
         network: NetworkInfo {
-            backbone: (!stages.is_empty())
-                .then(|| BackboneInfo { name: config.backbone.clone(), stages }),
+            backbone: (!stages.is_empty()).then(|| BackboneInfo {
+                name: config.backbone.clone(),
+                stages,
+                per_camera,
+                colors,
+            }),
             width: config.width,
             heads: config.heads,
             feed_forward: config.feed_forward,
@@ -216,7 +228,14 @@ impl Display for NetworkInfo {
                 backbone.stages.iter().map(|stage| format!("{}x{}", stage.blocks, stage.width));
             let stages: Vec<String> = stages.collect();
             let stages = stages.join(", ");
-            writeln!(f, "backbone      {}: basic blocks x channels {stages}", backbone.name)?;
+            let own = if backbone.per_camera { ", one for each camera" } else { "" };
+            writeln!(f, "backbone      {}: basic blocks x channels {stages}{own}", backbone.name)?;
+            if backbone.colors == Colors::Bgr {
+                writeln!(
+                    f,
+                    "colours       trained on BGR; RGB images are turned before inference"
+                )?;
+            }
         }
         let place = if self.pre_norm { "before" } else { "after" };
         writeln!(

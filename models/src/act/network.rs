@@ -35,8 +35,8 @@ pub(crate) struct Network {
     pub projections: Projections,
     /// Positions of the latent and vector tokens.
     pub vector_positions: Vec<f32>,
-    /// Image backbone, shared by all cameras.
-    pub backbone: Option<ResNet>,
+    /// Image backbones: none, one that all cameras share, or one for each camera.
+    pub backbones: Vec<ResNet>,
     /// Encoder layers.
     pub encoder: Vec<EncoderLayer>,
     /// Final normalisation of an encoder that normalises before its blocks.
@@ -81,25 +81,32 @@ struct Constants {
 }
 
 impl Network {
+    /// Each image with the backbone that reads it.
+    fn seen<T>(&self, images: impl IntoIterator<Item = T>) -> impl Iterator<Item = (T, &ResNet)> {
+        let shared = self.backbones.last().into_iter().cycle();
+        let backbones = self.backbones.iter().chain(shared);
+        images.into_iter().zip(backbones)
+    }
+
     /// Tokens that the encoder attends to, for these images.
     pub(crate) fn token_count(&self, images: &[MapSize]) -> usize {
         let vectors = self.vector_positions.len() / self.sizes.width();
-        let Some(backbone) = &self.backbone else { return vectors };
-        vectors + images.iter().map(|image| backbone.output_size(*image).pixels()).sum::<usize>()
+        let pixels = |(image, backbone): (&MapSize, &ResNet)| backbone.output_size(*image).pixels();
+        vectors + self.seen(images).map(pixels).sum::<usize>()
     }
 
     fn resnet_lengths(&self, images: &[MapSize]) -> BufferLengths {
-        let lengths = images.iter().zip(std::iter::repeat(self.backbone.as_ref()));
-        lengths
-            .filter_map(|(image, backbone)| Some(backbone?.buffer_lengths(*image)))
+        self.seen(images)
+            .map(|(image, backbone)| backbone.buffer_lengths(*image))
             .fold(BufferLengths::default(), BufferLengths::max)
     }
 
     /// Values of `pixels`: the largest map of the backbone.
     fn pixels_len(&self, images: &[MapSize]) -> usize {
-        let Some(backbone) = &self.backbone else { return 0 };
-        let pixels = images.iter().map(|image| backbone.output_size(*image).pixels());
-        pixels.max().unwrap_or(0) * backbone.outputs()
+        let values = |(image, backbone): (&MapSize, &ResNet)| {
+            backbone.output_size(*image).pixels() * backbone.outputs()
+        };
+        self.seen(images).map(values).max().unwrap_or(0)
     }
 
     /// Number of values that [`Network::buffers`] would allocate.
@@ -140,18 +147,18 @@ impl Network {
         let scores = self.encoder.len() * tokens * tokens
             + self.decoder.len() * self.chunk_size * (self.chunk_size + tokens);
         cost.products += 2 * scores * width;
-        let Some(backbone) = &self.backbone else { return cost };
-        for size in images {
-            for (layer, size) in backbone.layers(*size) {
-                cost.products += layer.products(size);
-            }
+        for (size, backbone) in self.seen(images) {
+            let products = backbone.layers(*size).map(|(layer, size)| layer.products(size));
+            cost.products += products.sum::<usize>();
             let pixels = backbone.output_size(*size).pixels();
             cost.products += image.as_ref().map_or(0, |layer| pixels * layer.products());
         }
         cost.weight_bytes += image.as_ref().map_or(0, Linear::bytes);
         let of_any_size = MapSize { height: 1, width: 1 };
-        let bytes = backbone.layers(of_any_size).map(|(layer, _)| layer.bytes());
-        cost.weight_bytes += bytes.sum::<usize>();
+        for backbone in &self.backbones {
+            let bytes = backbone.layers(of_any_size).map(|(layer, _)| layer.bytes());
+            cost.weight_bytes += bytes.sum::<usize>();
+        }
         cost
     }
 
@@ -160,10 +167,8 @@ impl Network {
         let (tokens, width) = (self.token_count(images), self.sizes.width());
         let rows = tokens.max(self.chunk_size);
         let mut positions = self.vector_positions.clone();
-        if let Some(backbone) = &self.backbone {
-            for image in images {
-                positions.extend(image_positions(backbone.output_size(*image), width));
-            }
+        for (image, backbone) in self.seen(images) {
+            positions.extend(image_positions(backbone.output_size(*image), width));
         }
         let mut layer = LayerBuffers::new(self.sizes, rows, engine.workers().threads());
         let encoder = self.encoder.iter().map(|l| l.attention.project(engine, width, &positions));
@@ -244,10 +249,9 @@ impl Network {
                 rest = others;
             }
         }
-        let (Some(backbone), Some(projection)) = (&self.backbone, &self.projections.image) else {
-            return;
-        };
-        for (index, (image, size)) in inputs.images.iter().zip(&buffers.image_sizes).enumerate() {
+        let Some(projection) = &self.projections.image else { return };
+        let images = inputs.images.iter().zip(&buffers.image_sizes);
+        for (index, ((image, size), backbone)) in self.seen(images).enumerate() {
             let (map, layout) = backbone.forward(engine, image, *size, &mut buffers.resnet);
             let count = layout.size.pixels();
             if let Some(trace) = trace.as_deref_mut() {

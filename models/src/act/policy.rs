@@ -7,7 +7,7 @@ use crate::engine::{Engine, Precision};
 use crate::layers::convolution::{Layout, MapSize};
 use crate::layers::feature_scaling::FeatureScaling;
 use crate::layers::resnet::image_layout;
-use crate::lerobot::{self, ActCheckpoint, FeatureType, LoadError};
+use crate::lerobot::{self, ActCheckpoint, Colors, FeatureType, LoadError};
 use crate::policy::{
     Cost, Feature, FeatureKind, LoadOptions, Observation, Policy, PolicyDescription, PredictError,
 };
@@ -38,15 +38,21 @@ pub struct ActPolicy {
 /// How bytes of an image become normalised values.
 struct ImageInput {
     layout: Layout,
+    /// Which byte of a pixel each channel of the training is.
+    bytes: [usize; 3],
     /// Value of every byte, channel by channel.
     table: [[f32; 256]; 3],
 }
 
 impl ImageInput {
-    fn new(size: MapSize, scaling: &FeatureScaling) -> Self {
+    fn new(size: MapSize, colors: Colors, scaling: &FeatureScaling) -> Self {
         let value = |channel, byte: usize| scaling.normalize(channel, byte as f32 / 255.0);
         let table = std::array::from_fn(|channel| std::array::from_fn(|byte| value(channel, byte)));
-        Self { layout: image_layout(size), table }
+        let bytes = match colors {
+            Colors::Rgb => [0, 1, 2],
+            Colors::Bgr => [2, 1, 0],
+        };
+        Self { layout: image_layout(size), bytes, table }
     }
 
     /// Writes `image`, pixel by pixel, to the inside of `out`.
@@ -58,8 +64,9 @@ impl ImageInput {
             let pixels = image[line * width..][..width].as_chunks::<3>().0;
             let out = out[3 * border..][..width].as_chunks_mut::<3>().0;
             for (pixel, out) in pixels.iter().zip(out) {
-                *out =
-                    std::array::from_fn(|channel| self.table[channel][usize::from(pixel[channel])]);
+                *out = std::array::from_fn(|channel| {
+                    self.table[channel][usize::from(pixel[self.bytes[channel]])]
+                });
             }
         });
     }
@@ -121,11 +128,12 @@ impl ActPolicy {
             environment: vec![0.0; length(FeatureKind::Environment)],
             images: image_sizes.iter().map(|size| vec![0.0; image_layout(*size).len()]).collect(),
         };
+        let colors = checkpoint.config.extension.colors;
         let scalings = features.iter().filter(|scaled| scaled.feature.kind == FeatureKind::Visual);
         let images = image_sizes
             .iter()
             .zip(scalings)
-            .map(|(size, scaled)| ImageInput::new(*size, &scaled.scaling))
+            .map(|(size, scaled)| ImageInput::new(*size, colors, &scaled.scaling))
             .collect();
         let config = &checkpoint.config;
         let description = PolicyDescription {

@@ -11,6 +11,7 @@ use crate::layers::attention::Heads;
 use crate::layers::convolution::MapSize;
 use crate::layers::layer_norm::LayerNorm;
 use crate::layers::linear::Linear;
+use crate::layers::resnet::ResNet;
 use crate::lerobot::{ActConfig, FeatureType};
 use crate::tensor_file::{TensorError, TensorFile};
 
@@ -47,8 +48,11 @@ pub(crate) fn read(
         _ => None,
     });
     let largest = images.max_by_key(|image| image.pixels());
-    let backbone = largest.map(|image| backbone::read(tensors, image, precision)).transpose()?;
-    let image = match &backbone {
+    let backbones = match largest {
+        Some(image) => backbones(config, tensors, image, precision)?,
+        None => Vec::new(),
+    };
+    let image = match backbones.first() {
         Some(backbone) => {
             let name = "model.encoder_img_feat_input_proj";
             let shape = [width, backbone.outputs(), 1, 1];
@@ -74,7 +78,7 @@ pub(crate) fn read(
         chunk_size: config.chunk_size,
         projections: Projections { latent, state, environment, image },
         vector_positions,
-        backbone,
+        backbones,
         encoder,
         encoder_norm,
         decoder,
@@ -93,6 +97,34 @@ pub(crate) fn read(
     }
     tensors.finish()?;
     Ok(network)
+}
+
+/// The backbone that all cameras share, or one for each camera.
+fn backbones(
+    config: &ActConfig,
+    tensors: &mut TensorFile<'_>,
+    image: MapSize,
+    precision: Precision,
+) -> Result<Vec<ResNet>, TensorError> {
+    if !config.extension.backbone_per_camera {
+        return Ok(vec![backbone::read(tensors, &backbone::prefix(None), image, precision)?]);
+    }
+    let mut backbones: Vec<ResNet> = Vec::new();
+    let cameras = config.inputs.iter().filter(|input| input.kind == FeatureType::Visual).count();
+    for camera in 0..cameras {
+        let prefix = backbone::prefix(Some(camera));
+        let backbone = backbone::read(tensors, &prefix, image, precision)?;
+        // They share the projection to tokens.
+        if let Some(first) = backbones.first()
+            && first.outputs() != backbone.outputs()
+        {
+            let last = format!("{prefix}.layer4.0.conv2.weight");
+            let needed = format!("{} output channels, as the first backbone", first.outputs());
+            return Err(tensors.misshaped(&last, needed));
+        }
+        backbones.push(backbone);
+    }
+    Ok(backbones)
 }
 
 fn placement(config: &ActConfig) -> NormPlacement {

@@ -237,6 +237,33 @@ mod tests {
         }
     }
 
+    /// The `temporal_agg` of the original ACT program, which keeps all predictions in a table.
+    #[test]
+    fn ensembling_is_the_temporal_aggregation_of_the_original_program() {
+        let fixture = "../tests/fixtures/act_original_repo/temporal_agg.safetensors";
+        let fixture = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(fixture);
+        let bytes = std::fs::read(fixture).unwrap();
+        let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let (chunks, actions) =
+            (tensors.tensor("in.chunks").unwrap(), tensors.tensor("out.actions_f64").unwrap());
+        assert_eq!((chunks.shape(), actions.shape()), (&[12, 8, 14][..], &[12, 14][..]));
+        let chunks: Vec<f32> =
+            chunks.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        let actions = actions.data().as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes));
+        let mut expected = actions.collect::<Vec<f64>>().into_iter();
+
+        let mut ensembler = TemporalEnsembler::new(0.01, 8, 14).unwrap();
+        let mut action = [0.0; 14];
+        for chunk in chunks.chunks_exact(8 * 14) {
+            ensembler.update(chunk, &mut action).unwrap();
+            for value in action {
+                let expected = expected.next().unwrap();
+                assert!((f64::from(value) - expected).abs() < 1e-6, "{value} {expected}");
+            }
+        }
+        assert!(expected.next().is_none());
+    }
+
     #[test]
     fn sizes_and_coefficients_are_checked() {
         assert!(matches!(ActionQueue::new(0, 1), Err(ExecutionError::Size { .. })));

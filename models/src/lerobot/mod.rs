@@ -16,8 +16,9 @@ mod legacy;
 mod processors;
 mod statistics;
 
+pub use config::Colors;
 pub use config::ConfigError;
-pub(crate) use config::{ActConfig, FeatureSpec, FeatureType};
+pub(crate) use config::{ActConfig, Extension, FeatureSpec, FeatureType};
 pub use error::LoadError;
 pub use json::JsonError;
 pub use processors::ProcessorError;

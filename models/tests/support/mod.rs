@@ -1,6 +1,8 @@
 //! Copies of recorded checkpoints that a test may change.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod torch_file;
+
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;

@@ -1,0 +1,231 @@
+//! The folder of a converted checkpoint, in the layout of LeRobot 0.4 and later.
+
+use super::names::{Sizes, Weight};
+use super::statistics::Statistics;
+use super::{Conversion, ConvertError, DEFAULT_HEADS};
+use crate::act::ActPolicy;
+use crate::lerobot::Extension;
+use crate::policy::LoadOptions;
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+use serde_json::{Map, Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// torchvision's ImageNet mean and standard deviation, which the originals hold fixed.
+const IMAGE_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+const IMAGE_STD: [f32; 3] = [0.229, 0.224, 0.225];
+/// State files, by LeRobot's rule: file of the processor, index and name of the step.
+const INPUT_STATE: &str = "policy_preprocessor_step_3_normalizer_processor.safetensors";
+const OUTPUT_STATE: &str = "policy_postprocessor_step_0_unnormalizer_processor.safetensors";
+
+/// What a folder is made of.
+pub(super) struct Content<'c> {
+    pub conversion: &'c Conversion,
+    pub sizes: &'c Sizes,
+    pub extension: Extension,
+    pub statistics: Statistics,
+    pub weights: Vec<Weight>,
+}
+
+/// Refuses an output that exists, unless it is an empty folder.
+pub(super) fn refuse_existing(out: &Path) -> Result<(), ConvertError> {
+    let taken = match fs::read_dir(out) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    };
+    if taken { Err(ConvertError::Exists { folder: out.to_path_buf() }) } else { Ok(()) }
+}
+
+/// Writes the folder beside `out`, reads it as a policy, and gives it its name. `from` is the
+/// checkpoint.
+pub(super) fn write(out: &Path, from: &Path, content: &Content<'_>) -> Result<(), ConvertError> {
+    let name = out.file_name().unwrap_or_default().to_string_lossy();
+    let staging = out.with_file_name(format!(".{name}.partial-{}", std::process::id()));
+    let written = write_checked(&staging, from, content).and_then(|()| {
+        if out.exists() {
+            fs::remove_dir(out).map_err(at(out))?;
+        }
+        fs::rename(&staging, out).map_err(at(out))
+    });
+    if written.is_err() {
+        // What is left of it is of no use, and the error that matters is the first.
+        let _ = fs::remove_dir_all(&staging);
+    }
+    written
+}
+
+fn at(file: &Path) -> impl FnOnce(std::io::Error) -> ConvertError {
+    let file = file.to_path_buf();
+    move |source| ConvertError::Write { file, source }
+}
+
+fn write_checked(folder: &Path, from: &Path, content: &Content<'_>) -> Result<(), ConvertError> {
+    fs::create_dir_all(folder).map_err(at(folder))?;
+    let json = |name: &str, value: &Value| {
+        let file = folder.join(name);
+        let text = format!("{value:#}\n");
+        fs::write(&file, text).map_err(at(&file))
+    };
+    json("config.json", &config(content))?;
+    json("policy_preprocessor.json", &preprocessor(content))?;
+    json("policy_postprocessor.json", &postprocessor(content))?;
+    let state = state(content);
+    tensors(folder.join(INPUT_STATE), &state)?;
+    tensors(folder.join(OUTPUT_STATE), &state)?;
+    tensors(folder.join("model.safetensors"), &content.weights)?;
+    let unusable =
+        |source| ConvertError::Unusable { file: from.to_path_buf(), source: Box::new(source) };
+    ActPolicy::load(folder, &LoadOptions::default()).map(drop).map_err(unusable)
+}
+
+fn tensors(file: PathBuf, weights: &[Weight]) -> Result<(), ConvertError> {
+    let bytes =
+        |weight: &Weight| weight.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let data: Vec<Vec<u8>> = weights.iter().map(bytes).collect();
+    let layout = |source| ConvertError::Layout { file: file.clone(), source };
+    let mut views = Vec::new();
+    for (weight, data) in weights.iter().zip(&data) {
+        let view = TensorView::new(Dtype::F32, weight.shape.clone(), data).map_err(layout)?;
+        views.push((weight.name.as_str(), view));
+    }
+    let bytes = safetensors::serialize(views, None).map_err(layout)?;
+    fs::write(&file, bytes).map_err(at(&file))
+}
+
+/// `{"type": ..., "shape": ...}` of every input.
+fn inputs(content: &Content<'_>) -> Map<String, Value> {
+    let state = json!({ "type": "STATE", "shape": [content.sizes.state] });
+    let mut inputs = Map::from_iter([("observation.state".to_owned(), state)]);
+    for camera in &content.conversion.cameras {
+        let image = json!({ "type": "VISUAL", "shape": [3, camera.height, camera.width] });
+        inputs.insert(format!("observation.images.{}", camera.name), image);
+    }
+    inputs
+}
+
+fn action(content: &Content<'_>) -> Value {
+    json!({ "type": "ACTION", "shape": [content.sizes.action] })
+}
+
+fn modes() -> Value {
+    json!({ "VISUAL": "MEAN_STD", "STATE": "MEAN_STD", "ACTION": "MEAN_STD" })
+}
+
+/// All keys that LeRobot 0.6.1 writes. What concerns training alone is the originals' default.
+fn config(content: &Content<'_>) -> Value {
+    let Content { conversion, sizes, extension, .. } = content;
+    let mut config = json!({
+        "type": "act",
+        "n_obs_steps": 1,
+        "input_features": inputs(content),
+        "output_features": { "action": action(content) },
+        "device": "cpu",
+        "use_amp": false,
+        "use_peft": false,
+        "push_to_hub": false,
+        "repo_id": null,
+        "private": null,
+        "tags": null,
+        "license": null,
+        "pretrained_path": null,
+        "pretrained_revision": null,
+        "chunk_size": sizes.chunk,
+        "n_action_steps": sizes.chunk,
+        "normalization_mapping": modes(),
+        "vision_backbone": sizes.backbone,
+        "pretrained_backbone_weights": null,
+        "replace_final_stride_with_dilation": false,
+        "pre_norm": false,
+        "dim_model": sizes.width,
+        "n_heads": conversion.heads.unwrap_or(DEFAULT_HEADS),
+        "dim_feedforward": sizes.feed_forward,
+        "feedforward_activation": "relu",
+        "n_encoder_layers": sizes.encoder_layers,
+        "n_decoder_layers": 1,
+        "use_vae": sizes.vae_layers > 0,
+        "latent_dim": sizes.latent,
+        "n_vae_encoder_layers": sizes.vae_layers.max(1),
+        "temporal_ensemble_coeff": null,
+        "dropout": 0.1,
+        "kl_weight": 10.0,
+        "optimizer_lr": 1e-5,
+        "optimizer_weight_decay": 1e-4,
+        "optimizer_lr_backbone": 1e-5,
+    });
+    if *extension != Extension::default() {
+        config[Extension::KEY] = json!({
+            "backbone_per_camera": extension.backbone_per_camera,
+            "colors": extension.colors.name(),
+        });
+    }
+    config
+}
+
+/// The originals divide by the standard deviation alone.
+fn normalizer(features: Map<String, Value>) -> Value {
+    json!({ "eps": 0.0, "features": features, "norm_map": modes() })
+}
+
+fn device() -> Value {
+    let config = json!({ "device": "cpu", "float_dtype": null });
+    json!({ "registry_name": "device_processor", "config": config })
+}
+
+fn preprocessor(content: &Content<'_>) -> Value {
+    let renamed = content.conversion.qpos.iter().filter(|name| *name != "observation.state");
+    let renamed: Map<String, Value> =
+        renamed.map(|name| (name.clone(), json!("observation.state"))).collect();
+    let mut features = inputs(content);
+    features.insert("action".to_owned(), action(content));
+    json!({
+        "name": "policy_preprocessor",
+        "steps": [
+            {
+                "registry_name": "rename_observations_processor",
+                "config": { "rename_map": renamed },
+            },
+            { "registry_name": "to_batch_processor", "config": {} },
+            device(),
+            {
+                "registry_name": "normalizer_processor",
+                "config": normalizer(features),
+                "state_file": INPUT_STATE,
+            },
+        ],
+    })
+}
+
+fn postprocessor(content: &Content<'_>) -> Value {
+    let features = Map::from_iter([("action".to_owned(), action(content))]);
+    json!({
+        "name": "policy_postprocessor",
+        "steps": [
+            {
+                "registry_name": "unnormalizer_processor",
+                "config": normalizer(features),
+                "state_file": OUTPUT_STATE,
+            },
+            device(),
+        ],
+    })
+}
+
+/// Statistics of all features, which both state files hold.
+fn state(content: &Content<'_>) -> Vec<Weight> {
+    let Statistics { state, action } = &content.statistics;
+    let mut weights = Vec::new();
+    let mut add = |feature: &str, statistics: [&[f32]; 2], shape: &[usize]| {
+        for (statistic, values) in ["mean", "std"].into_iter().zip(statistics) {
+            let (name, shape) = (format!("{feature}.{statistic}"), shape.to_vec());
+            weights.push(Weight { name, shape, values: values.to_vec() });
+        }
+    };
+    add("observation.state", [&state[0], &state[1]], &[state[0].len()]);
+    for camera in &content.conversion.cameras {
+        let feature = format!("observation.images.{}", camera.name);
+        add(&feature, [&IMAGE_MEAN, &IMAGE_STD], &[3, 1, 1]);
+    }
+    add("action", [&action[0], &action[1]], &[action[0].len()]);
+    weights
+}

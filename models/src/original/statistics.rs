@@ -1,0 +1,65 @@
+//! `dataset_stats.pkl`: means and standard deviations of joint positions and actions.
+
+use super::ConvertError;
+use super::names::Sizes;
+use crate::pickle::{self, Classes, Entries, Kind, Limits};
+use std::path::Path;
+
+/// Statistics that normalise.
+pub(super) struct Statistics {
+    /// Mean and standard deviation of joint positions.
+    pub state: [Vec<f32>; 2],
+    /// The same of actions.
+    pub action: [Vec<f32>; 2],
+}
+
+impl Statistics {
+    /// Reads the statistics for a network of these sizes.
+    pub(super) fn read(file: &Path, sizes: &Sizes) -> Result<Self, ConvertError> {
+        let bytes = pickle::read_file(file)?;
+        let document = pickle::plain(file, &bytes, &Limits::default(), Classes::Refused)?;
+        let entries = match document.root().kind() {
+            Kind::Dict(entries) => entries,
+            kind => {
+                let (file, found) = (file.to_path_buf(), kind.describe());
+                return Err(ConvertError::NotStatistics { file, found });
+            }
+        };
+        let take = |name: &str, length| numbers(file, entries, name, length);
+        Ok(Self {
+            state: [take("qpos_mean", sizes.state)?, take("qpos_std", sizes.state)?],
+            action: [take("action_mean", sizes.action)?, take("action_std", sizes.action)?],
+        })
+    }
+}
+
+/// The finite numbers of one array; spreads are positive.
+fn numbers(
+    file: &Path,
+    entries: Entries<'_>,
+    name: &str,
+    length: usize,
+) -> Result<Vec<f32>, ConvertError> {
+    let (path, tensor) = (|| file.to_path_buf(), || name.to_owned());
+    let value = entries.get(name);
+    let value = value.ok_or_else(|| ConvertError::Missing { file: path(), tensor: tensor() })?;
+    let refuse = |found| Err(ConvertError::Numbers { file: path(), tensor: tensor(), found });
+    let array = match value.kind() {
+        Kind::Tensor(array) if array.element_type().is_float() => array,
+        Kind::Tensor(_) => return refuse("holds whole numbers".to_owned()),
+        kind => return refuse(format!("is {}, needed an array", kind.describe())),
+    };
+    // A single number has lost its axis in the original.
+    if array.shape() != [length] && !(length == 1 && array.shape().is_empty()) {
+        let found = array.shape().to_vec();
+        let needed = format!("[{length}], as the checkpoint has it");
+        return Err(ConvertError::Shape { file: path(), tensor: tensor(), found, needed });
+    }
+    let values = array.to_f32();
+    let is_spread = name.ends_with("_std");
+    let usable = |value: &f32| value.is_finite() && (!is_spread || *value > 0.0);
+    match values.iter().position(|value| !usable(value)) {
+        Some(index) => refuse(format!("holds {} at index {index}", values[index])),
+        None => Ok(values),
+    }
+}
