@@ -11,9 +11,7 @@ use crate::lerobot::{self, ActCheckpoint, Colors, FeatureType, LoadError};
 use crate::policy::{
     Cost, Feature, FeatureKind, LoadOptions, Observation, Policy, PolicyDescription, PredictError,
 };
-use crate::tensor_file::TensorFile;
 use crate::trace::Trace;
-use sha2::{Digest, Sha256};
 use std::path::Path;
 
 /// Most bytes of feature maps that images may need.
@@ -93,10 +91,8 @@ impl ActPolicy {
     }
 
     fn load_with(folder: &Path, engine: Engine, precision: Precision) -> Result<Self, LoadError> {
-        let bytes = lerobot::read_weights(folder)?;
-        let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        let path = folder.join("model.safetensors");
-        let mut tensors = TensorFile::parse(&path, &bytes)?;
+        let mut tensors = lerobot::open_weights(folder)?;
+        let sha256 = tensors.sha256()?;
         let checkpoint = lerobot::read_checkpoint(folder, &mut tensors)?;
         let network = weights::read(&checkpoint.config, &mut tensors, precision)?;
 

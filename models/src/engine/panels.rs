@@ -72,16 +72,20 @@ impl Panels {
         precision: Precision,
         at: impl Fn(usize, usize) -> f32,
     ) -> Self {
-        let element = |index: usize| {
-            let (panel, rest) = (index / (LANES * depth), index % (LANES * depth));
-            let (row, column) = (rest / LANES, panel * LANES + rest % LANES);
-            if column < columns { at(row, column) } else { 0.0 }
+        let panels = 0..columns.div_ceil(LANES);
+        let elements = panels.flat_map(|panel| {
+            (0..depth).flat_map(move |row| (0..LANES).map(move |lane| (row, panel * LANES + lane)))
+        });
+        let element = |(row, column)| if column < columns { at(row, column) } else { 0.0 };
+        let elements = elements.map(element);
+        let mut values = match precision {
+            Precision::F32 => Stored::F32(Vec::with_capacity(values_len(depth, columns))),
+            Precision::Bf16 => Stored::Bf16(Vec::with_capacity(values_len(depth, columns))),
         };
-        let indices = 0..values_len(depth, columns);
-        let values = match precision {
-            Precision::F32 => Stored::F32(indices.map(element).collect()),
-            Precision::Bf16 => Stored::Bf16(indices.map(element).map(Bf16::nearest).collect()),
-        };
+        match &mut values {
+            Stored::F32(values) => values.extend(elements),
+            Stored::Bf16(values) => values.extend(elements.map(Bf16::nearest)),
+        }
         Self { values, depth, columns }
     }
 
