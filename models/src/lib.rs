@@ -21,6 +21,7 @@ mod isa;
 mod layers;
 pub mod lerobot;
 mod policy;
+pub mod recurrent;
 mod tensor_file;
 mod trace;
 
