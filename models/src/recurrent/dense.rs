@@ -10,7 +10,7 @@ use super::gru_layer::{Rows, width};
 #[cfg(target_arch = "x86_64")]
 use super::lanes::{Avx2, Avx512};
 use super::lanes::{Lanes, Portable};
-use super::panels::{Bf16, F32, Format, Panels, accumulate, least_padding};
+use super::panels::{Bf16, F32, Format, Panels, accumulate, least_padding, most_rows};
 use super::{Activation, LinearWeights, Precision};
 use crate::isa::Isa;
 
@@ -56,7 +56,7 @@ impl Dense {
         };
         let columns = vectors * width(isa);
         let padded = outputs.next_multiple_of(columns.max(ROW_MULTIPLE));
-        let mut panels = Panels::new(precision);
+        let mut panels = Panels::new(precision, width(isa));
         if narrow {
             panels.push(outputs, inputs.next_multiple_of(ROW_MULTIPLE), |output, input| {
                 if input < inputs { weight[output * inputs + input] } else { 0.0 }
@@ -153,8 +153,8 @@ impl Pass<'_> {
     unsafe fn panels<L: Lanes, F: Format, const N: usize>(&self) {
         let Dense { precision, inputs, padded, ref panels, ref biases, .. } = *self.layer;
         let column_words = Panels::column_words(precision, inputs);
-        let most = (L::REGISTERS - N - 1) / N;
-        let groups = self.rows.div_ceil(most.clamp(1, 6));
+        let most = most_rows::<F>(L::REGISTERS, N);
+        let groups = self.rows.div_ceil(most.min(6));
         for panel in 0..padded / (N * L::WIDTH) {
             let column = panel * N * L::WIDTH;
             let words = &panels.words()[column * column_words..];

@@ -1,9 +1,11 @@
 //! One step of one GRU layer: both products, the gates and the new state in one pass.
 //!
 //! `r = sigmoid(W_ir x + b_ir + W_hr h + b_hr)`, `z` likewise, `n = tanh(W_in x + b_in + r (W_hn h +
-//! b_hn))`, `h' = (1 - z) n + z h`, as `torch.nn.GRU` has it. A panel holds the three gates of a
-//! few units side by side, first for all inputs, then for all of the state; so `r` and `z` of both
-//! products are one sum, and nothing but the new state is ever written.
+//! b_hn))`, `h' = (1 - z) n + z h`, as `torch.nn.GRU` has it. A panel holds a few units, weights of
+//! the inputs before those of the state; so `r` and `z` of both products are one sum, and nothing
+//! but the new state is ever written. For a single row the three gates lie side by side, which
+//! gives enough sums to hide the latency of one; for several rows they follow each other, because
+//! the rows do that.
 #![allow(clippy::needless_range_loop, reason = "vectors and rows have numbers")]
 #![allow(unsafe_code, reason = "kernels for instructions that not every computer has")]
 
@@ -11,7 +13,7 @@ use super::functions::{sigmoid, tanh};
 #[cfg(target_arch = "x86_64")]
 use super::lanes::{Avx2, Avx512};
 use super::lanes::{Lanes, Portable};
-use super::panels::{Bf16, F32, Format, Panels, accumulate, least_padding};
+use super::panels::{Bf16, F32, Format, Panels, accumulate, least_padding, most_rows};
 use super::{GruLayerWeights, Precision};
 use crate::isa::Isa;
 
@@ -59,17 +61,21 @@ impl GruLayer {
         isa: Isa,
     ) -> Self {
         let width = width(isa);
-        let vectors = match (rows, isa) {
-            (1, _) => least_padding(&[4, 2, 1], hidden.div_ceil(width)),
-            (_, Isa::Avx512) => least_padding(&[2, 1], hidden.div_ceil(width)),
-            _ => 1,
+        let choices: &[usize] = match (rows, precision, isa) {
+            (1, _, Isa::Avx512) | (1, Precision::F32, _) => &[4, 2, 1],
+            // Twelve sums leave too few of sixteen registers for taking words apart.
+            (1, Precision::Bf16, _) => &[2, 1],
+            (_, _, Isa::Avx512) => &[4, 2, 1],
+            _ => &[2, 1],
         };
+        let vectors = least_padding(choices, hidden.div_ceil(width));
         let units = vectors * width;
         let padded = hidden.next_multiple_of(units);
         let bias = |bias: Option<&[f32]>, gate: usize, unit: usize| {
             bias.filter(|_| unit < hidden).map_or(0.0, |bias| bias[gate * hidden + unit])
         };
-        let (mut biases, mut panels) = (Vec::with_capacity(4 * padded), Panels::new(precision));
+        let (mut biases, mut panels) =
+            (Vec::with_capacity(4 * padded), Panels::new(precision, width));
         for first in (0..padded).step_by(units) {
             for gate in [0, 1] {
                 biases.extend((first..first + units).map(|unit| {
@@ -78,11 +84,14 @@ impl GruLayer {
             }
             biases.extend((first..first + units).map(|unit| bias(weights.bias_ih, 2, unit)));
             biases.extend((first..first + units).map(|unit| bias(weights.bias_hh, 2, unit)));
-            for (matrix, depth) in [(weights.weight_ih, inputs), (weights.weight_hh, hidden)] {
-                panels.push(depth, 3 * units, |input, column| {
-                    let (gate, unit) = (column / units, first + column % units);
-                    if unit < hidden { matrix[(gate * hidden + unit) * depth + input] } else { 0.0 }
-                });
+            for gates in if rows == 1 { [0..3, 0..0, 0..0] } else { [0..1, 1..2, 2..3] } {
+                for (matrix, depth) in [(weights.weight_ih, inputs), (weights.weight_hh, hidden)] {
+                    panels.push(depth, gates.len() * units, |input, column| {
+                        let (gate, unit) = (gates.start + column / units, first + column % units);
+                        let row = gate * hidden + unit;
+                        if unit < hidden { matrix[row * depth + input] } else { 0.0 }
+                    });
+                }
             }
         }
         let panels = panels.finish();
@@ -152,43 +161,83 @@ struct Pass<'a> {
 impl Pass<'_> {
     #[inline(always)]
     unsafe fn run<L: Lanes>(&self) {
-        // SAFETY: the caller's. `N` is three times the layer's vectors.
+        // SAFETY: the caller's. For a single row `N` is three times the layer's vectors.
         unsafe {
-            match (self.layer.precision, self.layer.vectors) {
-                (Precision::F32, 4) => self.panels::<L, F32, 4, 12>(),
-                (Precision::F32, 2) => self.panels::<L, F32, 2, 6>(),
-                (Precision::F32, _) => self.panels::<L, F32, 1, 3>(),
-                (Precision::Bf16, 4) => self.panels::<L, Bf16, 4, 12>(),
-                (Precision::Bf16, 2) => self.panels::<L, Bf16, 2, 6>(),
-                (Precision::Bf16, _) => self.panels::<L, Bf16, 1, 3>(),
+            match (self.layer.precision, self.layer.vectors, self.rows) {
+                (Precision::F32, 4, 1) => self.single::<L, F32, 4, 12>(),
+                (Precision::F32, 2, 1) => self.single::<L, F32, 2, 6>(),
+                (Precision::F32, _, 1) => self.single::<L, F32, 1, 3>(),
+                (Precision::Bf16, 4, 1) => self.single::<L, Bf16, 4, 12>(),
+                (Precision::Bf16, 2, 1) => self.single::<L, Bf16, 2, 6>(),
+                (Precision::Bf16, _, 1) => self.single::<L, Bf16, 1, 3>(),
+                (Precision::F32, 4, _) => self.batch::<L, F32, 4>(),
+                (Precision::F32, 2, _) => self.batch::<L, F32, 2>(),
+                (Precision::F32, _, _) => self.batch::<L, F32, 1>(),
+                (Precision::Bf16, 4, _) => self.batch::<L, Bf16, 4>(),
+                (Precision::Bf16, 2, _) => self.batch::<L, Bf16, 2>(),
+                (Precision::Bf16, _, _) => self.batch::<L, Bf16, 1>(),
+            }
+        }
+    }
+
+    /// Words and biases of a panel of `V` vectors of units.
+    #[inline(always)]
+    fn panel<L: Lanes, const V: usize>(&self, panel: usize) -> (&[u32], &[f32]) {
+        let GruLayer { precision, inputs, hidden, ref panels, ref biases, .. } = *self.layer;
+        let depth =
+            Panels::column_words(precision, inputs) + Panels::column_words(precision, hidden);
+        let (words, numbers) = (3 * depth * V * L::WIDTH, 4 * V * L::WIDTH);
+        (&panels.words()[panel * words..][..words], &biases[panel * numbers..][..numbers])
+    }
+
+    /// The only row: three gates at once.
+    #[inline(always)]
+    unsafe fn single<L: Lanes, F: Format, const V: usize, const N: usize>(&self) {
+        let GruLayer { precision, inputs, hidden, padded, .. } = *self.layer;
+        let of_inputs = Panels::column_words(precision, inputs) * N * L::WIDTH;
+        for panel in 0..padded / (V * L::WIDTH) {
+            let (words, biases) = self.panel::<L, V>(panel);
+            // SAFETY: `panel` gave as much as is read, inputs and state were checked at the start.
+            unsafe {
+                let mut sums = [[L::splat(0.0); N]];
+                for n in 0..N {
+                    sums[0][n] = L::load(biases.as_ptr().add(n * L::WIDTH));
+                }
+                let x = self.inputs.values.as_ptr();
+                accumulate::<L, F, 1, N>(&mut sums, words.as_ptr(), x, 0, inputs);
+                let mut of_x = [L::splat(0.0); V];
+                for v in 0..V {
+                    of_x[v] = sums[0][2 * V + v];
+                    sums[0][2 * V + v] = L::load(biases.as_ptr().add((3 * V + v) * L::WIDTH));
+                }
+                let (words, h) = (words.as_ptr().add(of_inputs), self.state.as_ptr());
+                accumulate::<L, F, 1, N>(&mut sums, words, h, 0, hidden);
+                for v in 0..V {
+                    let (reset, update, of_h) = (sums[0][v], sums[0][V + v], sums[0][2 * V + v]);
+                    self.gates((panel * V + v) * L::WIDTH, reset, update, of_x[v], of_h);
+                }
             }
         }
     }
 
     /// Every panel meets all rows before the next one, while it is in the cache.
     #[inline(always)]
-    unsafe fn panels<L: Lanes, F: Format, const V: usize, const N: usize>(&self) {
-        let GruLayer { precision, inputs, hidden, padded, ref panels, ref biases, .. } =
-            *self.layer;
-        let column_words =
-            Panels::column_words(precision, inputs) + Panels::column_words(precision, hidden);
-        let most = (L::REGISTERS - 4) / N;
-        let groups = self.rows.div_ceil(most.clamp(1, 4));
-        for panel in 0..padded / (V * L::WIDTH) {
-            let words = &panels.words()[panel * column_words * N * L::WIDTH..];
-            let biases = &biases[panel * 4 * V * L::WIDTH..];
-            assert!(words.len() >= column_words * N * L::WIDTH && biases.len() >= 4 * V * L::WIDTH);
-            let unit = panel * V * L::WIDTH;
+    unsafe fn batch<L: Lanes, F: Format, const V: usize>(&self) {
+        let most = most_rows::<F>(L::REGISTERS, V);
+        let groups = self.rows.div_ceil(most.min(6));
+        for panel in 0..self.layer.padded / (V * L::WIDTH) {
             let mut row = 0;
             for group in 0..groups {
                 let end = self.rows * (group + 1) / groups;
-                // SAFETY: the caller's, and the lengths above. Rows are at most `rows`.
+                // SAFETY: the caller's. Rows are at most `rows`.
                 unsafe {
                     match end - row {
-                        2 if most >= 2 => self.tile::<L, F, 2, V, N>(row, unit, words, biases),
-                        3 if most >= 3 => self.tile::<L, F, 3, V, N>(row, unit, words, biases),
-                        4 if most >= 4 => self.tile::<L, F, 4, V, N>(row, unit, words, biases),
-                        _ => self.tile::<L, F, 1, V, N>(row, unit, words, biases),
+                        2 if most >= 2 => self.tile::<L, F, 2, V>(row, panel),
+                        3 if most >= 3 => self.tile::<L, F, 3, V>(row, panel),
+                        4 if most >= 4 => self.tile::<L, F, 4, V>(row, panel),
+                        5 if most >= 5 => self.tile::<L, F, 5, V>(row, panel),
+                        6 if most >= 6 => self.tile::<L, F, 6, V>(row, panel),
+                        _ => self.tile::<L, F, 1, V>(row, panel),
                     }
                 }
                 row = end;
@@ -196,47 +245,67 @@ impl Pass<'_> {
         }
     }
 
-    /// `R` rows from `row` on, `V` vectors of units from `unit` on.
+    /// `R` rows from `row` on, one gate after the other.
     #[inline(always)]
-    unsafe fn tile<L: Lanes, F: Format, const R: usize, const V: usize, const N: usize>(
+    unsafe fn tile<L: Lanes, F: Format, const R: usize, const V: usize>(
         &self,
         row: usize,
-        unit: usize,
-        words: &[u32],
-        biases: &[f32],
+        panel: usize,
     ) {
         let GruLayer { precision, inputs, hidden, padded, .. } = *self.layer;
-        // SAFETY: `words` and `biases` were checked by the caller, inputs and states at the start.
+        let (words, biases) = self.panel::<L, V>(panel);
+        let of_inputs = Panels::column_words(precision, inputs) * V * L::WIDTH;
+        let of_gate = of_inputs + Panels::column_words(precision, hidden) * V * L::WIDTH;
+        // SAFETY: `panel` gave as much as is read, inputs and states were checked at the start.
         unsafe {
-            let bias = |vector: usize| L::load(biases.as_ptr().add(vector * L::WIDTH));
-            let mut sums = [[L::splat(0.0); N]; R];
-            for sums in &mut sums {
-                for n in 0..N {
-                    sums[n] = bias(n);
-                }
-            }
             let x = self.inputs.values.as_ptr().add(row * self.inputs.stride);
-            accumulate::<L, F, R, N>(&mut sums, words.as_ptr(), x, self.inputs.stride, inputs);
-            let mut from_inputs = [[L::splat(0.0); V]; R];
-            for r in 0..R {
-                for v in 0..V {
-                    from_inputs[r][v] = sums[r][2 * V + v];
-                    sums[r][2 * V + v] = bias(3 * V + v);
-                }
-            }
-            let words = words.as_ptr().add(Panels::column_words(precision, inputs) * N * L::WIDTH);
             let h = self.state.as_ptr().add(row * padded);
-            accumulate::<L, F, R, N>(&mut sums, words, h, padded, hidden);
+            let mut gates = [[[L::splat(0.0); V]; R]; 3];
+            let mut of_x = [[L::splat(0.0); V]; R];
+            for gate in 0..3 {
+                let bias = biased::<L, R, V>(biases.as_ptr().add(gate * V * L::WIDTH));
+                let (mut sums, words) = (bias, words.as_ptr().add(gate * of_gate));
+                accumulate::<L, F, R, V>(&mut sums, words, x, self.inputs.stride, inputs);
+                if gate == 2 {
+                    of_x = sums;
+                    sums = biased::<L, R, V>(biases.as_ptr().add(3 * V * L::WIDTH));
+                }
+                accumulate::<L, F, R, V>(&mut sums, words.add(of_inputs), h, padded, hidden);
+                gates[gate] = sums;
+            }
+            let [reset, update, of_h] = gates;
             for r in 0..R {
                 for v in 0..V {
-                    let reset = sigmoid(sums[r][v]);
-                    let update = sigmoid(sums[r][V + v]);
-                    let new = tanh(reset.mul_add(sums[r][2 * V + v], from_inputs[r][v]));
-                    let at = (row + r) * padded + unit + v * L::WIDTH;
-                    let old = L::load(self.state.as_ptr().add(at));
-                    update.mul_add(old.sub(new), new).store(self.next.add(at));
+                    let at = (row + r) * padded + (panel * V + v) * L::WIDTH;
+                    self.gates(at, reset[r][v], update[r][v], of_x[r][v], of_h[r][v]);
                 }
             }
         }
+    }
+
+    /// From the sums of a vector of units to their new state, `at` numbers into the states.
+    #[inline(always)]
+    unsafe fn gates<L: Lanes>(&self, at: usize, reset: L, update: L, of_x: L, of_h: L) {
+        // SAFETY: the caller's; `at` is inside of the states.
+        unsafe {
+            let new = tanh(sigmoid(reset).mul_add(of_h, of_x));
+            let old = L::load(self.state.as_ptr().add(at));
+            sigmoid(update).mul_add(old.sub(new), new).store(self.next.add(at));
+        }
+    }
+}
+
+/// The same biases for every row.
+#[inline(always)]
+unsafe fn biased<L: Lanes, const R: usize, const V: usize>(biases: *const f32) -> [[L; V]; R] {
+    // SAFETY: the caller has `V` vectors there.
+    unsafe {
+        let mut sums = [[L::splat(0.0); V]; R];
+        for sums in &mut sums {
+            for v in 0..V {
+                sums[v] = L::load(biases.add(v * L::WIDTH));
+            }
+        }
+        sums
     }
 }

@@ -1,8 +1,9 @@
 //! Weights in the order in which kernels read them, and the product over them.
 //!
 //! A panel is a few vectors wide and as deep as its left side is long: for every input, one weight
-//! per column, so that a step reads memory from front to back. With [`Precision::Bf16`] a word
-//! holds the weights of two consecutive inputs, the earlier one in its lower half.
+//! per column, so that a step reads memory from front to back. With [`Precision::Bf16`] a vector of
+//! words holds two consecutive vectors of weights, the earlier one in the lower halves; an odd
+//! number of inputs is filled up with zeros.
 #![allow(clippy::needless_range_loop, reason = "vectors and rows have numbers")]
 #![allow(unsafe_code, reason = "loads without checks in the innermost loop")]
 
@@ -19,12 +20,13 @@ pub(super) struct Panels {
     lines: Vec<Line>,
     words: Vec<u32>,
     precision: Precision,
+    width: usize,
 }
 
 impl Panels {
-    /// No panels yet.
-    pub(super) fn new(precision: Precision) -> Self {
-        Self { lines: Vec::new(), words: Vec::new(), precision }
+    /// No panels yet; vectors are of `width`.
+    pub(super) fn new(precision: Precision, width: usize) -> Self {
+        Self { lines: Vec::new(), words: Vec::new(), precision, width }
     }
 
     /// Appends `depth` inputs of `columns` columns; `weight` gives the weight of (input, column).
@@ -34,21 +36,26 @@ impl Panels {
         columns: usize,
         weight: impl Fn(usize, usize) -> f32,
     ) {
-        let bits = |input, column| bf16_bits(weight(input, column));
+        let inputs = Self::column_words(self.precision, depth) * self.inputs_per_word();
+        let weights: Vec<f32> = (0..inputs * columns)
+            .map(|at| (at / columns, at % columns))
+            .map(|(input, column)| if input < depth { weight(input, column) } else { 0.0 })
+            .collect();
         match self.precision {
-            Precision::F32 => {
-                for input in 0..depth {
-                    self.words.extend((0..columns).map(|column| weight(input, column).to_bits()));
-                }
-            }
+            Precision::F32 => self.words.extend(weights.iter().map(|weight| weight.to_bits())),
             Precision::Bf16 => {
-                for input in (0..depth).step_by(2) {
-                    self.words.extend((0..columns).map(|column| {
-                        let later = if input + 1 < depth { bits(input + 1, column) } else { 0 };
-                        bits(input, column) | later << 16
-                    }));
-                }
+                self.words.extend(weights.chunks_exact(2 * self.width).flat_map(|two| {
+                    let (earlier, later) = two.split_at(self.width);
+                    earlier.iter().zip(later).map(|(a, b)| bf16_bits(*a) | bf16_bits(*b) << 16)
+                }))
             }
+        }
+    }
+
+    fn inputs_per_word(&self) -> usize {
+        match self.precision {
+            Precision::F32 => 1,
+            Precision::Bf16 => 2,
         }
     }
 
@@ -87,6 +94,8 @@ pub(super) fn bf16_bits(value: f32) -> u32 {
 pub(super) trait Format {
     /// Inputs of one row of words.
     const INPUTS: usize;
+    /// Registers that it takes to do so.
+    const REGISTERS: usize;
 
     /// Adds `INPUTS` inputs of `R` rows, each times `N` vectors of weights.
     ///
@@ -109,6 +118,7 @@ pub(super) struct Bf16;
 
 impl Format for F32 {
     const INPUTS: usize = 1;
+    const REGISTERS: usize = 0;
 
     #[inline(always)]
     unsafe fn add<L: Lanes, const R: usize, const N: usize>(
@@ -123,13 +133,19 @@ impl Format for F32 {
             for n in 0..N {
                 weights[n] = L::load(at.cast::<f32>().add(n * L::WIDTH));
             }
-            add_rows(sums, &weights, row, stride);
+            for r in 0..R {
+                let input = L::splat(*row.add(r * stride));
+                for n in 0..N {
+                    sums[r][n] = input.mul_add(weights[n], sums[r][n]);
+                }
+            }
         }
     }
 }
 
 impl Format for Bf16 {
     const INPUTS: usize = 2;
+    const REGISTERS: usize = 3;
 
     #[inline(always)]
     unsafe fn add<L: Lanes, const R: usize, const N: usize>(
@@ -140,32 +156,21 @@ impl Format for Bf16 {
     ) {
         // SAFETY: the caller's.
         unsafe {
-            let mut weights = [L::splat(0.0); N];
-            for n in 0..N {
-                weights[n] = L::load_low(at.add(n * L::WIDTH));
-            }
-            add_rows(sums, &weights, row, stride);
-            for n in 0..N {
-                weights[n] = L::load_high(at.add(n * L::WIDTH));
-            }
-            add_rows(sums, &weights, row.add(1), stride);
-        }
-    }
-}
-
-#[inline(always)]
-unsafe fn add_rows<L: Lanes, const R: usize, const N: usize>(
-    sums: &mut [[L; N]; R],
-    weights: &[L; N],
-    row: *const f32,
-    stride: usize,
-) {
-    for r in 0..R {
-        // SAFETY: the caller of `Format::add` has `R` rows.
-        unsafe {
-            let input = L::splat(*row.add(r * stride));
-            for n in 0..N {
-                sums[r][n] = input.mul_add(weights[n], sums[r][n]);
+            for input in 0..2 {
+                let row = row.add(input);
+                for n in 0..N {
+                    let vector = input * N + n;
+                    let word = at.add(vector / 2 * L::WIDTH);
+                    let weights = if vector.is_multiple_of(2) {
+                        L::load_low(word)
+                    } else {
+                        L::load_high(word)
+                    };
+                    for r in 0..R {
+                        let input = L::splat(*row.add(r * stride));
+                        sums[r][n] = input.mul_add(weights, sums[r][n]);
+                    }
+                }
             }
         }
     }
@@ -192,6 +197,12 @@ pub(super) unsafe fn accumulate<L: Lanes, F: Format, const R: usize, const N: us
             F::add(sums, at, row.add(step * F::INPUTS), stride);
         }
     }
+}
+
+/// Most rows of a tile of `n` vectors: their sums, the weights and one input must fit.
+pub(super) const fn most_rows<F: Format>(registers: usize, n: usize) -> usize {
+    let rows = (registers - 2 - F::REGISTERS).saturating_sub(n) / n;
+    if rows == 0 { 1 } else { rows }
 }
 
 /// The largest of `choices` (in falling order) that pads `vectors` vectors least.
@@ -221,12 +232,14 @@ mod tests {
 
     #[test]
     fn panels_begin_on_a_cache_line_and_end_in_zeros() {
-        let mut panels = Panels::new(Precision::Bf16);
-        panels.push(3, 5, |input, column| (input * 10 + column) as f32);
+        let mut panels = Panels::new(Precision::Bf16, 2);
+        // Three inputs of three vectors of two columns.
+        panels.push(3, 6, |input, column| (input * 10 + column) as f32);
         let panels = panels.finish();
         assert_eq!(panels.words().as_ptr() as usize % 64, 0);
-        assert_eq!(panels.words()[1], bf16_bits(1.0) | bf16_bits(11.0) << 16);
-        assert_eq!(panels.words()[5], bf16_bits(20.0));
-        assert_eq!(panels.words()[10..], [0; 6]);
+        assert_eq!(panels.words()[1], bf16_bits(1.0) | bf16_bits(3.0) << 16);
+        assert_eq!(panels.words()[2], bf16_bits(4.0) | bf16_bits(10.0) << 16);
+        assert_eq!(panels.words()[8], bf16_bits(24.0));
+        assert_eq!(panels.words()[12..], [0; 4]);
     }
 }
