@@ -24,6 +24,7 @@ pub mod lerobot;
 pub mod original;
 pub mod pickle;
 mod policy;
+pub mod recurrent;
 mod tensor_file;
 mod trace;
 
