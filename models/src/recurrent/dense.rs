@@ -12,7 +12,7 @@ use super::lanes::{Avx2, Avx512};
 use super::lanes::{Lanes, Portable};
 use super::panels::{Bf16, F32, Format, Panels, accumulate, least_padding, most_rows};
 use super::{Activation, LinearWeights, Precision};
-use crate::isa::Isa;
+use crate::engine::isa::Isa;
 
 /// Most outputs of a layer that goes through scalar products.
 pub(super) const NARROW: usize = 16;

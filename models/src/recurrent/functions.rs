@@ -143,7 +143,7 @@ mod tests {
     use super::super::tests::isas;
     use super::super::twin;
     use super::*;
-    use crate::isa::Isa;
+    use crate::engine::isa::Isa;
 
     /// What is tested.
     #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,7 @@ use super::weights::MAX_LAYERS;
 use super::weights_file::{MAX_FILE, ReadLinear, read_linear, take, take_optional, two_sizes};
 use super::{GruLayerWeights, GruWeights, NetworkError, StepError, StepOptions};
 use crate::bounded_file;
-use crate::isa::Isa;
+use crate::engine::isa::Isa;
 use crate::tensor_file::TensorFile;
 use std::path::Path;
 

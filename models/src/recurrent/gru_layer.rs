@@ -15,7 +15,7 @@ use super::lanes::{Avx2, Avx512};
 use super::lanes::{Lanes, Portable};
 use super::panels::{Bf16, F32, Format, Panels, accumulate, least_padding, most_rows};
 use super::{GruLayerWeights, Precision};
-use crate::isa::Isa;
+use crate::engine::isa::Isa;
 
 /// Weights of a layer, packed for a number of rows and an instruction set.
 pub(super) struct GruLayer {

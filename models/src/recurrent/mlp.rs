@@ -6,7 +6,7 @@ use super::gru_layer::Rows;
 use super::weights_file::{MAX_FILE, ReadLinear, read_linear, two_sizes};
 use super::{Activation, LinearWeights, MlpWeights, NetworkError, StepError, StepOptions};
 use crate::bounded_file;
-use crate::isa::Isa;
+use crate::engine::isa::Isa;
 use crate::tensor_file::TensorFile;
 use std::path::Path;
 

@@ -42,29 +42,20 @@ mod twin;
 mod weights;
 mod weights_file;
 
+pub use crate::engine::Precision;
 pub use activation::Activation;
 pub use error::{NetworkError, StepError};
 pub use gru::{GruNetwork, GruTensors};
 pub use mlp::{MlpActivations, MlpNetwork, MlpTensors};
 pub use weights::{GruLayerWeights, GruWeights, LinearWeights, MlpWeights};
 
-/// How the weights are stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Precision {
-    /// As they are given.
-    #[default]
-    F32,
-    /// Rounded to bfloat16 (8 significant bits), which halves what a step has to read from memory.
-    /// Sums stay `f32`; biases and layers of at most 16 outputs keep `f32` weights.
-    Bf16,
-}
-
 /// What a network is made for, beside its weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StepOptions {
     /// Rows of every step, each with a state of its own. 1 to 4096.
     pub rows: usize,
-    /// How the weights are stored.
+    /// How the weights are stored. With [`Precision::Bf16`] biases and layers of at most 16 outputs
+    /// keep `f32` weights.
     pub precision: Precision,
 }
 

@@ -5,7 +5,7 @@ use super::{
     Activation, GruLayerWeights, GruNetwork, GruWeights, LinearWeights, MlpActivations, MlpNetwork,
     MlpWeights, Precision, StepOptions,
 };
-use crate::isa::Isa;
+use crate::engine::isa::Isa;
 
 /// What this computer can run.
 pub(super) fn isas() -> impl Iterator<Item = Isa> {
