@@ -72,20 +72,25 @@ impl Panels {
         precision: Precision,
         at: impl Fn(usize, usize) -> f32,
     ) -> Self {
-        let panels = 0..columns.div_ceil(LANES);
-        let elements = panels.flat_map(|panel| {
-            (0..depth).flat_map(move |row| (0..LANES).map(move |lane| (row, panel * LANES + lane)))
-        });
-        let element = |(row, column)| if column < columns { at(row, column) } else { 0.0 };
-        let elements = elements.map(element);
-        let mut values = match precision {
-            Precision::F32 => Stored::F32(Vec::with_capacity(values_len(depth, columns))),
-            Precision::Bf16 => Stored::Bf16(Vec::with_capacity(values_len(depth, columns))),
-        };
-        match &mut values {
-            Stored::F32(values) => values.extend(elements),
-            Stored::Bf16(values) => values.extend(elements.map(Bf16::nearest)),
+        let mut values = Vec::with_capacity(values_len(depth, columns));
+        for (row, column) in places(depth, columns) {
+            values.push(column.map_or(0.0, |column| at(row, column)));
         }
+        Self::packed(values, depth, columns, precision)
+    }
+
+    /// Takes values in the order of [`places`].
+    pub(super) fn packed(
+        values: Vec<f32>,
+        depth: usize,
+        columns: usize,
+        precision: Precision,
+    ) -> Self {
+        debug_assert_eq!(values.len(), values_len(depth, columns));
+        let values = match precision {
+            Precision::F32 => Stored::F32(values),
+            Precision::Bf16 => Stored::Bf16(values.into_iter().map(Bf16::nearest).collect()),
+        };
         Self { values, depth, columns }
     }
 
@@ -113,6 +118,17 @@ impl Panels {
             Stored::Bf16(values) => size_of_val(values.as_slice()),
         }
     }
+}
+
+/// Row and column of every value of the panels of a matrix, in their order; no column where a
+/// panel is wider than what is left.
+pub(super) fn places(depth: usize, columns: usize) -> impl Iterator<Item = (usize, Option<usize>)> {
+    (0..columns.div_ceil(LANES)).flat_map(move |panel| {
+        (0..depth).flat_map(move |row| {
+            let column = move |lane| Some(panel * LANES + lane).filter(|column| *column < columns);
+            (0..LANES).map(move |lane| (row, column(lane)))
+        })
+    })
 }
 
 /// Number of values in the panels of a `depth` by `columns` matrix.
