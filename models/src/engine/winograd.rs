@@ -79,7 +79,7 @@ impl Winograd {
     /// Takes `weight` as `[outputs, inputs, 3, 3]`.
     pub(crate) fn new(weight: &[f32], inputs: usize, outputs: usize, precision: Precision) -> Self {
         let len = values_len(inputs, outputs);
-        let mut points = vec![Vec::with_capacity(len); POINTS];
+        let mut points: Vec<_> = (0..POINTS).map(|_| Vec::with_capacity(len)).collect();
         for (input, output) in places(inputs, outputs) {
             let kernel = output.map(|output| (output * inputs + input) * 9);
             let kernel = kernel.and_then(|begin| weight[begin..].first_chunk::<9>());
@@ -188,6 +188,7 @@ impl Kernel for Gather<'_> {
                     }
                     *patch = spread::<WIDTH, FUSED>(*patch);
                 }
+                #[allow(clippy::needless_range_loop, reason = "a column of rows")]
                 for column in 0..PATCH {
                     let values =
                         spread::<WIDTH, FUSED>(std::array::from_fn(|row| patch[row][column]));
