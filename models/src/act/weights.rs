@@ -1,11 +1,12 @@
 //! Reads layers from the tensors of a checkpoint, by LeRobot's names.
 
 use super::network::Network;
+use super::network::Projections;
 use super::transformer::{
     BlockNorm, CrossAttention, DecoderLayer, EncoderLayer, FeedForward, NormPlacement,
     SelfAttention, Sizes,
 };
-use super::{backbone, network::Projections};
+use crate::backbone::{self, Norm, Place};
 use crate::engine::Precision;
 use crate::layers::attention::Heads;
 use crate::layers::convolution::MapSize;
@@ -17,6 +18,11 @@ use crate::tensor_file::{TensorError, TensorFile};
 /// Tensors that a variational encoder has; only training uses them.
 const VAE_PREFIX: &str = "model.vae_encoder";
 
+/// Where the backbone is.
+pub(super) fn backbone_place() -> Place {
+    Place { prefix: "model.backbone".to_owned(), numbered: false, norm: Norm::Batch }
+}
+
 /// Reads all layers and refuses tensors that belong to none of them.
 pub(crate) fn read(
     config: &ActConfig,
@@ -24,11 +30,8 @@ pub(crate) fn read(
     precision: Precision,
 ) -> Result<Network, TensorError> {
     let width = config.width;
-    let size_of = |kind: FeatureType| {
-        let feature = config.inputs.iter().find(|feature| feature.kind == kind);
-        feature.map(|feature| feature.statistics_len())
-    };
-    let (state, environment) = (size_of(FeatureType::State), size_of(FeatureType::Environment));
+    let [state, environment] =
+        [FeatureType::State, FeatureType::Environment].map(|kind| config.features.vector_len(kind));
     let vector_tokens = 1 + usize::from(state.is_some()) + usize::from(environment.is_some());
     let mut project = |name: &str, inputs: Option<usize>| {
         inputs.map(|inputs| linear(tensors, name, [width, inputs], precision)).transpose()
@@ -42,12 +45,15 @@ pub(crate) fn read(
     let vector_positions =
         tensors.take("model.encoder_1d_feature_pos_embed.weight", &[vector_tokens, width])?;
 
-    let images = config.inputs.iter().filter_map(|feature| match *feature.shape.as_slice() {
-        [_, height, width] => Some(MapSize { height, width }),
-        _ => None,
-    });
+    let images =
+        config.features.inputs.iter().filter_map(|feature| match *feature.shape.as_slice() {
+            [_, height, width] => Some(MapSize { height, width }),
+            _ => None,
+        });
     let largest = images.max_by_key(|image| image.pixels());
-    let backbone = largest.map(|image| backbone::read(tensors, image, precision)).transpose()?;
+    let backbone = largest
+        .map(|image| backbone::read(tensors, &backbone_place(), image, precision))
+        .transpose()?;
     let image = match &backbone {
         Some(backbone) => {
             let name = "model.encoder_img_feat_input_proj";
@@ -84,7 +90,7 @@ pub(crate) fn read(
         head: linear(
             tensors,
             "model.action_head",
-            [config.action.statistics_len(), width],
+            [config.features.action.statistics_len(), width],
             precision,
         )?,
     };
