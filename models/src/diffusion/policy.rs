@@ -120,7 +120,10 @@ impl DiffusionPolicy {
             })
             .max()
             .unwrap_or(0);
+        // What each timestep does to the blocks is kept.
+        let films = sampling.steps.saturating_mul(network.unet.films.outputs());
         let bytes = map_values
+            .saturating_add(films)
             .saturating_mul(size_of::<f32>())
             .saturating_add(config.history.saturating_mul(pictures.iter().sum()));
         if bytes > MAX_BUFFER_BYTES {

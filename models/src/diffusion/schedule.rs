@@ -196,9 +196,8 @@ impl Step {
     pub(crate) fn apply(&self, sample: &mut [f32], output: &[f32], noise: &[f32]) {
         let [root, noise_root] = self.roots;
         let bounded = |value: f32| match self.clip {
-            // Comparisons that not-a-number fails: it stays what it is.
-            Some(range) if value > range => range,
-            Some(range) if value < -range => -range,
+            // A network that overflows has failed: clipping must not hide it.
+            Some(range) if value.is_finite() => value.clamp(-range, range),
             _ => value,
         };
         for (index, (sample, output)) in sample.iter_mut().zip(output).enumerate() {

@@ -8,7 +8,7 @@ use crate::layers::convolution::MapSize;
 use crate::preprocessing::Geometry;
 
 /// Longest horizon.
-const MAX_HORIZON: usize = 4096;
+const MAX_HORIZON: usize = 1024;
 /// Longest history of observations.
 const MAX_HISTORY: usize = 64;
 /// Widest layer.

@@ -62,8 +62,8 @@ pub enum LoadError {
         /// What the checkpoint allows.
         needed: String,
     },
-    /// Images would need more memory than is sensible.
-    #[error("{}: the declared images need {bytes} bytes of feature maps, at most {limit} are allowed; the shapes in config.json and the backbone's widths do not belong together", folder.display())]
+    /// Images, or many steps, would need more memory than is sensible.
+    #[error("{}: the declared images and steps need {bytes} bytes of feature maps, at most {limit} are allowed; the shapes in config.json and the network's widths do not belong together", folder.display())]
     Memory {
         /// Folder of the checkpoint.
         folder: PathBuf,
