@@ -16,35 +16,51 @@
 //! ```
 
 mod act;
+mod backbone;
 mod bounded_file;
+mod diffusion;
 mod engine;
 pub mod golden;
+mod info;
 mod layers;
 pub mod lerobot;
 pub mod original;
 pub mod pickle;
 mod policy;
+mod preprocessing;
 pub mod recurrent;
+mod source;
 mod tensor_file;
 mod trace;
 
-pub use act::{ActPolicy, BackboneInfo, FeatureInfo, NetworkInfo, PolicyInfo, StageInfo};
+pub use act::{ActNetworkInfo, ActPolicy};
 pub use bounded_file::ReadError;
+pub use diffusion::{DiffusionNetworkInfo, DiffusionOptions, DiffusionPolicy, Scheduler};
 pub use engine::Roofline;
+pub use info::{BackboneInfo, FeatureInfo, NetworkInfo, PolicyInfo, StageInfo};
 pub use lerobot::{Colors, LoadError};
 pub use policy::{
-    Cost, Feature, FeatureKind, Isa, LoadOptions, Observation, Policy, PolicyDescription,
-    Precision, PredictError,
+    Continuation, Cost, Feature, FeatureKind, Isa, LoadOptions, Observation, Policy,
+    PolicyDescription, Precision, PredictError, SamplingProgress,
 };
 pub use tensor_file::TensorError;
 pub use trace::{Trace, TraceTensor};
 
+use lerobot::PolicyConfig;
 use std::path::Path;
 
 /// Loads whatever policy the folder holds.
 ///
 /// # Errors
-/// [`LoadError`], naming file and key or tensor; see [`ActPolicy::load`].
+/// [`LoadError`], naming file and key or tensor, when anything that the policy needs is missing,
+/// contradictory, not implemented or not finite, when the weights hold something that the
+/// architecture does not use, and when a thread cannot be had.
 pub fn load(folder: &Path, options: &LoadOptions) -> Result<Box<dyn Policy>, LoadError> {
-    Ok(Box::new(ActPolicy::load(folder, options)?))
+    source::load(folder, options, |source| match source.config.clone() {
+        PolicyConfig::Act(config) => Ok(Box::new(ActPolicy::from_source(source, &config)?) as _),
+        PolicyConfig::Diffusion(config) => {
+            let policy = DiffusionPolicy::from_source(source, config, &options.diffusion)?;
+            Ok(Box::new(policy) as _)
+        }
+    })
 }

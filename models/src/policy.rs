@@ -1,12 +1,16 @@
 //! The [`Policy`] trait: observations in, a chunk of actions out.
 
+use crate::diffusion::{DiffusionOptions, DiffusionPolicy};
+use crate::info::PolicyInfo;
 use crate::trace::Trace;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 pub use crate::engine::{Isa, Precision};
 
 /// How a policy is loaded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LoadOptions {
     /// Threads that an inference runs on, the calling one among them; at least 1. Results do not
     /// depend on it.
@@ -18,11 +22,19 @@ pub struct LoadOptions {
     pub precision: Precision,
     /// Instructions to compute with: the best of this computer, if not for a comparison.
     pub isa: Isa,
+    /// Choices for a Diffusion Policy.
+    pub diffusion: DiffusionOptions,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { threads: 1, cpus: Vec::new(), precision: Precision::F32, isa: Isa::best() }
+        Self {
+            threads: 1,
+            cpus: Vec::new(),
+            precision: Precision::F32,
+            isa: Isa::best(),
+            diffusion: DiffusionOptions::default(),
+        }
     }
 }
 
@@ -63,7 +75,10 @@ pub struct PolicyDescription {
     pub inputs: Vec<Feature>,
     /// Length of one action.
     pub action_size: usize,
-    /// Actions in one chunk.
+    /// Observations that one inference sees: with more than 1, [`Policy::observe`] wants those
+    /// between inferences too, one per action.
+    pub observation_steps: usize,
+    /// Actions in one chunk. The first belongs to the time of the newest observation.
     pub chunk_size: usize,
     /// Actions the checkpoint's author executes before inferring again (LeRobot's
     /// `n_action_steps`).
@@ -107,6 +122,14 @@ pub enum PredictError {
         /// Position in the vector.
         index: usize,
     },
+    /// The inference was [cancelled](SamplingProgress::cancel).
+    #[error("cancelled after {step} of {steps} steps")]
+    Cancelled {
+        /// Steps done.
+        step: usize,
+        /// Steps of the inference.
+        steps: usize,
+    },
 }
 
 /// What an inference costs.
@@ -120,20 +143,103 @@ pub struct Cost {
     pub buffer_bytes: usize,
 }
 
-/// A policy that maps one observation to a chunk of actions.
+/// What is known when a chunk follows another.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Continuation<'a> {
+    /// What the previous chunk says for the times of this one: actions in the policy's own units,
+    /// from the time of the newest observation on, step by step. May end early, or be empty.
+    pub previous: &'a [f32],
+    /// How many of these actions will be executed whatever the new chunk says.
+    pub committed: usize,
+}
+
+/// How far a long inference is; other threads may look at it, and end it.
+#[derive(Debug, Default)]
+pub struct SamplingProgress {
+    step: AtomicUsize,
+    steps: AtomicUsize,
+    cancelled: AtomicBool,
+}
+
+impl SamplingProgress {
+    /// Steps done, and steps of the inference that runs or ran last.
+    pub fn steps(&self) -> (usize, usize) {
+        (self.step.load(Ordering::Relaxed), self.steps.load(Ordering::Relaxed))
+    }
+
+    /// Ends the inference at its next step, and every later one until [`SamplingProgress::allow`].
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes the cancellation back.
+    pub fn allow(&self) {
+        self.cancelled.store(false, Ordering::Relaxed);
+    }
+
+    /// Notes that `step` steps are done; false when no more shall be.
+    pub(crate) fn advance(&self, step: usize, steps: usize) -> bool {
+        self.steps.store(steps, Ordering::Relaxed);
+        self.step.store(step, Ordering::Relaxed);
+        !self.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+/// A policy that maps observations to a chunk of actions.
 pub trait Policy: Send {
     /// What it is and needs.
     fn description(&self) -> &PolicyDescription;
 
+    /// What the checkpoint is, in detail, for a person to read.
+    fn info(&self) -> &PolicyInfo;
+
     /// What an inference costs.
     fn cost(&self) -> Cost;
 
-    /// Infers one chunk and writes it to `actions` (`chunk_size * action_size` values, step by
+    /// Notes an observation without inferring: one that lies between two inferences. Policies
+    /// that see a single observation ignore it.
+    ///
+    /// # Errors
+    /// As [`Policy::predict`]; a refused observation is not noted.
+    fn observe(&mut self, observation: &Observation<'_>) -> Result<(), PredictError> {
+        let _ = observation;
+        Ok(())
+    }
+
+    /// Forgets what was observed and inferred, as at the start of an episode.
+    fn reset(&mut self) {}
+
+    /// Like [`Policy::predict`], knowing what the previous chunk says. Policies that cannot use it
+    /// ignore it.
+    ///
+    /// # Errors
+    /// As [`Policy::predict`].
+    fn predict_from(
+        &mut self,
+        observation: &Observation<'_>,
+        continuation: Continuation<'_>,
+        actions: &mut [f32],
+    ) -> Result<(), PredictError> {
+        let _ = continuation;
+        self.predict(observation, actions)
+    }
+
+    /// How far its inferences are, where they take several steps.
+    fn progress(&self) -> Option<Arc<SamplingProgress>> {
+        None
+    }
+
+    /// The policy as a Diffusion Policy, if it is one.
+    fn as_diffusion(&mut self) -> Option<&mut DiffusionPolicy> {
+        None
+    }
+
+    /// Notes the observation, infers one chunk and writes it to `actions` (`chunk_size * action_size` values, step by
     /// step, in the policy's own units).
     ///
     /// # Errors
-    /// [`PredictError`] when an input has the wrong size, or a number is not finite. `actions` is
-    /// then unspecified and must not be used.
+    /// [`PredictError`] when an input has the wrong size, a number is not finite, or the inference
+    /// was cancelled. `actions` is then unspecified and must not be used.
     fn predict(
         &mut self,
         observation: &Observation<'_>,

@@ -221,6 +221,19 @@ impl<'a> TensorFile<'a> {
         })
     }
 
+    /// Takes `part` out of all names.
+    pub(crate) fn strip(&mut self, part: &str) -> Result<(), TensorError> {
+        let mut stripped = BTreeMap::new();
+        for (name, view) in std::mem::take(&mut self.tensors) {
+            let tensor = name.replace(part, "");
+            if stripped.insert(tensor.clone(), view).is_some() {
+                return Err(TensorError::Duplicate { file: self.file.clone(), tensor });
+            }
+        }
+        self.tensors = stripped;
+        Ok(())
+    }
+
     /// Path that errors name.
     pub(crate) fn file(&self) -> &Path {
         &self.file
@@ -284,6 +297,34 @@ impl<'a> TensorFile<'a> {
         let values: Vec<f32> = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
         if let Some(index) = values.iter().position(|value| !value.is_finite()) {
             return Err(self.bad_value(name, index, &values, "finite numbers"));
+        }
+        self.taken.insert(name.to_owned());
+        Ok(values)
+    }
+
+    /// Takes a tensor of this shape, I64 numbers that are not negative.
+    pub(crate) fn take_integers(
+        &mut self,
+        name: &str,
+        needed: &[usize],
+    ) -> Result<Vec<usize>, TensorError> {
+        match self.shape(name) {
+            None => return Err(self.missing(name, needed)),
+            Some(found) if found != needed => {
+                return Err(self.misshaped(name, format!("{needed:?}")));
+            }
+            Some(_) => {}
+        }
+        let data = self.bytes(name, Dtype::I64, "I64")?;
+        let numbers = data.as_chunks::<8>().0.iter().map(|bytes| i64::from_le_bytes(*bytes));
+        let mut values = Vec::with_capacity(numbers.len());
+        for (index, number) in numbers.enumerate() {
+            let Ok(value) = usize::try_from(number) else {
+                let file = self.file.clone();
+                let (tensor, value, needed) = (name.to_owned(), number as f32, "0 or more");
+                return Err(TensorError::Value { file, tensor, index, value, needed });
+            };
+            values.push(value);
         }
         self.taken.insert(name.to_owned());
         Ok(values)

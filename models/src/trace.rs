@@ -36,6 +36,19 @@ impl Trace {
         self.tensors.iter().find(|tensor| tensor.name == name)
     }
 
+    /// Appends each tensor of `other` to the tensor of its name, along the first axis.
+    pub(crate) fn stack(&mut self, other: Self) {
+        for tensor in other.tensors {
+            match self.tensors.iter_mut().find(|own| own.name == tensor.name) {
+                Some(own) => {
+                    own.shape[0] += tensor.shape[0];
+                    own.values.extend(tensor.values);
+                }
+                None => self.tensors.push(tensor),
+            }
+        }
+    }
+
     /// Records a copy of `values`.
     pub fn record(&mut self, name: impl Into<String>, shape: &[usize], values: &[f32]) {
         debug_assert_eq!(shape.iter().product::<usize>(), values.len());

@@ -7,7 +7,10 @@ mod support;
 use serde_json::json;
 use sinew_models::golden::{self, GoldenError};
 use sinew_models::lerobot::{CheckpointFormat, NormalizationMode};
-use sinew_models::{ActPolicy, LoadOptions, Observation, Policy, Precision, PredictError, Trace};
+use sinew_models::{
+    ActNetworkInfo, ActPolicy, LoadOptions, NetworkInfo, Observation, Policy, Precision,
+    PredictError, Trace,
+};
 use support::{Checkpoint, fixture, floats, values};
 
 const PIXELS: usize = 48 * 64 * 3;
@@ -16,6 +19,13 @@ const UNNORMALIZER: &str = "policy_postprocessor_step_0_unnormalizer_processor.s
 
 fn tiny() -> ActPolicy {
     ActPolicy::load(&fixture("act_tiny"), &LoadOptions::default()).unwrap()
+}
+
+fn network(policy: &ActPolicy) -> &ActNetworkInfo {
+    match &policy.info().network {
+        NetworkInfo::Act(network) => network,
+        NetworkInfo::Diffusion(_) => panic!("not of ACT"),
+    }
 }
 
 #[test]
@@ -31,10 +41,10 @@ fn description_and_details_say_what_the_checkpoint_is() {
 
     let info = policy.info();
     assert_eq!(info.format, CheckpointFormat::Processors);
-    let stages = &info.network.backbone.as_ref().unwrap().stages;
+    let stages = &network(&policy).backbone.as_ref().unwrap().stages;
     let stages: Vec<_> = stages.iter().map(|stage| (stage.width, stage.blocks)).collect();
     assert_eq!(stages, [(8, 2), (8, 2), (16, 2), (16, 2)]);
-    assert_eq!(info.network.tokens, 10);
+    assert_eq!(network(&policy).tokens, 10);
     assert_eq!(info.inputs[0].normalization, NormalizationMode::MeanStd);
     assert_eq!(info.inputs[0].statistics["mean"].len(), 6);
     let text = info.to_string();
@@ -334,7 +344,7 @@ fn any_number_of_blocks_is_run() {
         }
     });
     let mut policy = ActPolicy::load(copy.path(), &LoadOptions::default()).unwrap();
-    let stages = &policy.info().network.backbone.as_ref().unwrap().stages;
+    let stages = &network(&policy).backbone.as_ref().unwrap().stages;
     assert_eq!(stages[2].blocks, 3);
     let golden = copy.path().join("inference.safetensors");
     let report = golden::check(&mut policy, &golden).unwrap();
@@ -353,7 +363,7 @@ fn cameras_of_different_sizes_work_together() {
         v["steps"][3]["config"]["features"]["observation.images.wrist"]["shape"] = shape;
     });
     let mut policy = ActPolicy::load(copy.path(), &LoadOptions::default()).unwrap();
-    assert_eq!(policy.info().network.tokens, 2 + 2 * 2 + 2 * 4);
+    assert_eq!(network(&policy).tokens, 2 + 2 * 2 + 2 * 4);
     let (top, wrist) = (vec![100; PIXELS], vec![200; 33 * 97 * 3]);
     let observation = Observation { vectors: &[&[0.0; 6]], images: &[&top, &wrist] };
     let mut trace = Trace::new();

@@ -139,6 +139,10 @@ fn files() -> impl Strategy<Value = (&'static str, &'static str)> {
         ("act_legacy_v033", "model.safetensors"),
         ("act_tiny_prenorm_env", "config.json"),
         ("act_tiny_prenorm_env", "model.safetensors"),
+        ("diffusion_tiny_env", "config.json"),
+        ("diffusion_tiny_env", "model.safetensors"),
+        ("diffusion_legacy_v033", "config.json"),
+        ("diffusion_legacy_v033", "model.safetensors"),
     ])
 }
 
@@ -168,10 +172,11 @@ proptest! {
 
     #[test]
     fn a_damaged_golden_file_is_refused_or_compared(
+        checkpoint in prop::sample::select(vec!["act_tiny_prenorm_env", "diffusion_tiny_env"]),
         file in prop::sample::select(vec!["inference.safetensors", "rollout.safetensors"]),
         damages in prop::collection::vec(damage(), 1..3),
     ) {
-        let copy = Checkpoint::copy("act_tiny_prenorm_env");
+        let copy = Checkpoint::copy(checkpoint);
         let path = copy.path().join(file);
         let mut bytes = std::fs::read(&path).unwrap();
         for damage in &damages {

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use sinew_models::golden::{GoldenReport, Layout, check};
-use sinew_models::{Isa, LoadOptions};
+use sinew_models::{DiffusionOptions, Isa, LoadOptions, Scheduler};
 use std::path::PathBuf;
 
 fn fixture(name: &str) -> PathBuf {
@@ -11,6 +11,10 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn run(checkpoint: &str, golden: &str) -> GoldenReport {
+    run_with(checkpoint, golden, &DiffusionOptions::default())
+}
+
+fn run_with(checkpoint: &str, golden: &str, diffusion: &DiffusionOptions) -> GoldenReport {
     let folder = fixture(checkpoint);
     let golden = folder.join(golden);
     let mut last = None;
@@ -18,7 +22,8 @@ fn run(checkpoint: &str, golden: &str) -> GoldenReport {
     for isa in Isa::ALL.into_iter().filter(|isa| isa.is_here()) {
         let mut of_one = None;
         for threads in [1, 2, 3] {
-            let options = LoadOptions { isa, threads, ..LoadOptions::default() };
+            let diffusion = diffusion.clone();
+            let options = LoadOptions { isa, threads, diffusion, ..LoadOptions::default() };
             let mut policy = sinew_models::load(&folder, &options).unwrap();
             let report = check(policy.as_mut(), &golden).unwrap();
             for comparison in &report.comparisons {
@@ -85,4 +90,73 @@ fn rollouts_by_queue_and_by_ensembling_agree() {
         ];
         assert_eq!(names(&report), expected);
     }
+}
+
+/// All that is recorded of one history of observations: inputs, encoders, one pass through the
+/// network, and five samplings.
+const SAMPLED: usize = 15;
+
+fn sampled(checkpoint: &str, more: &[&str]) {
+    let report = run(checkpoint, "inference.safetensors");
+    assert_eq!((report.layout, report.steps), (Layout::Sampling, 2));
+    let names = names(&report);
+    for name in ["mid.global_cond", "unet.mid.timestep_embedding", "unet.out"] {
+        assert!(names.contains(&name), "{name}");
+    }
+    for sampling in ["ddim10", "ddim10_sample_noclip", "ddim16", "ddpm10", "ddpm100"] {
+        for part in ["out_actions", "out_normalized", "timesteps"] {
+            let name = format!("sample.{sampling}.{part}");
+            assert!(names.contains(&name.as_str()), "{name}");
+        }
+    }
+    for part in more {
+        assert!(names.contains(part), "{part}");
+    }
+    assert_eq!(report.comparisons.iter().filter(|c| c.decides).count(), 10);
+    let others = names.iter().filter(|name| !name.starts_with("in.normalized")).count();
+    assert_eq!(others, SAMPLED + 3 + more.len());
+}
+
+#[test]
+fn samplings_with_a_shared_encoder_and_a_crop_agree() {
+    let parts = ["after_resize_crop", "preprocessed_and_backbone", "keypoints", "features"];
+    sampled(
+        "diffusion_tiny",
+        &parts.map(|part| format!("mid.rgb0.{part}")).each_ref().map(|s| s.as_str()),
+    );
+}
+
+#[test]
+fn samplings_with_resized_images_and_an_encoder_per_camera_agree() {
+    let parts = ["after_resize_crop", "preprocessed_and_backbone", "keypoints", "features"];
+    let names: Vec<String> =
+        (0..2).flat_map(|camera| parts.map(|part| format!("mid.rgb{camera}.{part}"))).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    sampled("diffusion_tiny_v06", &names);
+}
+
+#[test]
+fn samplings_without_images_and_with_shifts_only_agree() {
+    sampled("diffusion_tiny_env", &[]);
+}
+
+#[test]
+fn rollouts_of_diffusion_policies_agree() {
+    let ddim = DiffusionOptions {
+        scheduler: Some(Scheduler::Ddim),
+        steps: Some(10),
+        ..DiffusionOptions::default()
+    };
+    for checkpoint in ["diffusion_tiny", "diffusion_tiny_v06", "diffusion_tiny_env"] {
+        let report = run_with(checkpoint, "rollout.safetensors", &ddim);
+        assert_eq!((report.layout, report.steps), (Layout::SampledRollout, 10));
+        assert_eq!(names(&report), ["out.action"]);
+    }
+}
+
+/// Here the checkpoint itself asks for DDIM in ten steps.
+#[test]
+fn rollouts_of_diffusion_policies_of_the_old_format_agree() {
+    let report = run("diffusion_legacy_v033", "inference.safetensors");
+    assert_eq!((report.layout, report.steps), (Layout::SampledRollout, 6));
 }

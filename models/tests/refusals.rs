@@ -23,7 +23,7 @@ fn refused(checkpoint: &str, change: impl FnOnce(&Checkpoint), parts: &[&str]) {
 #[test]
 fn unsupported_values_of_the_configuration_are_named() {
     let cases: Vec<(&str, Value, &[&str])> = vec![
-        ("type", json!("diffusion"), &["type is \"diffusion\"", "only ACT"]),
+        ("type", json!("vqbet"), &["type is \"vqbet\"", "needed \"act\" or \"diffusion\""]),
         ("n_obs_steps", json!(2), &["n_obs_steps is 2", "needed 1"]),
         ("n_obs_steps", json!("1"), &["n_obs_steps is \"1\"", "a whole number"]),
         ("use_peft", json!(true), &["use_peft is true", "merge the adapter"]),
@@ -500,4 +500,147 @@ fn an_unchanged_copy_is_accepted() {
     copy.edit_weights(|tensors| assert_eq!(values(&tensors["model.action_head.bias"]).len(), 6));
     copy.set("dropout", json!(0.5));
     sinew_models::load(copy.path(), &sinew_models::LoadOptions::default()).unwrap();
+}
+
+#[test]
+fn unsupported_values_of_a_diffusion_configuration_are_named() {
+    let cases: Vec<(&str, Value, &[&str])> = vec![
+        (
+            "noise_scheduler_type",
+            json!("EDM"),
+            &["noise_scheduler_type is \"EDM\"", "DDPM or DDIM"],
+        ),
+        ("noise_scheduler_type", json!(1), &["a string"]),
+        (
+            "beta_schedule",
+            json!("sigmoid"),
+            &["is \"sigmoid\", needed squaredcos_cap_v2, linear or"],
+        ),
+        ("beta_end", json!(1.5), &["beta_end is 1.5", "below 1"]),
+        (
+            "prediction_type",
+            json!("v_prediction"),
+            &["is \"v_prediction\", needed epsilon or sample"],
+        ),
+        ("clip_sample_range", json!(0), &["clip_sample_range is 0, needed a number above 0"]),
+        ("num_inference_steps", json!(101), &["num_inference_steps is 101", "from 1 to 100"]),
+        ("num_train_timesteps", json!(0), &["num_train_timesteps is 0"]),
+        ("n_obs_steps", json!(0), &["n_obs_steps is 0"]),
+        (
+            "n_action_steps",
+            json!(8),
+            &["n_action_steps is 8", "horizon - n_obs_steps + 1, which is 7"],
+        ),
+        ("horizon", json!(12), &["horizon is 12, needed a multiple of 8"]),
+        ("horizon", Value::Null, &["key horizon is missing"]),
+        ("use_group_norm", Value::Null, &["key use_group_norm is missing"]),
+        ("use_separate_rgb_encoder_per_camera", Value::Null, &["per_camera is missing"]),
+        ("down_dims", json!([]), &["down_dims is [], needed a list of 1 to"]),
+        ("down_dims", json!([16, 0, 32]), &["down_dims.1 is 0"]),
+        ("n_groups", json!(5), &["n_groups is 5, needed a divisor", "16 among them"]),
+        ("kernel_size", json!(4), &["kernel_size is 4, needed an odd number"]),
+        ("diffusion_step_embed_dim", json!(15), &["diffusion_step_embed_dim is 15", "even"]),
+        ("use_peft", json!(true), &["use_peft is true", "merge the adapter"]),
+        ("vision_backbone", json!("vit_b"), &["vision_backbone is \"vit_b\", needed resnet"]),
+        ("crop_shape", json!([49, 56]), &["crop_shape is [49,56], needed at most [48, 64]"]),
+        ("crop_shape", json!([49]), &["crop_shape is [49], needed [height, width]"]),
+        ("crop_ratio", json!(0.0), &["crop_ratio is 0.0"]),
+        ("resize_shape", json!([36, 40]), &["crop_shape is [40,56], needed null", "crop_ratio"]),
+        (
+            "input_features",
+            json!({"observation.state": {"type": "STATE", "shape": [4]}}),
+            &["Diffusion Policy cannot act on joint positions alone"],
+        ),
+        (
+            "input_features",
+            json!({"observation.image": {"type": "VISUAL", "shape": [3, 48, 64]}}),
+            &["needed observation.state among the inputs"],
+        ),
+        (
+            "input_features",
+            json!({
+                "observation.state": {"type": "STATE", "shape": [4]},
+                "observation.images.a": {"type": "VISUAL", "shape": [3, 48, 64]},
+                "observation.images.b": {"type": "VISUAL", "shape": [3, 64, 48]},
+            }),
+            &["needed images of one shape", "stacks its cameras"],
+        ),
+    ];
+    for (key, value, parts) in cases {
+        refused("diffusion_tiny", |copy| copy.set(key, value), parts);
+    }
+}
+
+#[test]
+fn weights_that_contradict_a_diffusion_configuration_are_named() {
+    let rename = |from: &'static str, to: Option<&'static str>| {
+        move |copy: &Checkpoint| {
+            copy.edit_weights(|tensors| {
+                let tensor = tensors.remove(from).unwrap();
+                if let Some(to) = to {
+                    tensors.insert(to.to_owned(), tensor);
+                }
+            });
+        }
+    };
+    let cases: Vec<(Box<dyn FnOnce(&Checkpoint)>, &[&str])> = vec![
+        (
+            Box::new(rename("diffusion.unet.mid_modules.1.conv1.block.0.bias", None)),
+            &["tensor diffusion.unet.mid_modules.1.conv1.block.0.bias is missing"],
+        ),
+        (
+            Box::new(|copy| copy.set("down_dims", json!([16, 24]))),
+            &["tensor diffusion.unet.mid_modules.0", "has shape"],
+        ),
+        (
+            Box::new(|copy| copy.set("n_obs_steps", json!(1))),
+            &["cond_encoder.1.weight has shape [32, 72], needed [32, 44]"],
+        ),
+        (
+            Box::new(|copy| copy.set("use_film_scale_modulation", json!(false))),
+            &["cond_encoder.1.weight has shape [32, 72], needed [16, 72]"],
+        ),
+        (
+            Box::new(|copy| copy.set("crop_shape", json!([30, 56]))),
+            &["tensor diffusion.rgb_encoder.pool.pos_grid has shape [4, 2], needed [2, 2]"],
+        ),
+        (
+            Box::new(|copy| copy.set("use_group_norm", json!(false))),
+            &["tensor diffusion.rgb_encoder.backbone.1.running_mean is missing"],
+        ),
+        (
+            Box::new(|copy| copy.set("use_separate_rgb_encoder_per_camera", json!(true))),
+            &["diffusion.rgb_encoder.0.backbone.0.weight is missing"],
+        ),
+        (
+            Box::new(|copy| {
+                copy.edit_weights(|tensors| {
+                    let extra = floats(&[1], [0.0]);
+                    tensors.insert("diffusion.unet.extra".to_owned(), extra);
+                });
+            }),
+            &["1 unknown tensor(s): diffusion.unet.extra"],
+        ),
+        (
+            Box::new(|copy| {
+                copy.edit_weights(|tensors| {
+                    let bias = tensors["diffusion.unet.final_conv.1.bias"].clone();
+                    tensors.insert("diffusion.unet._orig_mod.final_conv.1.bias".to_owned(), bias);
+                });
+            }),
+            &["tensor diffusion.unet.final_conv.1.bias is listed twice"],
+        ),
+        (
+            Box::new(|copy| {
+                copy.edit_weights(|tensors| {
+                    let grid = tensors.get_mut("diffusion.rgb_encoder.pool.pos_grid").unwrap();
+                    *grid = floats(&[4, 2], [-1.0, -1.0, 0.9, -1.0, -1.0, 1.0, 1.0, 1.0]);
+                });
+            }),
+            &["pos_grid holds 0.9 at index 2", "coordinates of the backbone's pixels"],
+        ),
+    ];
+    for (change, parts) in cases {
+        refused("diffusion_tiny", change, parts);
+    }
 }

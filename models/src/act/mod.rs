@@ -1,12 +1,11 @@
 //! Action Chunking with Transformers: a policy that predicts a chunk of actions from joint
 //! positions and camera images (Zhao et al., 2023), as LeRobot implements it.
 
-mod backbone;
 mod info;
 mod network;
 mod policy;
 mod transformer;
 mod weights;
 
-pub use info::{BackboneInfo, FeatureInfo, NetworkInfo, PolicyInfo, StageInfo};
+pub use info::ActNetworkInfo;
 pub use policy::ActPolicy;

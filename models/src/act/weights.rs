@@ -1,11 +1,12 @@
 //! Reads layers from the tensors of a checkpoint, by LeRobot's names.
 
 use super::network::Network;
+use super::network::Projections;
 use super::transformer::{
     BlockNorm, CrossAttention, DecoderLayer, EncoderLayer, FeedForward, NormPlacement,
     SelfAttention, Sizes,
 };
-use super::{backbone, network::Projections};
+use crate::backbone::{self, Norm, Place};
 use crate::engine::Precision;
 use crate::layers::attention::Heads;
 use crate::layers::convolution::MapSize;
@@ -18,6 +19,13 @@ use crate::tensor_file::{TensorError, TensorFile};
 /// Tensors that a variational encoder has; only training uses them.
 const VAE_PREFIX: &str = "model.vae_encoder";
 
+/// Where the backbone of camera `index` is, where each has its own; or the one that all share.
+pub(super) fn backbone_place(index: Option<usize>) -> Place {
+    let prefix =
+        index.map_or("model.backbone".to_owned(), |index| format!("model.backbones.{index}"));
+    Place { prefix, numbered: false, norm: Norm::Batch }
+}
+
 /// Reads all layers and refuses tensors that belong to none of them.
 pub(crate) fn read(
     config: &ActConfig,
@@ -25,11 +33,8 @@ pub(crate) fn read(
     precision: Precision,
 ) -> Result<Network, TensorError> {
     let width = config.width;
-    let size_of = |kind: FeatureType| {
-        let feature = config.inputs.iter().find(|feature| feature.kind == kind);
-        feature.map(|feature| feature.statistics_len())
-    };
-    let (state, environment) = (size_of(FeatureType::State), size_of(FeatureType::Environment));
+    let [state, environment] =
+        [FeatureType::State, FeatureType::Environment].map(|kind| config.features.vector_len(kind));
     let vector_tokens = 1 + usize::from(state.is_some()) + usize::from(environment.is_some());
     let mut project = |name: &str, inputs: Option<usize>| {
         inputs.map(|inputs| linear(tensors, name, [width, inputs], precision)).transpose()
@@ -43,10 +48,11 @@ pub(crate) fn read(
     let vector_positions =
         tensors.take("model.encoder_1d_feature_pos_embed.weight", &[vector_tokens, width])?;
 
-    let images = config.inputs.iter().filter_map(|feature| match *feature.shape.as_slice() {
-        [_, height, width] => Some(MapSize { height, width }),
-        _ => None,
-    });
+    let images =
+        config.features.inputs.iter().filter_map(|feature| match *feature.shape.as_slice() {
+            [_, height, width] => Some(MapSize { height, width }),
+            _ => None,
+        });
     let largest = images.max_by_key(|image| image.pixels());
     let backbones = match largest {
         Some(image) => backbones(config, tensors, image, precision)?,
@@ -88,7 +94,7 @@ pub(crate) fn read(
         head: linear(
             tensors,
             "model.action_head",
-            [config.action.statistics_len(), width],
+            [config.features.action.statistics_len(), width],
             precision,
         )?,
     };
@@ -107,18 +113,18 @@ fn backbones(
     precision: Precision,
 ) -> Result<Vec<ResNet>, TensorError> {
     if !config.extension.backbone_per_camera {
-        return Ok(vec![backbone::read(tensors, &backbone::prefix(None), image, precision)?]);
+        return Ok(vec![backbone::read(tensors, &backbone_place(None), image, precision)?]);
     }
     let mut backbones: Vec<ResNet> = Vec::new();
-    let cameras = config.inputs.iter().filter(|input| input.kind == FeatureType::Visual).count();
+    let cameras = config.features.images().count();
     for camera in 0..cameras {
-        let prefix = backbone::prefix(Some(camera));
-        let backbone = backbone::read(tensors, &prefix, image, precision)?;
+        let place = backbone_place(Some(camera));
+        let backbone = backbone::read(tensors, &place, image, precision)?;
         // They share the projection to tokens.
         if let Some(first) = backbones.first()
             && first.outputs() != backbone.outputs()
         {
-            let last = format!("{prefix}.layer4.0.conv2.weight");
+            let last = format!("{}.layer4.0.conv2.weight", place.prefix);
             let needed = format!("{} output channels, as the first backbone", first.outputs());
             return Err(tensors.misshaped(&last, needed));
         }

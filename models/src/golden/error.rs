@@ -22,7 +22,7 @@ pub enum GoldenError {
     #[error(transparent)]
     Execution(#[from] ExecutionError),
     /// There is nothing to compare with.
-    #[error("{}: holds no out.* tensor, needed out.action_chunk (one inference) or out.chunks_normalized, out.queue.action or out.ensemble_<coefficient>.action (rollout); record the outputs too", file.display())]
+    #[error("{}: holds no out.* tensor, needed out.action_chunk (one inference), out.chunks_normalized, out.queue.action or out.ensemble_<coefficient>.action (rollout), or of a Diffusion Policy sample.<name>.out_* or out.action; record the outputs too", file.display())]
     NoOutput {
         /// Path of the file.
         file: PathBuf,
@@ -48,6 +48,24 @@ pub enum GoldenError {
         file: PathBuf,
         /// Name of the tensor.
         tensor: String,
+    },
+    /// How a sampling was drawn cannot be read from its name.
+    #[error("{}: {name} does not say how it was sampled, needed ddpm or ddim, a number of steps from 1 to {limit}, and perhaps _epsilon or _sample and _clip or _noclip; rename its tensors", file.display())]
+    Sampling {
+        /// Path of the file.
+        file: PathBuf,
+        /// Name of the sampling.
+        name: String,
+        /// Steps of the training.
+        limit: usize,
+    },
+    /// The rollout was sampled without recorded noise, but the policy draws some at each step.
+    #[error("{}: in.initial_noise_per_inference is all the noise that is recorded, but the policy samples by {scheduler}, which draws more at each step; load it with the scheduler and steps of the recording (--scheduler ddim --steps N)", file.display())]
+    Unrecorded {
+        /// Path of the file.
+        file: PathBuf,
+        /// The policy's scheduler.
+        scheduler: String,
     },
     /// The rollout has no steps, or no leading axis of steps.
     #[error("{}: tensor {tensor} has shape {found:?}, needed {needed}; stack the observations of all steps", file.display())]

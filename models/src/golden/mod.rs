@@ -1,6 +1,6 @@
 //! Comparison of a policy with recorded runs of the original program.
 //!
-//! A golden file is a safetensors file in one of two layouts:
+//! A golden file is a safetensors file in one of these layouts:
 //!
 //! * one inference: `in.raw.<feature>` (vectors `[n]` F32, images `[height, width, 3]` U8) and
 //!   `out.action_chunk` and/or `out.action_chunk_normalized`, optionally `mid.*` and
@@ -8,10 +8,22 @@
 //! * a rollout over `T` successive observations: `in.raw.<feature>` with a leading axis of `T`, and
 //!   any of `out.chunks_normalized` (`[T, chunk, action]`), `out.chunks`, `out.queue.action`
 //!   (`[T, action]`, LeRobot's queue; the file's metadata gives `n_action_steps`) and
-//!   `out.ensemble_<coefficient>.action` (`[T, action]`, temporal ensembling).
+//!   `out.ensemble_<coefficient>.action` (`[T, action]`, temporal ensembling);
+//! * samplings of a Diffusion Policy: `in.raw.<feature>` with a leading axis of as many
+//!   observations as one inference sees, and any of `sample.<name>.out_normalized`
+//!   (`[1, horizon, action]`) and `sample.<name>.out_actions` (`[1, n_action_steps, action]`),
+//!   drawn from `sample.in.initial_noise` and the noise of each step,
+//!   `sample.<name>.step_noise`. The name says how: `ddpm` or `ddim`, the number of steps, and
+//!   `_epsilon` or `_sample` and `_clip` or `_noclip` where that is not the checkpoint's own way.
+//!   `unet.in.sample` and `unet.in.timestep` with `unet.out` are one pass through the network;
+//! * a rollout of a Diffusion Policy: `in.raw.<feature>` with a leading axis of `T`, the noise of
+//!   each inference, `in.initial_noise_per_inference`, and `out.action` (`[T, action]`): the
+//!   actions that LeRobot executes, inferring anew after `n_action_steps`. The policy must be
+//!   loaded with the scheduler and steps of the recording.
 //!
 //! Tensors called `check.*` are for other purposes and are skipped. Any other name is an error.
 
+mod diffusion;
 mod error;
 mod execution;
 mod rollout;
@@ -41,6 +53,10 @@ pub enum Layout {
     Inference,
     /// Successive observations.
     Rollout,
+    /// Samplings of a Diffusion Policy.
+    Sampling,
+    /// Successive observations of a Diffusion Policy.
+    SampledRollout,
 }
 
 /// How one tensor compares.
@@ -120,6 +136,18 @@ pub fn check(policy: &mut dyn Policy, file: &Path) -> Result<GoldenReport, Golde
             let comparisons = rollout::check(policy, &observations, &mut golden)?;
             Ok(GoldenReport { layout, steps, comparisons })
         }
+        Layout::Sampling => {
+            let steps = policy.description().observation_steps;
+            let observations = read_observations(policy.description(), &mut golden, Some(steps))?;
+            let comparisons = diffusion::check(policy, &observations, &mut golden)?;
+            Ok(GoldenReport { layout, steps, comparisons })
+        }
+        Layout::SampledRollout => {
+            let steps = rollout::steps(policy.description(), &golden)?;
+            let observations = read_observations(policy.description(), &mut golden, Some(steps))?;
+            let comparisons = diffusion::check_rollout(policy, &observations, steps, &mut golden)?;
+            Ok(GoldenReport { layout, steps, comparisons })
+        }
     }
 }
 
@@ -130,8 +158,13 @@ fn layout(golden: &TensorFile<'_>) -> Result<Layout, GoldenError> {
         let layout = match name {
             "out.action_chunk" | "out.action_chunk_normalized" => Layout::Inference,
             "out.chunks" | "out.chunks_normalized" | "out.queue.action" => Layout::Rollout,
+            "out.action" => Layout::SampledRollout,
             _ if rollout::ensemble_coefficient(name).is_some() => Layout::Rollout,
-            _ if ["in.", "mid.", "check."].iter().any(|prefix| name.starts_with(prefix)) => {
+            _ if diffusion::is_output(name) => Layout::Sampling,
+            _ if ["in.", "mid.", "check.", "unet.", "sample."]
+                .iter()
+                .any(|prefix| name.starts_with(prefix)) =>
+            {
                 continue;
             }
             _ => {
@@ -260,6 +293,6 @@ fn compare(
         largest_magnitude,
         tolerance,
         passed: largest_difference <= tolerance,
-        decides: name.starts_with("out."),
+        decides: name.starts_with("out.") || diffusion::is_output(name),
     })
 }

@@ -11,6 +11,28 @@ use crate::engine::workers::Parts;
 /// PyTorch's default.
 const EPSILON: f64 = 1e-5;
 
+/// What follows a normalisation, in this order. Maps have the layout of the normalised one.
+#[derive(Clone, Copy)]
+pub(crate) struct Then<'a> {
+    /// A map that is added.
+    pub add: Option<&'a [f32]>,
+    /// What is done to each value.
+    pub activation: Activation,
+    /// A factor for each channel.
+    pub scale: Option<&'a [f32]>,
+    /// A value added to each channel.
+    pub shift: Option<&'a [f32]>,
+    /// A map that is added at the end.
+    pub residual: Option<&'a [f32]>,
+}
+
+impl Then<'_> {
+    /// Only the activation.
+    pub(crate) fn activate(activation: Activation) -> Self {
+        Self { add: None, activation, scale: None, shift: None, residual: None }
+    }
+}
+
 /// Normalises each group of channels to mean 0 and variance 1 over the whole map, then scales and
 /// shifts each channel.
 pub(crate) struct GroupNorm {
@@ -34,11 +56,22 @@ impl GroupNorm {
         addend: Option<&[f32]>,
         activation: Activation,
     ) {
+        let then = Then { add: addend, ..Then::activate(activation) };
+        self.apply_then(engine, (map, layout), then);
+    }
+
+    /// Normalises the inside of a map and does what follows in the same pass.
+    pub(crate) fn apply_then(
+        &self,
+        engine: &Engine,
+        (map, layout): (&mut [f32], Layout),
+        then: Then<'_>,
+    ) {
         let (isa, map) = (engine.isa(), Parts::new(map));
         let width = layout.channels / self.groups;
         engine.workers().run(self.groups, |_, group| {
             let channels = group * width..(group + 1) * width;
-            isa.run(Group { norm: self, map: &map, layout, channels, addend, activation });
+            isa.run(Group { norm: self, map: &map, layout, channels, then });
         });
     }
 }
@@ -49,8 +82,7 @@ struct Group<'a> {
     map: &'a Parts<'a, f32>,
     layout: Layout,
     channels: std::ops::Range<usize>,
-    addend: Option<&'a [f32]>,
-    activation: Activation,
+    then: Then<'a>,
 }
 
 impl Group<'_> {
@@ -74,6 +106,7 @@ impl Kernel for Group<'_> {
 
     #[inline(always)]
     fn run<const ROWS: usize, const WIDTH: usize, const FUSED: bool>(self) {
+        let then = self.then;
         let count = (self.layout.size.pixels() * self.channels.len()) as f64;
         let total = |sums: [f32; WIDTH]| sums.iter().map(|sum| f64::from(*sum)).sum::<f64>();
         let mut sums = [0.0_f32; WIDTH];
@@ -101,12 +134,24 @@ impl Kernel for Group<'_> {
             for ((value, weight), bias) in values.iter_mut().zip(weight).zip(bias) {
                 *value = multiply_add::<FUSED>((*value - mean) * scale, weight, bias);
             }
-            if let Some(addend) = self.addend {
-                let mut other = [0.0; WIDTH];
-                load(&mut other, &addend[pixel + channel..][..run.len()]);
+            let mut other = [0.0; WIDTH];
+            if let Some(add) = then.add {
+                load(&mut other, &add[pixel + channel..][..run.len()]);
                 values.iter_mut().zip(other).for_each(|(value, other)| *value += other);
             }
-            self.activation.apply_array::<WIDTH, FUSED>(&mut values);
+            then.activation.apply_array::<WIDTH, FUSED>(&mut values);
+            if let Some(scale) = then.scale {
+                load(&mut other, &scale[channel..][..run.len()]);
+                values.iter_mut().zip(other).for_each(|(value, scale)| *value *= scale);
+            }
+            if let Some(shift) = then.shift {
+                load(&mut other, &shift[channel..][..run.len()]);
+                values.iter_mut().zip(other).for_each(|(value, shift)| *value += shift);
+            }
+            if let Some(residual) = then.residual {
+                load(&mut other, &residual[pixel + channel..][..run.len()]);
+                values.iter_mut().zip(other).for_each(|(value, other)| *value += other);
+            }
             store(run, &values);
         });
     }
@@ -116,6 +161,7 @@ impl Kernel for Group<'_> {
 mod tests {
     use super::*;
     use crate::engine::map::MapSize;
+    use crate::engine::numbers;
 
     #[test]
     fn every_group_is_normalised_over_the_map() {
@@ -145,6 +191,32 @@ mod tests {
                     + f64::from(bias[channel])
                     + f64::from(others[index]);
                 assert!((f64::from(got) - expected.max(0.0)).abs() < 1e-4, "{got} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_follows_is_done_in_its_order() {
+        let layout = Layout { size: MapSize { height: 4, width: 1 }, channels: 24, border: 0 };
+        let map = numbers(layout.len(), 1);
+        let [scale, shift] = [2, 3].map(|seed| numbers(24, seed));
+        let residual = numbers(layout.len(), 4);
+        let norm = GroupNorm::new(numbers(24, 5), numbers(24, 6), 3);
+        for engine in Engine::all() {
+            let mut plain = map.clone();
+            norm.apply(&engine, (&mut plain, layout), None, Activation::Mish);
+            let mut got = map.clone();
+            let then = Then {
+                scale: Some(&scale),
+                shift: Some(&shift),
+                residual: Some(&residual),
+                ..Then::activate(Activation::Mish)
+            };
+            norm.apply_then(&engine, (&mut got, layout), then);
+            for (index, got) in got.iter().enumerate() {
+                let expected =
+                    plain[index] * scale[index % 24] + shift[index % 24] + residual[index];
+                assert!((got - expected).abs() < 1e-6, "{got} {expected}");
             }
         }
     }

@@ -9,10 +9,12 @@ pub(crate) mod attention;
 pub(crate) mod convolution;
 pub(crate) mod feature_scaling;
 pub(crate) mod group_norm;
+pub(crate) mod keypoints;
 pub(crate) mod layer_norm;
 pub(crate) mod linear;
 pub(crate) mod position;
 pub(crate) mod resnet;
+pub(crate) mod sequence;
 
 /// Adds `delta` to `values`, element by element.
 pub(crate) fn add_in_place(values: &mut [f32], delta: &[f32]) {

@@ -40,8 +40,30 @@ pub enum LoadError {
         /// A statistic among the weights.
         tensor: String,
     },
-    /// Images would need more memory than is sensible.
-    #[error("{}: the declared images need {bytes} bytes of feature maps, at most {limit} are allowed; the shapes in config.json and the backbone's widths do not belong together", folder.display())]
+    /// Another architecture was asked for.
+    #[error("{}: holds a policy of type {found}, needed {needed}; name another folder", folder.display())]
+    Kind {
+        /// Folder of the checkpoint.
+        folder: PathBuf,
+        /// Architecture in the folder.
+        found: &'static str,
+        /// Architecture that was asked for.
+        needed: &'static str,
+    },
+    /// An option does not fit the checkpoint.
+    #[error("{}: option {option} is {found}, needed {needed}", folder.display())]
+    Option {
+        /// Folder of the checkpoint.
+        folder: PathBuf,
+        /// Name of the option.
+        option: &'static str,
+        /// What was asked for.
+        found: String,
+        /// What the checkpoint allows.
+        needed: String,
+    },
+    /// Images, or many steps, would need more memory than is sensible.
+    #[error("{}: the declared images and steps need {bytes} bytes of feature maps, at most {limit} are allowed; the shapes in config.json and the network's widths do not belong together", folder.display())]
     Memory {
         /// Folder of the checkpoint.
         folder: PathBuf,

@@ -3,7 +3,7 @@
 //! Their names are feature names with dots replaced by underscores. That cannot be undone (a camera
 //! may be called `top_cam`), so the configuration's names are flattened and looked up instead.
 
-use super::config::{ActConfig, FeatureSpec};
+use super::features::{FeatureSpec, Features};
 use super::statistics::{
     self, Epsilon, FeatureStatistics, NormalizationMode, Side, StatisticsError,
 };
@@ -22,7 +22,7 @@ pub(crate) fn is_statistic(tensor: &str) -> bool {
 
 /// Takes the statistics of all inputs that the network reads, and of the action.
 pub(crate) fn read(
-    config: &ActConfig,
+    config: &Features,
     weights: &mut TensorFile<'_>,
 ) -> Result<(BTreeMap<String, FeatureStatistics>, FeatureStatistics), StatisticsError> {
     check_names(config, weights)?;
@@ -51,7 +51,7 @@ fn flatten(feature: &str) -> String {
 }
 
 fn take(
-    config: &ActConfig,
+    config: &Features,
     weights: &mut TensorFile<'_>,
     group: &str,
     feature: &FeatureSpec,
@@ -69,7 +69,7 @@ fn take(
     statistics::take(weights, &prefix, feature, mode, side, EPSILON)
 }
 
-fn check_names(config: &ActConfig, weights: &TensorFile<'_>) -> Result<(), StatisticsError> {
+fn check_names(config: &Features, weights: &TensorFile<'_>) -> Result<(), StatisticsError> {
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
     let names = config.inputs.iter().map(|feature| &feature.name).chain(&config.ignored_inputs);
     for name in names {

@@ -1,4 +1,4 @@
-//! Reader of LeRobot ACT checkpoints, both generations of the format.
+//! Reader of LeRobot checkpoints, both generations of the format.
 //!
 //! * LeRobot 0.4 and later writes `config.json`, `model.safetensors`, `policy_preprocessor.json`
 //!   and `policy_postprocessor.json`; the last two name state files with the normalisation
@@ -9,17 +9,25 @@
 //! LeRobot passes a feature through unchanged when its statistics are missing. Here that is an
 //! error with a name: a policy that receives raw values acts, but not as it was trained.
 
+mod act;
 mod config;
+mod diffusion;
 mod error;
+mod extension;
+mod features;
 mod json;
 mod legacy;
 mod processors;
 mod statistics;
 
-pub use config::Colors;
+pub(crate) use act::ActConfig;
 pub use config::ConfigError;
-pub(crate) use config::{ActConfig, Extension, FeatureSpec, FeatureType};
+pub(crate) use config::PolicyConfig;
+pub(crate) use diffusion::DiffusionConfig;
 pub use error::LoadError;
+pub use extension::Colors;
+pub(crate) use extension::Extension;
+pub(crate) use features::{FeatureSpec, FeatureType, Features};
 pub use json::JsonError;
 pub use processors::ProcessorError;
 pub(crate) use statistics::FeatureStatistics;
@@ -43,9 +51,15 @@ pub enum CheckpointFormat {
 }
 
 /// Everything a checkpoint folder says except the weights.
-pub(crate) struct ActCheckpoint {
+pub(crate) struct Checkpoint {
     /// Content of `config.json`.
-    pub config: ActConfig,
+    pub config: PolicyConfig,
+    /// How its inputs and its action are normalised.
+    pub normalization: Normalization,
+}
+
+/// Statistics of a checkpoint, and what else surrounds its network.
+pub(crate) struct Normalization {
     /// Generation of the format.
     pub format: CheckpointFormat,
     /// Statistics of every input that the network reads, by its name in the configuration.
@@ -68,9 +82,19 @@ pub(crate) fn open_weights(folder: &Path) -> Result<TensorFile<'static>, LoadErr
 pub(crate) fn read_checkpoint(
     folder: &Path,
     weights: &mut TensorFile<'_>,
-) -> Result<ActCheckpoint, LoadError> {
-    let mut config = ActConfig::read(folder)?;
-    let mut warnings = std::mem::take(&mut config.warnings);
+) -> Result<Checkpoint, LoadError> {
+    let mut config = PolicyConfig::read(folder)?;
+    let normalization = read_normalization(folder, config.take_warnings(), &config, weights)?;
+    Ok(Checkpoint { config, normalization })
+}
+
+fn read_normalization(
+    folder: &Path,
+    mut warnings: Vec<String>,
+    config: &PolicyConfig,
+    weights: &mut TensorFile<'_>,
+) -> Result<Normalization, LoadError> {
+    let features = config.features();
     let preprocessor = folder.join("policy_preprocessor.json");
     let postprocessor = folder.join("policy_postprocessor.json");
     let legacy_tensor = weights.names().find(|name| legacy::is_statistic(name));
@@ -80,10 +104,9 @@ pub(crate) fn read_checkpoint(
             Err(LoadError::BothFormats { folder: folder.to_path_buf(), tensor })
         }
         (true, None) => {
-            let processors = processors::read(folder, &config)?;
+            let processors = processors::read(folder, features)?;
             warnings.extend(processors.warnings);
-            Ok(ActCheckpoint {
-                config,
+            Ok(Normalization {
                 format: CheckpointFormat::Processors,
                 inputs: processors.inputs,
                 action: processors.action,
@@ -91,13 +114,12 @@ pub(crate) fn read_checkpoint(
                 warnings,
             })
         }
-        (false, None) if config.needs_statistics() => {
+        (false, None) if features.needs_statistics() => {
             Err(LoadError::NoStatistics { folder: folder.to_path_buf() })
         }
         (false, _) => {
-            let (inputs, action) = legacy::read(&config, weights)?;
-            Ok(ActCheckpoint {
-                config,
+            let (inputs, action) = legacy::read(features, weights)?;
+            Ok(Normalization {
                 format: CheckpointFormat::StatisticsInWeights,
                 inputs,
                 action,

@@ -1,6 +1,7 @@
 //! `policy_preprocessor.json` and `policy_postprocessor.json` of LeRobot 0.4 and later.
 
-use super::config::{ActConfig, FeatureSpec, FeatureType, MAX_JSON, normalization_map};
+use super::config::MAX_JSON;
+use super::features::{FeatureSpec, FeatureType, Features, normalization_map};
 use super::json::{self, JsonError, Node};
 use super::statistics::{
     self, Epsilon, FeatureStatistics, NormalizationMode, Side, StatisticsError,
@@ -114,7 +115,7 @@ struct Normalizer {
 }
 
 /// Reads both files and their state.
-pub(crate) fn read(folder: &Path, config: &ActConfig) -> Result<Processors, ProcessorError> {
+pub(crate) fn read(folder: &Path, config: &Features) -> Result<Processors, ProcessorError> {
     let mut warnings = Vec::new();
     let mut renames = Vec::new();
     let file = folder.join("policy_preprocessor.json");
@@ -172,7 +173,7 @@ fn describe(feature: &FeatureSpec) -> String {
 
 fn warn_about_mode(
     warnings: &mut Vec<String>,
-    config: &ActConfig,
+    config: &Features,
     feature: &FeatureSpec,
     mode: NormalizationMode,
 ) {
@@ -354,7 +355,7 @@ fn read_normalizer(
 /// Where each renamed input comes from. `renames` are (from, to) as in `rename_map`.
 fn sources(
     file: &Path,
-    config: &ActConfig,
+    config: &Features,
     renames: &[(String, String)],
 ) -> Result<BTreeMap<String, String>, ProcessorError> {
     let mut sources = BTreeMap::new();

@@ -1,6 +1,6 @@
 //! Normalisation modes and the statistics they need.
 
-use super::config::FeatureSpec;
+use super::features::FeatureSpec;
 use crate::layers::feature_scaling::FeatureScaling;
 use crate::tensor_file::{TensorError, TensorFile};
 use std::path::{Path, PathBuf};

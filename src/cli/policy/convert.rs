@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use sinew_models::original::{self, Camera, Conversion, ConvertError};
-use sinew_models::{ActPolicy, Colors, LoadOptions};
+use sinew_models::{Colors, LoadOptions};
 
 use crate::cli::{Format, fail};
 
@@ -66,7 +66,7 @@ pub(super) fn convert(arguments: &ConvertArguments) -> u8 {
         Ok(notes) => notes,
         Err(error) => return fail(&error, code_of(&error), arguments.format),
     };
-    let policy = match ActPolicy::load(&arguments.out, &LoadOptions::default()) {
+    let policy = match sinew_models::load(&arguments.out, &LoadOptions::default()) {
         Ok(policy) => policy,
         Err(error) => return fail(&error, 11, arguments.format),
     };

@@ -6,7 +6,7 @@ mod convert;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use sinew_models::{ActPolicy, Isa, LoadOptions, Precision, golden};
+use sinew_models::{DiffusionOptions, Isa, LoadOptions, Precision, Scheduler, golden};
 
 use super::{Format, fail};
 
@@ -87,12 +87,33 @@ pub(super) struct CheckArguments {
     /// Safetensors file with in.raw.* and out.* tensors
     #[arg(long, value_name = "FILE")]
     golden: PathBuf,
+    /// Sample in this way instead of the checkpoint's own (Diffusion Policy)
+    #[arg(long, value_enum)]
+    scheduler: Option<SchedulerName>,
+    /// Sample in this many steps instead of the checkpoint's own number (Diffusion Policy)
+    #[arg(long, value_name = "N")]
+    steps: Option<usize>,
     /// Also print intermediate tensors (mid.*); they do not decide
     #[arg(long)]
     verbose: bool,
     /// Text for people, or one JSON object
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SchedulerName {
+    Ddpm,
+    Ddim,
+}
+
+impl From<SchedulerName> for Scheduler {
+    fn from(name: SchedulerName) -> Self {
+        match name {
+            SchedulerName::Ddpm => Self::Ddpm,
+            SchedulerName::Ddim => Self::Ddim,
+        }
+    }
 }
 
 pub(super) fn policy(verb: &PolicyVerb) -> u8 {
@@ -105,7 +126,7 @@ pub(super) fn policy(verb: &PolicyVerb) -> u8 {
 }
 
 fn info(arguments: &InfoArguments) -> u8 {
-    let policy = match ActPolicy::load(&arguments.folder, &LoadOptions::default()) {
+    let policy = match sinew_models::load(&arguments.folder, &LoadOptions::default()) {
         Ok(policy) => policy,
         Err(error) => return fail(&error, 11, arguments.format),
     };
@@ -118,7 +139,13 @@ fn info(arguments: &InfoArguments) -> u8 {
 }
 
 fn check(arguments: &CheckArguments) -> u8 {
-    let mut policy = match sinew_models::load(&arguments.folder, &arguments.engine.options()) {
+    let diffusion = DiffusionOptions {
+        scheduler: arguments.scheduler.map(Scheduler::from),
+        steps: arguments.steps,
+        ..DiffusionOptions::default()
+    };
+    let options = LoadOptions { diffusion, ..arguments.engine.options() };
+    let mut policy = match sinew_models::load(&arguments.folder, &options) {
         Ok(policy) => policy,
         Err(error) => return fail(&error, 11, arguments.format),
     };

@@ -5,22 +5,19 @@
 
 use crate::engine::Precision;
 use crate::layers::convolution::{Convolution, MapSize, Shape};
+use crate::layers::group_norm::GroupNorm;
 use crate::layers::resnet::{BasicBlock, NormedConvolution, ResNet};
 use crate::tensor_file::{TensorError, TensorFile};
-
-/// Where the tensors of the backbone of camera `index` are, where each has its own; and of the one
-/// that all share.
-pub(crate) fn prefix(index: Option<usize>) -> String {
-    index.map_or("model.backbone".to_owned(), |index| format!("model.backbones.{index}"))
-}
 
 /// Stages of a ResNet.
 const STAGES: std::ops::RangeInclusive<usize> = 1..=4;
 /// Most blocks in one stage; ResNet-152, the deepest in use, has 36.
 const MAX_BLOCKS: usize = 256;
 
-/// torchvision's `FrozenBatchNorm2d`.
+/// Of torchvision's `FrozenBatchNorm2d` and of `BatchNorm2d`.
 const EPSILON: f32 = 1e-5;
+/// Channels of one group where Diffusion Policy replaces batch normalisation.
+const GROUP_CHANNELS: usize = 16;
 
 /// How layers are stored: for maps of this size, with weights of this precision.
 #[derive(Clone, Copy)]
@@ -29,33 +26,71 @@ struct Storage {
     precision: Precision,
 }
 
-/// Reads stem and blocks of the backbone whose names begin with `prefix`; `image` is the size of
-/// the largest image to come.
+/// Where the tensors of a backbone are.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// What their names begin with, for example `model.backbone`.
+    pub prefix: String,
+    /// Whether stem and stages are called by their place in a list of layers (`0`, `1`, `4` to
+    /// `7`) instead of `conv1`, `bn1`, `layer1` to `layer4`.
+    pub numbered: bool,
+    /// How maps are normalised.
+    pub norm: Norm,
+}
+
+/// Normalisation of the maps of a backbone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Norm {
+    /// By statistics of the training, which become part of the weights.
+    Batch,
+    /// By groups of channels of the map itself.
+    Group,
+}
+
+impl Place {
+    fn stem(&self) -> [String; 2] {
+        let names = if self.numbered { ["0", "1"] } else { ["conv1", "bn1"] };
+        names.map(|name| format!("{}.{name}", self.prefix))
+    }
+
+    fn block(&self, stage: usize, index: usize) -> String {
+        let prefix = &self.prefix;
+        if self.numbered {
+            // Activation and pooling are layers 2 and 3.
+            format!("{prefix}.{}.{index}", stage + 3)
+        } else {
+            format!("{prefix}.layer{stage}.{index}")
+        }
+    }
+}
+
+/// Reads stem and blocks; `image` is the size of the largest image to come.
 pub(crate) fn read(
     tensors: &mut TensorFile<'_>,
-    prefix: &str,
+    place: &Place,
     image: MapSize,
     precision: Precision,
 ) -> Result<ResNet, TensorError> {
     let mut storage = Storage { size: image, precision };
     let stem = {
-        let outputs = outputs_of(tensors, &format!("{prefix}.conv1.weight"), 3, 7)?;
+        let names = place.stem();
+        let outputs = outputs_of(tensors, &format!("{}.weight", names[0]), 3, 7)?;
         let shape = Shape { inputs: 3, outputs, kernel: 7, stride: 2 };
-        let names = [format!("{prefix}.conv1"), format!("{prefix}.bn1")];
-        read_layer(tensors, &names, shape, storage)?
+        read_layer(tensors, &names, place.norm, shape, storage)?
     };
     storage.size = stem.convolution.output_size(image).halved();
     let mut blocks = Vec::new();
     let mut width = stem.convolution.outputs();
     for stage in STAGES {
         for index in 0..MAX_BLOCKS {
-            let name = format!("{prefix}.layer{stage}.{index}");
+            let name = place.block(stage, index);
             if index > 0 && tensors.shape(&format!("{name}.conv1.weight")).is_none() {
                 break;
             }
             refuse_bottleneck(tensors, &name)?;
             let stride = if stage > 1 && index == 0 { 2 } else { 1 };
-            let block = read_block(tensors, &name, width, stride, index == 0, storage)?;
+            let block =
+                read_block(tensors, (&name, place.norm), width, stride, index == 0, storage)?;
             width = block.second.convolution.outputs();
             storage.size = block.first.convolution.output_size(storage.size);
             blocks.push(block);
@@ -64,10 +99,10 @@ pub(crate) fn read(
     Ok(ResNet { stem, blocks })
 }
 
-/// Blocks in each stage of a backbone that was read.
-pub(crate) fn stages(tensors: &TensorFile<'_>, prefix: &str) -> Vec<(usize, usize)> {
+/// Blocks in each stage of a checkpoint that was read.
+pub(crate) fn stages(tensors: &TensorFile<'_>, place: &Place) -> Vec<(usize, usize)> {
     let shape = |stage: usize, index: usize| {
-        tensors.shape(&format!("{prefix}.layer{stage}.{index}.conv2.weight"))
+        tensors.shape(&format!("{}.conv2.weight", place.block(stage, index)))
     };
     let stage = |stage: usize| {
         let blocks = (0..MAX_BLOCKS).take_while(|index| shape(stage, *index).is_some()).count();
@@ -92,7 +127,7 @@ fn refuse_bottleneck(tensors: &TensorFile<'_>, block: &str) -> Result<(), Tensor
 
 fn read_block(
     tensors: &mut TensorFile<'_>,
-    name: &str,
+    (name, norm): (&str, Norm),
     inputs: usize,
     stride: usize,
     first_of_stage: bool,
@@ -101,15 +136,15 @@ fn read_block(
     let width = outputs_of(tensors, &format!("{name}.conv1.weight"), inputs, 3)?;
     let names = |number: usize| [format!("{name}.conv{number}"), format!("{name}.bn{number}")];
     let shape = Shape { inputs, outputs: width, kernel: 3, stride };
-    let first = read_layer(tensors, &names(1), shape, storage)?;
+    let first = read_layer(tensors, &names(1), norm, shape, storage)?;
     let inner = Storage { size: first.convolution.output_size(storage.size), ..storage };
     let shape = Shape { inputs: width, stride: 1, ..shape };
-    let second = read_layer(tensors, &names(2), shape, inner)?;
+    let second = read_layer(tensors, &names(2), norm, shape, inner)?;
     let names = [0, 1].map(|part| format!("{name}.downsample.{part}"));
     let listed = tensors.shape(&format!("{}.weight", names[0])).is_some();
     let shortcut = if stride != 1 || width != inputs || (first_of_stage && listed) {
         let shape = Shape { inputs, outputs: width, kernel: 1, stride };
-        Some(read_layer(tensors, &names, shape, storage)?)
+        Some(read_layer(tensors, &names, norm, shape, storage)?)
     } else {
         None
     };
@@ -134,31 +169,45 @@ fn outputs_of(
     }
 }
 
-/// Reads a convolution and its normalisation, whose statistics are fixed: it becomes a part of
-/// the weights.
+/// Reads a convolution and its normalisation.
 fn read_layer(
     tensors: &mut TensorFile<'_>,
     [convolution, norm]: &[String; 2],
+    kind: Norm,
     shape: Shape,
     storage: Storage,
 ) -> Result<NormedConvolution, TensorError> {
     let Shape { inputs, outputs, kernel, .. } = shape;
+    let Storage { size, precision } = storage;
     let name = format!("{convolution}.weight");
     let mut weight = tensors.take(&name, &[outputs, inputs, kernel, kernel])?;
     let mut take = |part: &str| tensors.take(&format!("{norm}.{part}"), &[outputs]);
-    let [scale, bias, mean] = [take("weight")?, take("bias")?, take("running_mean")?];
+    let [scale, bias] = [take("weight")?, take("bias")?];
+    if kind == Norm::Group {
+        if !outputs.is_multiple_of(GROUP_CHANNELS) {
+            let needed =
+                format!("a multiple of {GROUP_CHANNELS} channels, for group normalisation");
+            return Err(tensors.misshaped(&name, needed));
+        }
+        let convolution = Convolution::new(&weight, None, shape, size, precision);
+        let norm = GroupNorm::new(scale, bias, outputs / GROUP_CHANNELS);
+        return Ok(NormedConvolution { convolution, norm: Some(norm) });
+    }
+    let mean = take("running_mean")?;
     let variance = take("running_var")?;
     if let Some(index) = variance.iter().position(|value| *value < 0.0) {
         let name = format!("{norm}.running_var");
         return Err(tensors.bad_value(&name, index, &variance, "variances of 0 or more"));
     }
+    // Trainable batch normalisation counts its batches, which nothing needs.
+    let counter = format!("{norm}.num_batches_tracked");
+    tensors.expect(|name| name == counter);
     let mut shift = bias;
     for (output, weight) in weight.chunks_exact_mut(inputs * kernel * kernel).enumerate() {
         let scale = scale[output] * (variance[output] + EPSILON).sqrt().recip();
         weight.iter_mut().for_each(|weight| *weight *= scale);
         shift[output] -= mean[output] * scale;
     }
-    let Storage { size, precision } = storage;
     let convolution = Convolution::new(&weight, Some(shift), shape, size, precision);
     Ok(NormedConvolution { convolution, norm: None })
 }

@@ -1,0 +1,225 @@
+//! A description of a checkpoint for people.
+
+use crate::act::ActNetworkInfo;
+use crate::backbone::{self, Place};
+use crate::diffusion::DiffusionNetworkInfo;
+use crate::lerobot::{
+    CheckpointFormat, Colors, Extension, FeatureStatistics, Features, Normalization,
+    NormalizationMode,
+};
+use crate::policy::{FeatureKind, PolicyDescription};
+use crate::tensor_file::TensorFile;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
+use std::path::PathBuf;
+
+/// What a checkpoint is and needs. Prints as text and serialises with the same content.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PolicyInfo {
+    /// Architecture.
+    pub kind: &'static str,
+    /// Folder of the checkpoint.
+    pub path: PathBuf,
+    /// Generation of the format.
+    pub format: CheckpointFormat,
+    /// SHA-256 of the weights file, in hexadecimal.
+    pub sha256: String,
+    /// Inputs in the checkpoint's order.
+    pub inputs: Vec<FeatureInfo>,
+    /// The action. Names of its elements are not in checkpoints.
+    pub action: FeatureInfo,
+    /// Actions in one chunk.
+    pub chunk_size: usize,
+    /// Actions executed before the next inference.
+    pub action_steps: usize,
+    /// Coefficient of temporal ensembling, if the checkpoint sets it.
+    pub ensemble_coefficient: Option<f64>,
+    /// Sizes of the network.
+    pub network: NetworkInfo,
+    /// Number of weights in the file, including those that only training uses.
+    pub parameters: usize,
+    /// Things that were accepted but are worth knowing, such as unknown configuration keys.
+    pub warnings: Vec<String>,
+}
+
+/// One feature and how it is normalised.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FeatureInfo {
+    /// Name that the robot side delivers.
+    pub name: String,
+    /// Name in the configuration, where the checkpoint renames the feature.
+    pub renamed_to: Option<String>,
+    /// What it is; `None` for the action.
+    pub kind: Option<FeatureKind>,
+    /// `[n]`, or `[channels, height, width]`.
+    pub shape: Vec<usize>,
+    /// How it is normalised.
+    pub normalization: NormalizationMode,
+    /// Statistics it is normalised by, in the checkpoint's own units (images: 0 to 1), by
+    /// LeRobot's names; one value per element or channel.
+    pub statistics: BTreeMap<&'static str, Vec<f32>>,
+}
+
+/// Sizes of the network, and what else only policies of one kind have.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum NetworkInfo {
+    /// Of ACT.
+    Act(ActNetworkInfo),
+    /// Of Diffusion Policy.
+    Diffusion(DiffusionNetworkInfo),
+}
+
+/// The image backbone as the tensors show it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BackboneInfo {
+    /// Name in the configuration, which says nothing about the widths.
+    pub name: String,
+    /// Stages in order.
+    pub stages: Vec<StageInfo>,
+    /// Whether each camera has a backbone of its own.
+    pub per_camera: bool,
+    /// Order of the channels that it was trained with; images come as RGB and are turned.
+    pub colors: Colors,
+}
+
+/// One stage of a backbone.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StageInfo {
+    /// Channels.
+    pub width: usize,
+    /// Blocks.
+    pub blocks: usize,
+}
+
+/// Stages of the backbone at `place`, if it is there.
+pub(crate) fn backbone_info(
+    name: &str,
+    tensors: &TensorFile<'_>,
+    place: &Place,
+    extension: Extension,
+) -> Option<BackboneInfo> {
+    let stages = backbone::stages(tensors, place).into_iter();
+    let stages: Vec<_> = stages.map(|(width, blocks)| StageInfo { width, blocks }).collect();
+    let (name, per_camera, colors) =
+        (name.to_owned(), extension.backbone_per_camera, extension.colors);
+    (!stages.is_empty()).then_some(BackboneInfo { name, stages, per_camera, colors })
+}
+
+/// What a checkpoint is, around its network.
+pub(crate) fn collect(
+    description: &PolicyDescription,
+    features: &Features,
+    normalization: &Normalization,
+    network: NetworkInfo,
+) -> PolicyInfo {
+    let inputs = description.inputs.iter().zip(&features.inputs).filter_map(|(feature, spec)| {
+        let renamed_to = (feature.name != spec.name).then(|| spec.name.clone());
+        let statistics = normalization.inputs.get(&spec.name)?;
+        Some(feature_info(&feature.name, renamed_to, Some(feature.kind), &spec.shape, statistics))
+    });
+    let action = &features.action;
+    PolicyInfo {
+        kind: description.kind,
+        path: description.path.clone(),
+        format: normalization.format,
+        sha256: description.sha256.clone(),
+        inputs: inputs.collect(),
+        action: feature_info(&action.name, None, None, &action.shape, &normalization.action),
+        chunk_size: description.chunk_size,
+        action_steps: description.action_steps,
+        ensemble_coefficient: description.ensemble_coefficient,
+        network,
+        parameters: description.parameters,
+        warnings: normalization.warnings.clone(),
+    }
+}
+
+fn feature_info(
+    name: &str,
+    renamed_to: Option<String>,
+    kind: Option<FeatureKind>,
+    shape: &[usize],
+    statistics: &FeatureStatistics,
+) -> FeatureInfo {
+    let names = statistics.mode.statistics().into_iter().flatten();
+    let values = statistics.values.iter().flatten().cloned();
+    FeatureInfo {
+        name: name.to_owned(),
+        renamed_to,
+        kind,
+        shape: shape.to_vec(),
+        normalization: statistics.mode,
+        statistics: names.zip(values).collect(),
+    }
+}
+
+impl Display for PolicyInfo {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let format = match self.format {
+            CheckpointFormat::Processors => "LeRobot 0.4 or later (processor files)",
+            CheckpointFormat::StatisticsInWeights => {
+                "LeRobot up to 0.3 (statistics in the weights)"
+            }
+        };
+        writeln!(f, "policy        {} in {}", self.kind, self.path.display())?;
+        writeln!(f, "format        {format}")?;
+        writeln!(f, "sha256        {}", self.sha256)?;
+        for input in &self.inputs {
+            write!(f, "input         {input}")?;
+        }
+        write!(f, "output        {}", self.action)?;
+        let (chunk, steps) = (self.chunk_size, self.action_steps);
+        writeln!(f, "chunk         {chunk} actions, {steps} executed before the next inference")?;
+        match self.ensemble_coefficient {
+            Some(coefficient) => writeln!(f, "ensembling    on, coefficient {coefficient}")?,
+            None => writeln!(f, "ensembling    off")?,
+        }
+        write!(f, "{}", self.network)?;
+        writeln!(f, "weights       {} numbers", self.parameters)?;
+        for warning in &self.warnings {
+            writeln!(f, "warning       {warning}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for FeatureInfo {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}, {}", self.name, self.shape, self.normalization.name())?;
+        if let Some(name) = &self.renamed_to {
+            write!(f, ", renamed to {name}")?;
+        }
+        writeln!(f)?;
+        for (name, values) in &self.statistics {
+            let values: Vec<String> = values.iter().map(|value| format!("{value:.4}")).collect();
+            writeln!(f, "                {name:<4} {}", values.join(" "))?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for NetworkInfo {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Act(network) => network.fmt(f),
+            Self::Diffusion(network) => network.fmt(f),
+        }
+    }
+}
+
+impl Display for BackboneInfo {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let stages = self.stages.iter().map(|stage| format!("{}x{}", stage.blocks, stage.width));
+        let stages: Vec<String> = stages.collect();
+        write!(f, "{}: basic blocks x channels {}", self.name, stages.join(", "))?;
+        if self.per_camera {
+            write!(f, ", one for each camera")?;
+        }
+        if self.colors == Colors::Bgr {
+            write!(f, "; trained on BGR, RGB images are turned before inference")?;
+        }
+        Ok(())
+    }
+}

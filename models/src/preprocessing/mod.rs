@@ -1,0 +1,8 @@
+//! What is done to an observation before the network sees it.
+
+mod features;
+mod image;
+mod resampling;
+
+pub(crate) use features::{ScaledFeature, check, check_finite, scaled_features};
+pub(crate) use image::{Geometry, ImageInput};

@@ -1,0 +1,41 @@
+//! A checkpoint folder whose files have been read.
+
+use crate::engine::{Engine, Precision};
+use crate::lerobot::{self, LoadError, Normalization, PolicyConfig};
+use crate::policy::LoadOptions;
+use crate::tensor_file::TensorFile;
+use std::path::Path;
+
+/// What a policy is made of.
+pub(crate) struct Source<'a> {
+    /// The folder.
+    pub folder: &'a Path,
+    /// Of the weights file, in hexadecimal.
+    pub sha256: String,
+    /// Weights that nothing has taken yet.
+    pub tensors: TensorFile<'static>,
+    /// `config.json`.
+    pub config: PolicyConfig,
+    /// Statistics.
+    pub normalization: Normalization,
+    /// Threads of the policy.
+    pub engine: Engine,
+    /// How its weights are stored.
+    pub precision: Precision,
+}
+
+/// Reads a folder and makes a policy of it.
+pub(crate) fn load<P>(
+    folder: &Path,
+    options: &LoadOptions,
+    make: impl FnOnce(Source<'_>) -> Result<P, LoadError>,
+) -> Result<P, LoadError> {
+    let engine = Engine::new(options.isa, options.threads, &options.cpus)
+        .map_err(|source| LoadError::Threads { threads: options.threads, source })?;
+    let mut tensors = lerobot::open_weights(folder)?;
+    let sha256 = tensors.sha256()?;
+    let lerobot::Checkpoint { config, normalization } =
+        lerobot::read_checkpoint(folder, &mut tensors)?;
+    let precision = options.precision;
+    make(Source { folder, sha256, tensors, config, normalization, engine, precision })
+}
