@@ -13,6 +13,7 @@ pub mod config;
 pub mod control;
 pub mod cycle;
 pub mod doctor;
+pub mod feature_maps;
 pub mod limits;
 pub mod live;
 pub mod pacing;

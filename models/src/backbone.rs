@@ -48,6 +48,13 @@ pub(crate) enum Norm {
 }
 
 impl Place {
+    /// Where the backbone of camera `index` is, where each has its own; or the one that all share.
+    pub(crate) fn of_camera(index: Option<usize>) -> Self {
+        let prefix =
+            index.map_or("model.backbone".to_owned(), |index| format!("model.backbones.{index}"));
+        Self { prefix, numbered: false, norm: Norm::Batch }
+    }
+
     fn stem(&self) -> [String; 2] {
         let names = if self.numbered { ["0", "1"] } else { ["conv1", "bn1"] };
         names.map(|name| format!("{}.{name}", self.prefix))
@@ -79,9 +86,10 @@ pub(crate) fn read(
         read_layer(tensors, &names, place.norm, shape, storage)?
     };
     storage.size = stem.convolution.output_size(image).halved();
-    let mut blocks = Vec::new();
+    let (mut blocks, mut stages) = (Vec::new(), Vec::new());
     let mut width = stem.convolution.outputs();
     for stage in STAGES {
+        let before = blocks.len();
         for index in 0..MAX_BLOCKS {
             let name = place.block(stage, index);
             if index > 0 && tensors.shape(&format!("{name}.conv1.weight")).is_none() {
@@ -95,8 +103,9 @@ pub(crate) fn read(
             storage.size = block.first.convolution.output_size(storage.size);
             blocks.push(block);
         }
+        stages.push(blocks.len() - before);
     }
-    Ok(ResNet { stem, blocks })
+    Ok(ResNet { stem, blocks, stages })
 }
 
 /// Blocks in each stage of a checkpoint that was read.

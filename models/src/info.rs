@@ -2,6 +2,7 @@
 
 use crate::act::ActNetworkInfo;
 use crate::backbone::{self, Place};
+use crate::cnnmlp::CnnMlpNetworkInfo;
 use crate::diffusion::DiffusionNetworkInfo;
 use crate::lerobot::{
     CheckpointFormat, Colors, Extension, FeatureStatistics, Features, Normalization,
@@ -69,6 +70,8 @@ pub enum NetworkInfo {
     Act(ActNetworkInfo),
     /// Of Diffusion Policy.
     Diffusion(DiffusionNetworkInfo),
+    /// Of CNNMLP.
+    CnnMlp(CnnMlpNetworkInfo),
 }
 
 /// The image backbone as the tensors show it.
@@ -205,6 +208,7 @@ impl Display for NetworkInfo {
         match self {
             Self::Act(network) => network.fmt(f),
             Self::Diffusion(network) => network.fmt(f),
+            Self::CnnMlp(network) => network.fmt(f),
         }
     }
 }

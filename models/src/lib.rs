@@ -18,6 +18,7 @@
 mod act;
 mod backbone;
 mod bounded_file;
+mod cnnmlp;
 mod diffusion;
 mod engine;
 pub mod golden;
@@ -35,6 +36,7 @@ mod trace;
 
 pub use act::{ActNetworkInfo, ActPolicy};
 pub use bounded_file::ReadError;
+pub use cnnmlp::{CnnMlpNetworkInfo, CnnMlpPolicy};
 pub use diffusion::{DiffusionNetworkInfo, DiffusionOptions, DiffusionPolicy, Scheduler};
 pub use engine::Roofline;
 pub use info::{BackboneInfo, FeatureInfo, NetworkInfo, PolicyInfo, StageInfo};
@@ -61,6 +63,9 @@ pub fn load(folder: &Path, options: &LoadOptions) -> Result<Box<dyn Policy>, Loa
         PolicyConfig::Diffusion(config) => {
             let policy = DiffusionPolicy::from_source(source, config, &options.diffusion)?;
             Ok(Box::new(policy) as _)
+        }
+        PolicyConfig::CnnMlp(config) => {
+            Ok(Box::new(CnnMlpPolicy::from_source(source, &config)?) as _)
         }
     })
 }

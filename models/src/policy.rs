@@ -246,6 +246,15 @@ pub trait Policy: Send {
         actions: &mut [f32],
     ) -> Result<(), PredictError>;
 
+    /// The maps of the image backbone for an image of camera `camera` (its place among the visual
+    /// inputs), `[1, channels, height, width]` each, in the order of computation: after the stem
+    /// and after each stage. Meant for people to look at, not for control: it allocates. Empty
+    /// where there is no such camera.
+    ///
+    /// # Errors
+    /// [`PredictError::Size`] when the image does not fit.
+    fn feature_maps(&mut self, camera: usize, image: &[u8]) -> Result<Trace, PredictError>;
+
     /// Like [`Policy::predict`], and records what passes through the network. Meant for comparison
     /// with the original program, not for control: it allocates. Policies that can only be seen
     /// from outside record `out.action_chunk` alone.

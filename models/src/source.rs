@@ -24,6 +24,17 @@ pub(crate) struct Source<'a> {
     pub precision: Precision,
 }
 
+/// Most bytes that images may need of a policy.
+const MAX_BUFFER_BYTES: usize = 2 << 30;
+
+/// Refuses a policy that would need more than is sensible.
+pub(crate) fn check_memory(folder: &Path, bytes: usize) -> Result<(), LoadError> {
+    if bytes <= MAX_BUFFER_BYTES {
+        return Ok(());
+    }
+    Err(LoadError::Memory { folder: folder.to_path_buf(), bytes, limit: MAX_BUFFER_BYTES })
+}
+
 /// Reads a folder and makes a policy of it.
 pub(crate) fn load<P>(
     folder: &Path,

@@ -1,5 +1,7 @@
 //! Intermediate results of an inference, by name.
 
+use crate::engine::map::{Layout, MapSize};
+
 /// One recorded tensor.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TraceTensor {
@@ -47,6 +49,13 @@ impl Trace {
                 None => self.tensors.push(tensor),
             }
         }
+    }
+
+    /// Records a copy of a map as PyTorch orders it.
+    pub(crate) fn record_map(&mut self, name: impl Into<String>, map: &[f32], layout: Layout) {
+        let MapSize { height, width } = layout.size;
+        let shape = [1, layout.channels, height, width];
+        self.record(name, &shape, &layout.channels_first(map));
     }
 
     /// Records a copy of `values`.

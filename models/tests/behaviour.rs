@@ -24,7 +24,7 @@ fn tiny() -> ActPolicy {
 fn network(policy: &ActPolicy) -> &ActNetworkInfo {
     match &policy.info().network {
         NetworkInfo::Act(network) => network,
-        NetworkInfo::Diffusion(_) => panic!("not of ACT"),
+        _ => panic!("not of ACT"),
     }
 }
 

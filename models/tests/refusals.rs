@@ -23,7 +23,7 @@ fn refused(checkpoint: &str, change: impl FnOnce(&Checkpoint), parts: &[&str]) {
 #[test]
 fn unsupported_values_of_the_configuration_are_named() {
     let cases: Vec<(&str, Value, &[&str])> = vec![
-        ("type", json!("vqbet"), &["type is \"vqbet\"", "needed \"act\" or \"diffusion\""]),
+        ("type", json!("vqbet"), &["type is \"vqbet\"", "needed \"act\", \"diffusion\""]),
         ("n_obs_steps", json!(2), &["n_obs_steps is 2", "needed 1"]),
         ("n_obs_steps", json!("1"), &["n_obs_steps is \"1\"", "a whole number"]),
         ("use_peft", json!(true), &["use_peft is true", "merge the adapter"]),

@@ -1,6 +1,6 @@
 //! A description of the network for people.
 
-use super::weights;
+use crate::backbone::Place;
 use crate::info::{self, BackboneInfo};
 use crate::lerobot::ActConfig;
 use crate::tensor_file::TensorFile;
@@ -39,7 +39,7 @@ pub(super) fn collect(
     tensors: &TensorFile<'_>,
     tokens: usize,
 ) -> ActNetworkInfo {
-    let place = weights::backbone_place(config.extension.backbone_per_camera.then_some(0));
+    let place = Place::of_camera(config.extension.backbone_per_camera.then_some(0));
     ActNetworkInfo {
         backbone: info::backbone_info(&config.backbone, tensors, &place, config.extension),
         width: config.width,

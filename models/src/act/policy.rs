@@ -225,6 +225,20 @@ impl Policy for ActPolicy {
         self.run(observation, actions, None)
     }
 
+    fn feature_maps(&mut self, camera: usize, image: &[u8]) -> Result<Trace, PredictError> {
+        let mut trace = Trace::new();
+        let Self { engine, network, features, images, inputs, .. } = self;
+        if !preprocessing::check_camera(features, camera, image)? {
+            return Ok(trace);
+        }
+        let (plan, map) = (&mut images[camera], &mut inputs.images[camera]);
+        plan.write(engine, image, map);
+        if let Some(backbone) = network.backbones.get(camera).or(network.backbones.last()) {
+            backbone.record(engine, (map, plan.layout().size), &mut trace);
+        }
+        Ok(trace)
+    }
+
     fn predict_traced(
         &mut self,
         observation: &Observation<'_>,

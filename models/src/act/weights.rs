@@ -6,7 +6,7 @@ use super::transformer::{
     BlockNorm, CrossAttention, DecoderLayer, EncoderLayer, FeedForward, NormPlacement,
     SelfAttention, Sizes,
 };
-use crate::backbone::{self, Norm, Place};
+use crate::backbone::{self, Place};
 use crate::engine::Precision;
 use crate::layers::attention::Heads;
 use crate::layers::convolution::MapSize;
@@ -18,13 +18,6 @@ use crate::tensor_file::{TensorError, TensorFile};
 
 /// Tensors that a variational encoder has; only training uses them.
 const VAE_PREFIX: &str = "model.vae_encoder";
-
-/// Where the backbone of camera `index` is, where each has its own; or the one that all share.
-pub(super) fn backbone_place(index: Option<usize>) -> Place {
-    let prefix =
-        index.map_or("model.backbone".to_owned(), |index| format!("model.backbones.{index}"));
-    Place { prefix, numbered: false, norm: Norm::Batch }
-}
 
 /// Reads all layers and refuses tensors that belong to none of them.
 pub(crate) fn read(
@@ -113,12 +106,12 @@ fn backbones(
     precision: Precision,
 ) -> Result<Vec<ResNet>, TensorError> {
     if !config.extension.backbone_per_camera {
-        return Ok(vec![backbone::read(tensors, &backbone_place(None), image, precision)?]);
+        return Ok(vec![backbone::read(tensors, &Place::of_camera(None), image, precision)?]);
     }
     let mut backbones: Vec<ResNet> = Vec::new();
     let cameras = config.features.images().count();
     for camera in 0..cameras {
-        let place = backbone_place(Some(camera));
+        let place = Place::of_camera(Some(camera));
         let backbone = backbone::read(tensors, &place, image, precision)?;
         // They share the projection to tokens.
         if let Some(first) = backbones.first()

@@ -398,6 +398,20 @@ impl Policy for DiffusionPolicy {
         self.run(observation, continuation, actions, None)
     }
 
+    fn feature_maps(&mut self, camera: usize, image: &[u8]) -> Result<Trace, PredictError> {
+        let mut trace = Trace::new();
+        let Self { engine, network, features, images, buffers, .. } = self;
+        if !preprocessing::check_camera(features, camera, image)? {
+            return Ok(trace);
+        }
+        images[camera].write(engine, image, &mut buffers.map);
+        if let Some(encoder) = network.encoder(camera) {
+            let map = (buffers.map.as_slice(), images[camera].layout().size);
+            encoder.backbone.record(engine, map, &mut trace);
+        }
+        Ok(trace)
+    }
+
     fn predict_traced(
         &mut self,
         observation: &Observation<'_>,

@@ -68,6 +68,14 @@ impl Layout {
         }
     }
 
+    /// The same memory as a map whose border takes `margin` pixels from every side. A convolution
+    /// that pads with the border then reads pixels there: it is one without padding.
+    pub(crate) fn within(self, margin: usize) -> Self {
+        let MapSize { height, width } = self.size;
+        let size = MapSize { height: height - 2 * margin, width: width - 2 * margin };
+        Self { size, border: self.border + margin, ..self }
+    }
+
     /// Writes zeros to the border of a map whose memory held another.
     pub(crate) fn clear_border(self, values: &mut [f32]) {
         let (line, edge) = (self.line(), self.border * self.channels);

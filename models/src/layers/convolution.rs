@@ -87,6 +87,11 @@ impl Convolution {
         self.outputs
     }
 
+    /// Height and width of the kernel.
+    pub(crate) fn kernel(&self) -> usize {
+        self.kernel
+    }
+
     /// Bytes of the weights.
     pub(crate) fn bytes(&self) -> usize {
         match &self.weights {

@@ -18,6 +18,11 @@ impl Linear {
         Self { panels: Panels::transposed(weight, inputs, precision), bias }
     }
 
+    /// Values of one input row.
+    pub(crate) fn inputs(&self) -> usize {
+        self.panels.depth()
+    }
+
     /// Values of one output row.
     pub(crate) fn outputs(&self) -> usize {
         self.bias.len()

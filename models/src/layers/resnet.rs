@@ -4,9 +4,15 @@ use super::activation::Activation;
 use super::convolution::{Convolution, Layout, MapSize, max_pool};
 use super::group_norm::GroupNorm;
 use crate::engine::Engine;
+use crate::trace::Trace;
 
 /// Padding of the stem's 7x7 kernel, which images bring as their border.
 pub(crate) const IMAGE_BORDER: usize = 3;
+
+/// Name of the map that the stages begin with.
+const STEM: &str = "stem";
+/// Names of the stages, as torchvision has them.
+const STAGES: [&str; 4] = ["layer1", "layer2", "layer3", "layer4"];
 
 /// Convolution followed by its normalisation. Batch normalisation with fixed statistics is part
 /// of the convolution's weights.
@@ -60,6 +66,8 @@ pub(crate) struct ResNet {
     pub stem: NormedConvolution,
     /// Blocks in order, all stages joined.
     pub blocks: Vec<BasicBlock>,
+    /// Blocks of each stage.
+    pub stages: Vec<usize>,
 }
 
 /// Feature maps in flight. [`ResNet::forward`] leaves its result in `current`.
@@ -164,11 +172,43 @@ impl ResNet {
         size: MapSize,
         buffers: &'a mut ResNetBuffers,
     ) -> (&'a [f32], Layout) {
+        self.forward_seen(engine, image, size, buffers, |_, _, _| ())
+    }
+
+    /// Records the map of the stem and of each stage. Allocates.
+    pub(crate) fn record(
+        &self,
+        engine: &Engine,
+        (image, size): (&[f32], MapSize),
+        trace: &mut Trace,
+    ) {
+        let mut buffers = ResNetBuffers::new(self.buffer_lengths(size));
+        self.forward_seen(engine, image, size, &mut buffers, |name, map, layout| {
+            trace.record_map(name, map, layout);
+        });
+    }
+
+    /// Like [`ResNet::forward`]; calls `see` with the name and the map of the stem (after pooling)
+    /// and of each stage.
+    fn forward_seen<'a>(
+        &self,
+        engine: &Engine,
+        image: &[f32],
+        size: MapSize,
+        buffers: &'a mut ResNetBuffers,
+        mut see: impl FnMut(&str, &[f32], Layout),
+    ) -> (&'a [f32], Layout) {
         let ResNetBuffers { stem, current, middle, next, scratch } = buffers;
         let image = (image, image_layout(size));
         let layout = self.stem.forward(engine, image, (None, true), scratch, stem);
         let mut from = max_pool(engine, stem, layout, current);
-        for block in &self.blocks {
+        see(STEM, current, from);
+        let ends = self.stages.iter().scan(0, |end, blocks| {
+            *end += blocks;
+            Some(*end)
+        });
+        let mut stages = ends.zip(STAGES).peekable();
+        for (index, block) in self.blocks.iter().enumerate() {
             let input = (current.as_slice(), from);
             let inner = block.first.forward(engine, input, (None, true), scratch, middle);
             let shortcut = match &block.shortcut {
@@ -182,6 +222,9 @@ impl ResNet {
             let inner = (middle.as_slice(), inner);
             from = block.second.forward(engine, inner, (Some(shortcut), true), scratch, next);
             std::mem::swap(current, next);
+            if let Some((_, name)) = stages.next_if(|(end, _)| *end == index + 1) {
+                see(name, current, from);
+            }
         }
         (&current[..from.len()], from)
     }

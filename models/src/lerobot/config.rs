@@ -1,6 +1,7 @@
 //! `config.json`: which architecture it describes, and what all architectures share.
 
 use super::act::ActConfig;
+use super::cnnmlp::CnnMlpConfig;
 use super::diffusion::DiffusionConfig;
 use super::features::Features;
 use super::json::{self, JsonError, Node};
@@ -42,6 +43,8 @@ pub(crate) enum PolicyConfig {
     Act(ActConfig),
     /// Diffusion Policy.
     Diffusion(DiffusionConfig),
+    /// Convolutional behaviour cloning.
+    CnnMlp(CnnMlpConfig),
 }
 
 impl PolicyConfig {
@@ -58,9 +61,10 @@ impl PolicyConfig {
         match kind.map_or(Ok("act"), |node| node.string())? {
             "act" => Ok(Self::Act(ActConfig::read(&root, warnings)?)),
             "diffusion" => Ok(Self::Diffusion(DiffusionConfig::read(&root, warnings)?)),
+            "cnnmlp" => Ok(Self::CnnMlp(CnnMlpConfig::read(&root, warnings)?)),
             _ => {
                 let remedy = "other architectures are not implemented";
-                Err(unsupported(&root, "type", "\"act\" or \"diffusion\"", remedy))
+                Err(unsupported(&root, "type", "\"act\", \"diffusion\" or \"cnnmlp\"", remedy))
             }
         }
     }
@@ -70,6 +74,7 @@ impl PolicyConfig {
         match self {
             Self::Act(config) => &config.features,
             Self::Diffusion(config) => &config.features,
+            Self::CnnMlp(config) => &config.features,
         }
     }
 
@@ -78,6 +83,7 @@ impl PolicyConfig {
         match self {
             Self::Act(_) => "act",
             Self::Diffusion(_) => "diffusion",
+            Self::CnnMlp(_) => "cnnmlp",
         }
     }
 
@@ -86,6 +92,7 @@ impl PolicyConfig {
         match self {
             Self::Act(config) => std::mem::take(&mut config.warnings),
             Self::Diffusion(config) => std::mem::take(&mut config.warnings),
+            Self::CnnMlp(config) => std::mem::take(&mut config.warnings),
         }
     }
 }

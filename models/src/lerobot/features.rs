@@ -3,6 +3,7 @@
 use super::config::ConfigError;
 use super::json::{JsonError, Node};
 use super::statistics::NormalizationMode;
+use crate::layers::convolution::MapSize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -129,6 +130,15 @@ impl Features {
     /// The images among the inputs.
     pub(crate) fn images(&self) -> impl Iterator<Item = &FeatureSpec> + Clone {
         self.inputs.iter().filter(|feature| feature.kind == FeatureType::Visual)
+    }
+
+    /// Sizes of the images.
+    pub(crate) fn image_sizes(&self) -> Vec<MapSize> {
+        let size = |feature: &FeatureSpec| match *feature.shape.as_slice() {
+            [_, height, width] => Some(MapSize { height, width }),
+            _ => None,
+        };
+        self.images().filter_map(size).collect()
     }
 
     /// Length of the input of this type, which is a vector.

@@ -10,6 +10,7 @@
 //! error with a name: a policy that receives raw values acts, but not as it was trained.
 
 mod act;
+mod cnnmlp;
 mod config;
 mod diffusion;
 mod error;
@@ -21,6 +22,7 @@ mod processors;
 mod statistics;
 
 pub(crate) use act::ActConfig;
+pub(crate) use cnnmlp::CnnMlpConfig;
 pub use config::ConfigError;
 pub(crate) use config::PolicyConfig;
 pub(crate) use diffusion::DiffusionConfig;

@@ -30,7 +30,7 @@ pub enum ConvertError {
         camera: String,
     },
     /// Not as many cameras as the checkpoint was trained with.
-    #[error("{}: has {backbones} backbone(s) and was given {cameras} camera(s), needed {}; name each camera in the order of the training with --camera NAME=HEIGHTxWIDTH", file.display(), if *backbones == 1 { "at least one".to_owned() } else { backbones.to_string() })]
+    #[error("{}: has {backbones} backbone(s) and was given {cameras} camera(s), needed {needed}; name each camera in the order of the training with --camera NAME=HEIGHTxWIDTH", file.display())]
     Cameras {
         /// Path of the checkpoint.
         file: PathBuf,
@@ -38,6 +38,18 @@ pub enum ConvertError {
         backbones: usize,
         /// Cameras given.
         cameras: usize,
+        /// Cameras needed, in words.
+        needed: String,
+    },
+    /// An option that the checkpoint has no place for.
+    #[error("{}: is a {kind} policy, which has no {option}; leave the option out", file.display())]
+    NoPlace {
+        /// Path of the checkpoint.
+        file: PathBuf,
+        /// Kind of policy.
+        kind: &'static str,
+        /// What was given.
+        option: &'static str,
     },
     /// Heads that do not divide the width.
     #[error("{}: {heads} attention heads do not share its width of {width}; say with --heads how many it was trained with", file.display())]

@@ -1,9 +1,8 @@
 //! The folder of a converted checkpoint, in the layout of LeRobot 0.4 and later.
 
-use super::names::{Sizes, Weight};
+use super::names::Weight;
 use super::statistics::Statistics;
-use super::{Conversion, ConvertError, DEFAULT_HEADS};
-use crate::act::ActPolicy;
+use super::{Conversion, ConvertError};
 use crate::lerobot::Extension;
 use crate::policy::LoadOptions;
 use safetensors::Dtype;
@@ -22,7 +21,12 @@ const OUTPUT_STATE: &str = "policy_postprocessor_step_0_unnormalizer_processor.s
 /// What a folder is made of.
 pub(super) struct Content<'c> {
     pub conversion: &'c Conversion,
-    pub sizes: &'c Sizes,
+    /// Joint positions.
+    pub state: usize,
+    /// Values of an action.
+    pub action: usize,
+    /// `config.json` without features, normalisation and extension.
+    pub network: Value,
     pub extension: Extension,
     pub statistics: Statistics,
     pub weights: Vec<Weight>,
@@ -76,7 +80,7 @@ fn write_checked(folder: &Path, from: &Path, content: &Content<'_>) -> Result<()
     tensors(folder.join("model.safetensors"), &content.weights)?;
     let unusable =
         |source| ConvertError::Unusable { file: from.to_path_buf(), source: Box::new(source) };
-    ActPolicy::load(folder, &LoadOptions::default()).map(drop).map_err(unusable)
+    crate::load(folder, &LoadOptions::default()).map(drop).map_err(unusable)
 }
 
 fn tensors(file: PathBuf, weights: &[Weight]) -> Result<(), ConvertError> {
@@ -95,7 +99,7 @@ fn tensors(file: PathBuf, weights: &[Weight]) -> Result<(), ConvertError> {
 
 /// `{"type": ..., "shape": ...}` of every input.
 fn inputs(content: &Content<'_>) -> Map<String, Value> {
-    let state = json!({ "type": "STATE", "shape": [content.sizes.state] });
+    let state = json!({ "type": "STATE", "shape": [content.state] });
     let mut inputs = Map::from_iter([("observation.state".to_owned(), state)]);
     for camera in &content.conversion.cameras {
         let image = json!({ "type": "VISUAL", "shape": [3, camera.height, camera.width] });
@@ -105,54 +109,20 @@ fn inputs(content: &Content<'_>) -> Map<String, Value> {
 }
 
 fn action(content: &Content<'_>) -> Value {
-    json!({ "type": "ACTION", "shape": [content.sizes.action] })
+    json!({ "type": "ACTION", "shape": [content.action] })
 }
 
 fn modes() -> Value {
     json!({ "VISUAL": "MEAN_STD", "STATE": "MEAN_STD", "ACTION": "MEAN_STD" })
 }
 
-/// All keys that LeRobot 0.6.1 writes. What concerns training alone is the originals' default.
+/// `config.json`: what the architecture says, and what all have.
 fn config(content: &Content<'_>) -> Value {
-    let Content { conversion, sizes, extension, .. } = content;
-    let mut config = json!({
-        "type": "act",
-        "n_obs_steps": 1,
-        "input_features": inputs(content),
-        "output_features": { "action": action(content) },
-        "device": "cpu",
-        "use_amp": false,
-        "use_peft": false,
-        "push_to_hub": false,
-        "repo_id": null,
-        "private": null,
-        "tags": null,
-        "license": null,
-        "pretrained_path": null,
-        "pretrained_revision": null,
-        "chunk_size": sizes.chunk,
-        "n_action_steps": sizes.chunk,
-        "normalization_mapping": modes(),
-        "vision_backbone": sizes.backbone,
-        "pretrained_backbone_weights": null,
-        "replace_final_stride_with_dilation": false,
-        "pre_norm": false,
-        "dim_model": sizes.width,
-        "n_heads": conversion.heads.unwrap_or(DEFAULT_HEADS),
-        "dim_feedforward": sizes.feed_forward,
-        "feedforward_activation": "relu",
-        "n_encoder_layers": sizes.encoder_layers,
-        "n_decoder_layers": 1,
-        "use_vae": sizes.vae_layers > 0,
-        "latent_dim": sizes.latent,
-        "n_vae_encoder_layers": sizes.vae_layers.max(1),
-        "temporal_ensemble_coeff": null,
-        "dropout": 0.1,
-        "kl_weight": 10.0,
-        "optimizer_lr": 1e-5,
-        "optimizer_weight_decay": 1e-4,
-        "optimizer_lr_backbone": 1e-5,
-    });
+    let Content { extension, .. } = content;
+    let mut config = content.network.clone();
+    config["input_features"] = json!(inputs(content));
+    config["output_features"] = json!({ "action": action(content) });
+    config["normalization_mapping"] = modes();
     if *extension != Extension::default() {
         config[Extension::KEY] = json!({
             "backbone_per_camera": extension.backbone_per_camera,

@@ -16,9 +16,11 @@
 //! * Some checkpoints end an action with what no joint takes: act-plus-plus with the velocities of a
 //!   base, the one-arm fork with a column of zeros. They can be cut off; the variational encoder,
 //!   which read them in training, then goes as well.
+//! * The baseline CNNMLP has a layout of its own (`"type": "cnnmlp"`): LeRobot has no such policy.
 //! * The originals feed real recordings as OpenCV delivers them, blue first, but normalise as if red
 //!   came first. `"sinew": {"colors": "bgr"}` does the same.
 
+mod cnnmlp;
 mod error;
 mod folder;
 mod names;
@@ -28,6 +30,7 @@ mod statistics;
 pub use error::ConvertError;
 
 use crate::lerobot::{Colors, Extension};
+use folder::Content;
 use names::Sizes;
 use state_dict::StateDict;
 use statistics::Statistics;
@@ -111,7 +114,23 @@ pub fn convert(conversion: &Conversion, out: &Path) -> Result<Vec<String>, Conve
     let bytes = crate::pickle::read_file(&file)?;
     let document = state_dict::read(&file, &bytes)?;
     let mut tensors = StateDict::new(&file, &document)?;
-    let mut sizes = Sizes::of(&tensors)?;
+    let (content, notes) = if cnnmlp::is_one(&tensors) {
+        cnnmlp::convert(conversion, &statistics, &mut tensors)?
+    } else {
+        convert_act(conversion, &statistics, &mut tensors)?
+    };
+    folder::write(out, &file, &content)?;
+    Ok(notes)
+}
+
+/// An ACT policy.
+fn convert_act<'c>(
+    conversion: &'c Conversion,
+    statistics: &Path,
+    tensors: &mut StateDict<'_>,
+) -> Result<(Content<'c>, Vec<String>), ConvertError> {
+    let mut sizes = Sizes::of(tensors)?;
+    let file = tensors.file().to_path_buf();
     check_options(conversion, &file, &sizes)?;
     let mut notes = notes(conversion, &sizes);
     let shared = sizes.backbones == 1 || tensors.same_backbones(sizes.backbones);
@@ -122,8 +141,8 @@ pub fn convert(conversion: &Conversion, out: &Path) -> Result<Vec<String>, Conve
     if extension != Extension::default() {
         notes.push("LeRobot cannot load the result: config.json needs the key sinew".to_owned());
     }
-    let mut weights = names::rename(&mut tensors, &sizes, shared)?;
-    let mut statistics = Statistics::read(&statistics, &sizes)?;
+    let mut weights = names::rename(tensors, &sizes, shared)?;
+    let mut statistics = Statistics::read(statistics, sizes.state, sizes.action)?;
     if let Some(kept) = conversion.actions.filter(|kept| *kept < sizes.action) {
         names::keep_actions(&mut weights, &sizes, kept);
         statistics.action.iter_mut().for_each(|values| values.truncate(kept));
@@ -134,33 +153,53 @@ pub fn convert(conversion: &Conversion, out: &Path) -> Result<Vec<String>, Conve
         ));
         (sizes.action, sizes.vae_layers) = (kept, 0);
     }
-    let content = folder::Content { conversion, sizes: &sizes, extension, statistics, weights };
-    folder::write(out, &file, &content)?;
-    Ok(notes)
+    let network = sizes.config(conversion.heads.unwrap_or(DEFAULT_HEADS));
+    let (state, action) = (sizes.state, sizes.action);
+    let content = Content { conversion, state, action, network, extension, statistics, weights };
+    Ok((content, notes))
 }
 
 fn check_options(conversion: &Conversion, file: &Path, sizes: &Sizes) -> Result<(), ConvertError> {
-    let cameras = &conversion.cameras;
-    let fits =
-        if sizes.backbones == 1 { !cameras.is_empty() } else { cameras.len() == sizes.backbones };
+    let cameras = conversion.cameras.len();
+    let fits = if sizes.backbones == 1 { cameras > 0 } else { cameras == sizes.backbones };
     if !fits {
-        let (backbones, cameras) = (sizes.backbones, cameras.len());
-        return Err(ConvertError::Cameras { file: file.to_path_buf(), backbones, cameras });
+        let needed = if sizes.backbones == 1 {
+            "at least one".to_owned()
+        } else {
+            sizes.backbones.to_string()
+        };
+        return Err(ConvertError::Cameras {
+            file: file.to_path_buf(),
+            backbones: sizes.backbones,
+            cameras,
+            needed,
+        });
     }
-    for (index, camera) in cameras.iter().enumerate() {
-        if cameras[..index].iter().any(|other| other.name == camera.name) {
-            return Err(ConvertError::CameraTwice { camera: camera.name.clone() });
-        }
-    }
+    check_names(conversion)?;
     let heads = conversion.heads.unwrap_or(DEFAULT_HEADS);
     if heads == 0 || !sizes.width.is_multiple_of(heads) {
         let (file, width) = (file.to_path_buf(), sizes.width);
         return Err(ConvertError::Heads { file, heads, width });
     }
-    let kept = conversion.actions.unwrap_or(sizes.action);
-    if kept == 0 || kept > sizes.action {
-        let (file, actions) = (file.to_path_buf(), sizes.action);
-        return Err(ConvertError::Actions { file, kept, actions });
+    check_actions(conversion, file, sizes.action)
+}
+
+/// Refuses cameras that share a name.
+fn check_names(conversion: &Conversion) -> Result<(), ConvertError> {
+    let cameras = &conversion.cameras;
+    for (index, camera) in cameras.iter().enumerate() {
+        if cameras[..index].iter().any(|other| other.name == camera.name) {
+            return Err(ConvertError::CameraTwice { camera: camera.name.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to keep more actions than there are, or none.
+fn check_actions(conversion: &Conversion, file: &Path, actions: usize) -> Result<(), ConvertError> {
+    let kept = conversion.actions.unwrap_or(actions);
+    if kept == 0 || kept > actions {
+        return Err(ConvertError::Actions { file: file.to_path_buf(), kept, actions });
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::ConvertError;
 use super::state_dict::{StateDict, unsupported};
+use serde_json::{Value, json};
 
 /// Layers or backbones that are looked for.
 const MAX_COUNT: usize = 256;
@@ -68,9 +69,53 @@ impl Sizes {
             encoder_layers: layers("transformer.encoder"),
             decoder_layers: layers("transformer.decoder"),
             vae_layers: layers("encoder"),
-            backbones: count(&|index| format!("model.backbones.{index}.0.body.conv1.weight")),
+            backbones: count_backbones(tensors),
             image_width,
             backbone: backbone(tensors)?,
+        })
+    }
+
+    /// All keys that LeRobot 0.6.1 writes but those of the features. What concerns training alone is
+    /// the originals' default.
+    pub(super) fn config(&self, heads: usize) -> Value {
+        json!({
+            "type": "act",
+            "n_obs_steps": 1,
+            // The folder fills them in; here is their place.
+            "input_features": null,
+            "output_features": null,
+            "device": "cpu",
+            "use_amp": false,
+            "use_peft": false,
+            "push_to_hub": false,
+            "repo_id": null,
+            "private": null,
+            "tags": null,
+            "license": null,
+            "pretrained_path": null,
+            "pretrained_revision": null,
+            "chunk_size": self.chunk,
+            "n_action_steps": self.chunk,
+            "normalization_mapping": null,
+            "vision_backbone": self.backbone,
+            "pretrained_backbone_weights": null,
+            "replace_final_stride_with_dilation": false,
+            "pre_norm": false,
+            "dim_model": self.width,
+            "n_heads": heads,
+            "dim_feedforward": self.feed_forward,
+            "feedforward_activation": "relu",
+            "n_encoder_layers": self.encoder_layers,
+            "n_decoder_layers": 1,
+            "use_vae": self.vae_layers > 0,
+            "latent_dim": self.latent,
+            "n_vae_encoder_layers": self.vae_layers.max(1),
+            "temporal_ensemble_coeff": null,
+            "dropout": 0.1,
+            "kl_weight": 10.0,
+            "optimizer_lr": 1e-5,
+            "optimizer_weight_decay": 1e-4,
+            "optimizer_lr_backbone": 1e-5,
         })
     }
 }
@@ -83,10 +128,6 @@ fn refuse_other_kinds(tensors: &StateDict<'_>) -> Result<(), ConvertError> {
     for name in tensors.names() {
         if name.contains("vq") || name.contains("latent_model") {
             return refuse(name, "a VQ-ACT policy", NO_VQ);
-        }
-        if name.starts_with("model.mlp.") || name.starts_with("model.backbone_down_projs.") {
-            let remedy = "only ACT policies are converted";
-            return refuse(name, "a CNNMLP policy", remedy);
         }
         if name.starts_with("model.transformer.encoder.norm.") {
             let remedy = "no published training does that, so nothing could be compared with";
@@ -104,8 +145,14 @@ fn refuse_other_kinds(tensors: &StateDict<'_>) -> Result<(), ConvertError> {
     Ok(())
 }
 
+/// Number of backbones.
+pub(super) fn count_backbones(tensors: &StateDict<'_>) -> usize {
+    let stem = |index: &usize| format!("model.backbones.{index}.0.body.conv1.weight");
+    (0..MAX_COUNT).take_while(|index| tensors.shape(&stem(index)).is_some()).count()
+}
+
 /// The name of the backbone by its blocks.
-fn backbone(tensors: &StateDict<'_>) -> Result<&'static str, ConvertError> {
+pub(super) fn backbone(tensors: &StateDict<'_>) -> Result<&'static str, ConvertError> {
     let body = "model.backbones.0.0.body";
     tensors.sizes::<4>(&format!("{body}.conv1.weight"))?;
     let deep = format!("{body}.layer1.0.conv3.weight");
@@ -135,7 +182,34 @@ pub(super) fn rename(
         let values = tensors.take(&from, &shape)?;
         weights.push(Weight { name, shape, values });
     }
-    for index in 0..sizes.backbones {
+    take_backbones(tensors, sizes.backbones, shared, &mut weights)?;
+    // Layers that reach no output, and a head that is never trained.
+    tensors.expect(|name| {
+        let rest = name.strip_prefix("model.transformer.decoder.layers.");
+        let layer = rest.and_then(|rest| rest.split_once('.')?.0.parse::<usize>().ok());
+        layer.is_some_and(|layer| (1..sizes.decoder_layers).contains(&layer))
+            || name.starts_with("model.is_pad_head.")
+    });
+    if sizes.vae_layers == 0 {
+        // Trained with --no_encoder: these are there, but nothing leads to them.
+        let parts = ["pos_table", "cls_embed.", "encoder_action_proj.", "encoder_joint_proj."];
+        tensors.expect(|name| {
+            let part = name.strip_prefix("model.").unwrap_or(name);
+            part.starts_with("latent_proj.") || parts.iter().any(|p| part.starts_with(p))
+        });
+    }
+    tensors.finish()?;
+    Ok(weights)
+}
+
+/// Takes all `count` backbones under LeRobot's names, or the first for all cameras if it is `shared`.
+pub(super) fn take_backbones(
+    tensors: &mut StateDict<'_>,
+    count: usize,
+    shared: bool,
+    weights: &mut Vec<Weight>,
+) -> Result<(), ConvertError> {
+    for index in 0..count {
         let body = format!("model.backbones.{index}.0.body.");
         if shared && index > 0 {
             tensors.expect(|name| name.starts_with(&body));
@@ -154,23 +228,7 @@ pub(super) fn rename(
             weights.push(Weight { name, shape, values });
         }
     }
-    // Layers that reach no output, and a head that is never trained.
-    tensors.expect(|name| {
-        let rest = name.strip_prefix("model.transformer.decoder.layers.");
-        let layer = rest.and_then(|rest| rest.split_once('.')?.0.parse::<usize>().ok());
-        layer.is_some_and(|layer| (1..sizes.decoder_layers).contains(&layer))
-            || name.starts_with("model.is_pad_head.")
-    });
-    if sizes.vae_layers == 0 {
-        // Trained with --no_encoder: these are there, but nothing leads to them.
-        let parts = ["pos_table", "cls_embed.", "encoder_action_proj.", "encoder_joint_proj."];
-        tensors.expect(|name| {
-            let part = name.strip_prefix("model.").unwrap_or(name);
-            part.starts_with("latent_proj.") || parts.iter().any(|p| part.starts_with(p))
-        });
-    }
-    tensors.finish()?;
-    Ok(weights)
+    Ok(())
 }
 
 /// Cuts off all actions but the first `kept`, and what only training needs of the others.

@@ -1,7 +1,6 @@
 //! `dataset_stats.pkl`: means and standard deviations of joint positions and actions.
 
 use super::ConvertError;
-use super::names::Sizes;
 use crate::pickle::{self, Classes, Entries, Kind, Limits};
 use std::path::Path;
 
@@ -14,8 +13,8 @@ pub(super) struct Statistics {
 }
 
 impl Statistics {
-    /// Reads the statistics for a network of these sizes.
-    pub(super) fn read(file: &Path, sizes: &Sizes) -> Result<Self, ConvertError> {
+    /// Reads the statistics for vectors of these lengths.
+    pub(super) fn read(file: &Path, state: usize, action: usize) -> Result<Self, ConvertError> {
         let bytes = pickle::read_file(file)?;
         let document = pickle::plain(file, &bytes, &Limits::default(), Classes::Refused)?;
         let entries = match document.root().kind() {
@@ -27,8 +26,8 @@ impl Statistics {
         };
         let take = |name: &str, length| numbers(file, entries, name, length);
         Ok(Self {
-            state: [take("qpos_mean", sizes.state)?, take("qpos_std", sizes.state)?],
-            action: [take("action_mean", sizes.action)?, take("action_std", sizes.action)?],
+            state: [take("qpos_mean", state)?, take("qpos_std", state)?],
+            action: [take("action_mean", action)?, take("action_std", action)?],
         })
     }
 }

@@ -63,6 +63,20 @@ pub(crate) fn check(
     check_count("number of images", observation.images.len(), images.len())
 }
 
+/// Checks the image of one camera, by its place among the images; false if there is no such camera.
+pub(crate) fn check_camera(
+    features: &[ScaledFeature],
+    camera: usize,
+    image: &[u8],
+) -> Result<bool, PredictError> {
+    let mut cameras = features.iter().filter(|f| f.feature.kind == FeatureKind::Visual);
+    let Some(ScaledFeature { feature, size, .. }) = cameras.nth(camera) else { return Ok(false) };
+    if image.len() == *size {
+        return Ok(true);
+    }
+    Err(PredictError::Size { feature: feature.name.clone(), needed: *size, got: image.len() })
+}
+
 /// Refuses numbers that are not finite, in the feature of this name.
 pub(crate) fn check_finite(feature: &str, values: &[f32]) -> Result<(), PredictError> {
     match values.iter().position(|value| !value.is_finite()) {

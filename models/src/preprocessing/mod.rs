@@ -2,7 +2,9 @@
 
 mod features;
 mod image;
+mod inputs;
 mod resampling;
 
-pub(crate) use features::{ScaledFeature, check, check_finite, scaled_features};
+pub(crate) use features::{ScaledFeature, check, check_camera, check_finite, scaled_features};
 pub(crate) use image::{Geometry, ImageInput};
+pub(crate) use inputs::Inputs;

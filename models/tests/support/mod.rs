@@ -34,8 +34,13 @@ pub struct Checkpoint(TempDir);
 impl Checkpoint {
     /// Copies the fixture of this name.
     pub fn copy(name: &str) -> Self {
+        Self::copy_of(&fixture(name))
+    }
+
+    /// Copies a folder.
+    pub fn copy_of(from: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        for entry in std::fs::read_dir(fixture(name)).unwrap() {
+        for entry in std::fs::read_dir(from).unwrap() {
             let entry = entry.unwrap();
             let bytes = std::fs::read(entry.path()).unwrap();
             std::fs::write(folder.path().join(entry.file_name()), bytes).unwrap();

@@ -89,6 +89,7 @@ fn code_of(error: &ConvertError) -> u8 {
         | ConvertError::CameraTwice { .. }
         | ConvertError::Cameras { .. }
         | ConvertError::Heads { .. }
+        | ConvertError::NoPlace { .. }
         | ConvertError::Actions { .. }
         | ConvertError::Exists { .. } => 2,
         ConvertError::Write { .. } | ConvertError::Layout { .. } => 13,

@@ -2,6 +2,7 @@
 
 mod bench;
 mod convert;
+mod features;
 
 use std::path::PathBuf;
 
@@ -20,6 +21,8 @@ pub(super) enum PolicyVerb {
     Check(CheckArguments),
     /// Convert a checkpoint of the original ACT programs (policy_best.ckpt) to LeRobot's layout
     Convert(convert::ConvertArguments),
+    /// Draw what the image backbone answers to, over an image
+    Features(features::FeaturesArguments),
 }
 
 #[derive(Debug, Args)]
@@ -122,6 +125,7 @@ pub(super) fn policy(verb: &PolicyVerb) -> u8 {
         PolicyVerb::Bench(arguments) => bench::bench(arguments),
         PolicyVerb::Check(arguments) => check(arguments),
         PolicyVerb::Convert(arguments) => convert::convert(arguments),
+        PolicyVerb::Features(arguments) => features::features(arguments),
     }
 }
 

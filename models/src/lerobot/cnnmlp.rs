@@ -1,0 +1,51 @@
+//! `config.json` of a CNNMLP policy, the convolutional behaviour cloning of the ACT programs.
+//! LeRobot has no such policy: the layout is LeRobot's, the type is ours.
+
+use super::config::{self, ConfigError, unsupported};
+use super::extension::Extension;
+use super::features::{FeatureType, Features, MAX_CAMERAS};
+use super::json::Node;
+
+/// Keys that are read.
+const KNOWN_KEYS: &[&str] = &[
+    "type",
+    "input_features",
+    "output_features",
+    "normalization_mapping",
+    "vision_backbone",
+    Extension::KEY,
+];
+
+/// `config.json` of a CNNMLP policy. All sizes of the network come from its tensors.
+#[derive(Clone, Debug)]
+pub(crate) struct CnnMlpConfig {
+    /// Inputs, the action, and how they are normalised.
+    pub features: Features,
+    /// Name of the backbone, which says nothing about its widths.
+    pub backbone: String,
+    /// What goes beyond LeRobot.
+    pub extension: Extension,
+    /// Things that are accepted but worth knowing.
+    pub warnings: Vec<String>,
+}
+
+impl CnnMlpConfig {
+    /// Reads the root of `config.json`.
+    pub(super) fn read(root: &Node<'_>, mut warnings: Vec<String>) -> Result<Self, ConfigError> {
+        config::warn_about_unknown_keys(root, KNOWN_KEYS, &mut warnings)?;
+        let features = Features::read(root, "CNNMLP", &mut warnings)?;
+        let cameras = features.images().count();
+        let has = |kind| features.vector_len(kind).is_some();
+        if !(1..=MAX_CAMERAS).contains(&cameras)
+            || !has(FeatureType::State)
+            || has(FeatureType::Environment)
+        {
+            let needed = format!("observation.state and 1 to {MAX_CAMERAS} images, nothing else");
+            let remedy = "the network has no place for other inputs";
+            return Err(unsupported(root, "input_features", &needed, remedy));
+        }
+        let backbone = root.optional("vision_backbone")?.map_or(Ok("resnet18"), |n| n.string())?;
+        let extension = Extension::read(root)?;
+        Ok(Self { features, backbone: backbone.to_owned(), extension, warnings })
+    }
+}

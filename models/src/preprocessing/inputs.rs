@@ -1,0 +1,121 @@
+//! Joint positions and images as networks read them.
+
+use super::features::{ScaledFeature, check, check_camera};
+use super::image::{Geometry, ImageInput};
+use crate::engine::Engine;
+use crate::layers::convolution::MapSize;
+use crate::layers::resnet::image_layout;
+use crate::lerobot::Colors;
+use crate::policy::{Feature, FeatureKind, Observation, PredictError};
+use crate::trace::Trace;
+
+/// The inputs of a policy with at most one vector, its state, and the room for their normalised
+/// values.
+pub(crate) struct Inputs {
+    features: Vec<ScaledFeature>,
+    images: Vec<ImageInput>,
+    state: Vec<f32>,
+    maps: Vec<Vec<f32>>,
+}
+
+impl Inputs {
+    /// Plans and allocates.
+    pub(crate) fn new(features: Vec<ScaledFeature>, geometry: Geometry, colors: Colors) -> Self {
+        let images = features.iter().filter_map(|scaled| {
+            let size = map_size(&scaled.feature)?;
+            Some(ImageInput::new(size, geometry, &scaled.scaling).trained_with(colors))
+        });
+        let images: Vec<ImageInput> = images.collect();
+        let vectors = features.iter().filter(|f| f.feature.kind != FeatureKind::Visual);
+        Self {
+            state: vec![0.0; vectors.map(|vector| vector.size).sum()],
+            maps: images.iter().map(|image| vec![0.0; image.layout().len()]).collect(),
+            images,
+            features,
+        }
+    }
+
+    /// Number of values of the images of these features, as they lie in memory.
+    pub(crate) fn len(images: &[MapSize]) -> usize {
+        images.iter().map(|size| image_layout(*size).len()).sum()
+    }
+
+    /// The features as the robot side knows them.
+    pub(crate) fn features(&self) -> impl Iterator<Item = &Feature> {
+        self.features.iter().map(|scaled| &scaled.feature)
+    }
+
+    /// Sizes of the images that the network sees.
+    pub(crate) fn sizes(&self) -> Vec<MapSize> {
+        self.images.iter().map(|image| image.layout().size).collect()
+    }
+
+    /// Normalised state.
+    pub(crate) fn state(&self) -> &[f32] {
+        &self.state
+    }
+
+    /// Normalised images with their sizes, in the layout of
+    /// [`image_layout`](crate::layers::resnet::image_layout).
+    pub(crate) fn maps(&self) -> impl Iterator<Item = (&[f32], MapSize)> {
+        let maps = self.maps.iter().zip(&self.images);
+        maps.map(|(map, image)| (map.as_slice(), image.layout().size))
+    }
+
+    /// Checks and normalises an observation.
+    pub(crate) fn accept(
+        &mut self,
+        engine: &Engine,
+        observation: &Observation<'_>,
+    ) -> Result<(), PredictError> {
+        check(&self.features, observation)?;
+        let images = self.images.iter_mut().zip(&mut self.maps).zip(observation.images);
+        images.for_each(|((plan, map), image)| plan.write(engine, image, map));
+        let vectors = self.features.iter().filter(|f| f.feature.kind != FeatureKind::Visual);
+        for (scaled, vector) in vectors.zip(observation.vectors) {
+            for (index, (out, value)) in self.state.iter_mut().zip(*vector).enumerate() {
+                *out = scaled.scaling.normalize(index, *value);
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks and normalises the image of one camera; `None` if there is no such camera.
+    pub(crate) fn accept_image(
+        &mut self,
+        engine: &Engine,
+        camera: usize,
+        image: &[u8],
+    ) -> Result<Option<(&[f32], MapSize)>, PredictError> {
+        if !check_camera(&self.features, camera, image)? {
+            return Ok(None);
+        }
+        let (plan, map) = (&mut self.images[camera], &mut self.maps[camera]);
+        plan.write(engine, image, map);
+        Ok(Some((map, plan.layout().size)))
+    }
+
+    /// Records all normalised values.
+    pub(crate) fn record(&self, trace: &mut Trace) {
+        let mut maps = self.maps.iter().zip(&self.images);
+        for ScaledFeature { feature, .. } in &self.features {
+            let name = format!("in.normalized.{}", feature.name);
+            match feature.kind {
+                FeatureKind::Visual => {
+                    if let Some((map, image)) = maps.next() {
+                        trace.record_map(name, map, image.layout());
+                    }
+                }
+                _ => trace.record(name, &[1, self.state.len()], &self.state),
+            }
+        }
+    }
+}
+
+/// Size of an image.
+fn map_size(feature: &Feature) -> Option<MapSize> {
+    match *feature.shape.as_slice() {
+        [_, height, width] => Some(MapSize { height, width }),
+        _ => None,
+    }
+}
