@@ -1,5 +1,6 @@
 //! The inference side: observation mailboxes in, chunks out, on a thread of its own.
 
+mod continuation;
 mod mapping;
 mod worker;
 
