@@ -7,8 +7,10 @@ use crate::config::RobotModel;
 use crate::robots;
 
 /// Policies and the formats they are read from.
-const POLICIES: [(&str, &str); 1] =
-    [("act", "LeRobot folders, from 0.4 on (processors) and up to 0.3 (buffers)")];
+const POLICIES: [(&str, &str); 2] = [
+    ("act", "LeRobot folders, from 0.4 on (processors) and up to 0.3 (buffers)"),
+    ("diffusion", "LeRobot folders, from 0.4 on (processors) and up to 0.3 (buffers)"),
+];
 
 #[derive(Debug, Args)]
 pub(super) struct ListArguments {
