@@ -269,7 +269,8 @@ fn committed_actions_are_kept_exactly_and_only_on_request() {
             assert_ne!(forgot[..SIZE], previous[..SIZE]);
             assert_ne!(kept[3 * SIZE..], forgot[3 * SIZE..], "the rest knows what is committed");
             // Nothing committed: as if nothing was known.
-            (keeps.reset(), forgets.reset());
+            keeps.reset();
+            forgets.reset();
             predict(&mut keeps, &first);
             predict(&mut forgets, &first);
             let unbound = continued(&mut keeps, &second, previous, 0);

@@ -8,3 +8,6 @@ pub use mapping::{Mapping, MappingError};
 pub use worker::{
     PolicyMailboxes, PolicySettings, PolicyStatistics, PolicyWorker, WarmUpError, warm_up,
 };
+
+#[cfg(test)]
+mod tests;

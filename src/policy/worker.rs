@@ -208,6 +208,9 @@ impl PolicyWorker {
             return self.next_note;
         }
         let Some(observed) = self.observe(now, due) else { return now.after(RETRY) };
+        // An arm that was lost is due at once.
+        let queue = self.settings.execution == Execution::Queue;
+        let due = due || (!queue && now >= self.next);
         let step = self.settings.step;
         let late = now.since(self.next_note) > step / 2;
         self.next_note = if late { now } else { self.next_note }.after(step);

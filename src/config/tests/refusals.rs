@@ -581,7 +581,7 @@ fn choices_of_inference_that_have_no_effect_are_refused() {
         ("policy.threads=0", "1 to 256"),
         ("policy.warm_start=0", "above 0, up to 1"),
         ("policy.warm_start=1.5", "above 0, up to 1"),
-        ("policy.precision=f16", "`f32`"),
+        ("policy.precision=f16", "Allowed: \"f32\", \"bf16\""),
         ("policy.scheduler=euler", "ddim"),
         ("policy.steps=0", "1 to 10000"),
         ("policy.seed=-1", "policy.seed"),
