@@ -1,5 +1,7 @@
 //! A Diffusion Policy in the whole program: its history, its options, and how its chunks join.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use sinew_episodes::journal::{ChunkRecord, Reader, Record};
@@ -78,6 +80,15 @@ fn chunks_that_keep_what_is_committed_join_almost_without_a_jump() {
     let free = jump(&["policy.inpaint=false"]);
     println!("inpainted {kept:.4}, free {free:.4}");
     assert!(kept < free / 4.0, "{kept} {free}");
+}
+
+/// Each chunk begins where LeRobot's queue was used up; nothing overlaps, so nothing is kept.
+#[test]
+fn chunks_are_executed_from_a_queue_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = simulated(folder.path(), &["policy.execution=queue", "policy.inpaint=false"]);
+    ended.journal().assert_inside_limits();
+    assert!(chunks(&ended).len() > 8, "{}", chunks(&ended).len());
 }
 
 #[test]

@@ -287,7 +287,7 @@ impl Loaded {
         let queue = policy.execution == Execution::Queue;
         for (key, said) in [
             ("policy.warm_start", policy.warm_start.is_some()),
-            ("policy.inpaint", policy.inpaint.is_some()),
+            ("policy.inpaint", policy.inpaint == Some(true)),
         ] {
             if said && queue {
                 let message = "it has no effect with policy.execution = \"queue\", whose chunks \

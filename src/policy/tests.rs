@@ -121,8 +121,8 @@ fn calls(
         clock.advance_to(next.max(clock.now()));
         while taken.pop().is_ok() {}
     }
-    let calls = calls.lock().unwrap().clone();
-    calls
+    drop(worker);
+    Arc::into_inner(calls).unwrap().into_inner().unwrap()
 }
 
 /// One observation per action, and an inference every four (`n_action_steps`).
