@@ -10,6 +10,7 @@ use crate::lerobot::{
 };
 use crate::policy::{FeatureKind, PolicyDescription};
 use crate::tensor_file::TensorFile;
+use crate::vinn::VinnNetworkInfo;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
@@ -72,6 +73,8 @@ pub enum NetworkInfo {
     Diffusion(DiffusionNetworkInfo),
     /// Of CNNMLP.
     CnnMlp(CnnMlpNetworkInfo),
+    /// Of VINN.
+    Vinn(VinnNetworkInfo),
 }
 
 /// The image backbone as the tensors show it.
@@ -165,6 +168,7 @@ impl Display for PolicyInfo {
             CheckpointFormat::StatisticsInWeights => {
                 "LeRobot up to 0.3 (statistics in the weights)"
             }
+            CheckpointFormat::Bundle => "sinew (everything in config.json)",
         };
         writeln!(f, "policy        {} in {}", self.kind, self.path.display())?;
         writeln!(f, "format        {format}")?;
@@ -209,6 +213,7 @@ impl Display for NetworkInfo {
             Self::Act(network) => network.fmt(f),
             Self::Diffusion(network) => network.fmt(f),
             Self::CnnMlp(network) => network.fmt(f),
+            Self::Vinn(network) => network.fmt(f),
         }
     }
 }

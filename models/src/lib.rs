@@ -33,6 +33,7 @@ pub mod recurrent;
 mod source;
 mod tensor_file;
 mod trace;
+mod vinn;
 
 pub use act::{ActNetworkInfo, ActPolicy};
 pub use bounded_file::ReadError;
@@ -47,6 +48,9 @@ pub use policy::{
 };
 pub use tensor_file::TensorError;
 pub use trace::{Trace, TraceTensor};
+pub use vinn::{
+    Search, StateDistance, VinnEncoder, VinnMemory, VinnMemoryError, VinnNetworkInfo, VinnPolicy,
+};
 
 use lerobot::PolicyConfig;
 use std::path::Path;
@@ -64,6 +68,7 @@ pub fn load(folder: &Path, options: &LoadOptions) -> Result<Box<dyn Policy>, Loa
             let policy = DiffusionPolicy::from_source(source, config, &options.diffusion)?;
             Ok(Box::new(policy) as _)
         }
+        PolicyConfig::Vinn(config) => Ok(Box::new(VinnPolicy::from_source(source, &config)?) as _),
         PolicyConfig::CnnMlp(config) => {
             Ok(Box::new(CnnMlpPolicy::from_source(source, &config)?) as _)
         }

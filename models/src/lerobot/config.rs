@@ -5,6 +5,7 @@ use super::cnnmlp::CnnMlpConfig;
 use super::diffusion::DiffusionConfig;
 use super::features::Features;
 use super::json::{self, JsonError, Node};
+use super::vinn::VinnConfig;
 use crate::bounded_file::{self, ReadError};
 use std::path::{Path, PathBuf};
 
@@ -45,6 +46,8 @@ pub(crate) enum PolicyConfig {
     Diffusion(DiffusionConfig),
     /// Convolutional behaviour cloning.
     CnnMlp(CnnMlpConfig),
+    /// Nearest neighbours.
+    Vinn(VinnConfig),
 }
 
 impl PolicyConfig {
@@ -62,9 +65,15 @@ impl PolicyConfig {
             "act" => Ok(Self::Act(ActConfig::read(&root, warnings)?)),
             "diffusion" => Ok(Self::Diffusion(DiffusionConfig::read(&root, warnings)?)),
             "cnnmlp" => Ok(Self::CnnMlp(CnnMlpConfig::read(&root, warnings)?)),
+            "vinn" => Ok(Self::Vinn(VinnConfig::read(&root, warnings)?)),
             _ => {
                 let remedy = "other architectures are not implemented";
-                Err(unsupported(&root, "type", "\"act\", \"diffusion\" or \"cnnmlp\"", remedy))
+                Err(unsupported(
+                    &root,
+                    "type",
+                    "\"act\", \"diffusion\", \"cnnmlp\" or \"vinn\"",
+                    remedy,
+                ))
             }
         }
     }
@@ -75,6 +84,7 @@ impl PolicyConfig {
             Self::Act(config) => &config.features,
             Self::Diffusion(config) => &config.features,
             Self::CnnMlp(config) => &config.features,
+            Self::Vinn(config) => &config.features,
         }
     }
 
@@ -84,6 +94,7 @@ impl PolicyConfig {
             Self::Act(_) => "act",
             Self::Diffusion(_) => "diffusion",
             Self::CnnMlp(_) => "cnnmlp",
+            Self::Vinn(_) => "vinn",
         }
     }
 
@@ -93,6 +104,7 @@ impl PolicyConfig {
             Self::Act(config) => std::mem::take(&mut config.warnings),
             Self::Diffusion(config) => std::mem::take(&mut config.warnings),
             Self::CnnMlp(config) => std::mem::take(&mut config.warnings),
+            Self::Vinn(config) => std::mem::take(&mut config.warnings),
         }
     }
 }

@@ -308,7 +308,7 @@ fn clip(root: &Node<'_>) -> Result<Option<f32>, JsonError> {
     Err(node.refuse("a number above 0"))
 }
 
-fn map_size(root: &Node<'_>, key: &str) -> Result<Option<MapSize>, JsonError> {
+pub(super) fn map_size(root: &Node<'_>, key: &str) -> Result<Option<MapSize>, JsonError> {
     let Some(node) = root.optional(key)? else { return Ok(None) };
     let elements = node.elements()?;
     let [height, width] = elements.as_slice() else {

@@ -5,6 +5,7 @@ use super::processors::ProcessorError;
 use super::statistics::StatisticsError;
 use crate::bounded_file::ReadError;
 use crate::tensor_file::TensorError;
+use crate::vinn::VinnMemoryError;
 use std::path::PathBuf;
 
 /// Why a checkpoint folder was refused. Every message names the file, the key or tensor, what was
@@ -26,6 +27,9 @@ pub enum LoadError {
     /// A tensor is not usable.
     #[error(transparent)]
     Tensor(#[from] TensorError),
+    /// The memory of a VINN policy is not usable.
+    #[error(transparent)]
+    VinnMemory(#[from] VinnMemoryError),
     /// Statistics are nowhere to be found.
     #[error("{}: no normalisation statistics: neither policy_preprocessor.json (LeRobot 0.4 and later) nor normalize_inputs.buffer_* in model.safetensors (up to 0.3); copy the complete folder that the training wrote", folder.display())]
     NoStatistics {

@@ -20,6 +20,7 @@ mod json;
 mod legacy;
 mod processors;
 mod statistics;
+mod vinn;
 
 pub(crate) use act::ActConfig;
 pub(crate) use cnnmlp::CnnMlpConfig;
@@ -34,6 +35,7 @@ pub use json::JsonError;
 pub use processors::ProcessorError;
 pub(crate) use statistics::FeatureStatistics;
 pub use statistics::{NormalizationMode, StatisticsError};
+pub(crate) use vinn::VinnConfig;
 
 use crate::tensor_file::TensorFile;
 use std::collections::BTreeMap;
@@ -50,6 +52,8 @@ pub enum CheckpointFormat {
     Processors,
     /// LeRobot up to 0.3: statistics among the weights.
     StatisticsInWeights,
+    /// Ours: everything in `config.json`.
+    Bundle,
 }
 
 /// Everything a checkpoint folder says except the weights.
@@ -61,6 +65,7 @@ pub(crate) struct Checkpoint {
 }
 
 /// Statistics of a checkpoint, and what else surrounds its network.
+#[derive(Clone, Debug)]
 pub(crate) struct Normalization {
     /// Generation of the format.
     pub format: CheckpointFormat,
@@ -96,6 +101,9 @@ fn read_normalization(
     config: &PolicyConfig,
     weights: &mut TensorFile<'_>,
 ) -> Result<Normalization, LoadError> {
+    if let PolicyConfig::Vinn(config) = config {
+        return Ok(config.normalization(warnings));
+    }
     let features = config.features();
     let preprocessor = folder.join("policy_preprocessor.json");
     let postprocessor = folder.join("policy_postprocessor.json");
