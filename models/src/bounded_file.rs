@@ -41,28 +41,40 @@ pub enum ReadError {
 
 /// Reads all of `file`, refusing more than `limit` bytes before allocating for them.
 pub(crate) fn read(file: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
-    let system = |source: std::io::Error| {
-        if source.kind() == ErrorKind::NotFound {
-            ReadError::Missing { file: file.to_path_buf() }
-        } else {
-            ReadError::System { file: file.to_path_buf(), source }
-        }
-    };
+    let (opened, _) = open(file, limit)?;
+    let mut bytes = Vec::new();
+    // The file may have grown since it was measured.
+    let mut limited = opened.take(limit.saturating_add(1));
+    let read = limited.read_to_end(&mut bytes).map_err(|source| system(file, source))? as u64;
+    if read > limit { Err(too_large(file, read, limit)) } else { Ok(bytes) }
+}
+
+/// Opens a regular file of at most `limit` bytes and says how many it has.
+pub(crate) fn open(file: &Path, limit: u64) -> Result<(File, u64), ReadError> {
     // Asked before opening: opening a named pipe would wait for its other end.
-    let about = std::fs::metadata(file).map_err(system)?;
+    let about = std::fs::metadata(file).map_err(|source| system(file, source))?;
     if !about.is_file() {
         return Err(ReadError::NotAFile { file: file.to_path_buf() });
     }
-    let too_large = |bytes| ReadError::TooLarge { file: file.to_path_buf(), bytes, limit };
     if about.len() > limit {
-        return Err(too_large(about.len()));
+        return Err(too_large(file, about.len(), limit));
     }
-    let mut bytes = Vec::new();
-    // The file may have grown since it was measured.
-    let read = File::open(file)
-        .and_then(|opened| opened.take(limit.saturating_add(1)).read_to_end(&mut bytes))
-        .map_err(system)? as u64;
-    if read > limit { Err(too_large(read)) } else { Ok(bytes) }
+    let opened = File::open(file).map_err(|source| system(file, source))?;
+    Ok((opened, about.len()))
+}
+
+/// Error for what the operating system said.
+pub(crate) fn system(file: &Path, source: std::io::Error) -> ReadError {
+    let file = file.to_path_buf();
+    if source.kind() == ErrorKind::NotFound {
+        ReadError::Missing { file }
+    } else {
+        ReadError::System { file, source }
+    }
+}
+
+fn too_large(file: &Path, bytes: u64, limit: u64) -> ReadError {
+    ReadError::TooLarge { file: file.to_path_buf(), bytes, limit }
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ pub mod original;
 pub mod pickle;
 mod policy;
 mod preprocessing;
+pub mod recurrent;
 mod residual_attention;
 mod source;
 mod tensor_file;

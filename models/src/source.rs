@@ -4,7 +4,6 @@ use crate::engine::{Engine, Precision};
 use crate::lerobot::{self, LoadError, Normalization, PolicyConfig};
 use crate::policy::LoadOptions;
 use crate::tensor_file::TensorFile;
-use sha2::{Digest, Sha256};
 use std::path::Path;
 
 /// What a policy is made of.
@@ -14,7 +13,7 @@ pub(crate) struct Source<'a> {
     /// Of the weights file, in hexadecimal.
     pub sha256: String,
     /// Weights that nothing has taken yet.
-    pub tensors: TensorFile<'a>,
+    pub tensors: TensorFile<'static>,
     /// `config.json`.
     pub config: PolicyConfig,
     /// Statistics.
@@ -44,10 +43,8 @@ pub(crate) fn load<P>(
 ) -> Result<P, LoadError> {
     let engine = Engine::new(options.isa, options.threads, &options.cpus)
         .map_err(|source| LoadError::Threads { threads: options.threads, source })?;
-    let bytes = lerobot::read_weights(folder)?;
-    let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    let path = folder.join("model.safetensors");
-    let mut tensors = TensorFile::parse(&path, &bytes)?;
+    let mut tensors = lerobot::open_weights(folder)?;
+    let sha256 = tensors.sha256()?;
     let lerobot::Checkpoint { config, normalization } =
         lerobot::read_checkpoint(folder, &mut tensors)?;
     let precision = options.precision;

@@ -5,11 +5,16 @@
 //! for what the crate would accept or report without a name: tensors listed twice, and tensors that
 //! end beyond the end of the file.
 
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensorError, SafeTensors};
+use crate::bounded_file::{self, ReadError};
+use safetensors::tensor::{Metadata, TensorInfo};
+use safetensors::{Dtype, SafeTensorError};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// Longest header that is parsed, in bytes. A checkpoint of 10,000 tensors needs about 1 MB.
@@ -21,6 +26,9 @@ const LISTED_NAMES: usize = 5;
 /// Why a tensor file, or a tensor in it, was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum TensorError {
+    /// The file could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The file is too short for the header that it announces, or announces an absurd one.
     #[error("{}: its first 8 bytes announce a header of {claimed} bytes, the file holds {available} bytes and at most {limit} are read; it is not a safetensors file, or it is truncated: copy it again", file.display())]
     HeaderLength {
@@ -146,21 +154,67 @@ pub enum TensorError {
 /// The tensors of one file. Remembers which were taken, so that leftovers can be refused.
 pub(crate) struct TensorFile<'a> {
     file: PathBuf,
-    tensors: BTreeMap<String, TensorView<'a>>,
+    source: Source<'a>,
+    /// Bytes before the data.
+    data_begin: u64,
+    tensors: BTreeMap<String, TensorInfo>,
     metadata: HashMap<String, String>,
     taken: BTreeSet<String>,
+}
+
+/// Where the bytes are.
+enum Source<'a> {
+    /// In memory.
+    Bytes(&'a [u8]),
+    /// In a file that is read tensor by tensor: weights are large, and are needed once.
+    File(File),
+}
+
+impl TensorFile<'static> {
+    /// Opens a file of at most `limit` bytes and reads its header.
+    pub(crate) fn open(file: &Path, limit: u64) -> Result<Self, TensorError> {
+        let (mut opened, length) = bounded_file::open(file, limit)?;
+        let mut read = |count: u64| {
+            let mut bytes = Vec::new();
+            let result = (&mut opened).take(count).read_to_end(&mut bytes);
+            result.map(|_| bytes).map_err(|source| bounded_file::system(file, source))
+        };
+        let mut start = read(8)?;
+        let claimed = start.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
+        start.extend(read(claimed.min(MAX_HEADER))?);
+        Self::index(file, &start, length, Source::File(opened))
+    }
 }
 
 impl<'a> TensorFile<'a> {
     /// Reads the header in `bytes`, the content of `file`.
     pub(crate) fn parse(file: &Path, bytes: &'a [u8]) -> Result<Self, TensorError> {
+        Self::index(file, bytes, bytes.len() as u64, Source::Bytes(bytes))
+    }
+
+    /// Reads the header at the start of a file that is `length` bytes long.
+    fn index(
+        file: &Path,
+        start: &[u8],
+        length: u64,
+        source: Source<'a>,
+    ) -> Result<Self, TensorError> {
         let path = || file.to_path_buf();
-        check_header(file, bytes)?;
+        let header = check_header(file, start, length)?;
+        let parsed: Header = serde_json::from_slice(header)
+            .map_err(|source| TensorError::Header { file: path(), source })?;
+        let mut tensors: Vec<(String, TensorInfo)> = parsed.tensors.into_iter().collect();
+        tensors.sort_by_key(|(_, info)| info.data_offsets);
         let layout = |source| TensorError::Layout { file: path(), source };
-        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(layout)?;
-        let tensors = SafeTensors::deserialize(bytes).map_err(layout)?.tensors();
+        let metadata = Metadata::new(parsed.metadata, tensors.clone()).map_err(layout)?;
+        let data_begin = 8 + header.len() as u64;
+        if data_begin + metadata.data_len() as u64 != length {
+            return Err(layout(SafeTensorError::MetadataIncompleteBuffer));
+        }
         Ok(Self {
             file: path(),
+            source,
+            data_begin,
             tensors: tensors.into_iter().collect(),
             metadata: metadata.metadata().clone().unwrap_or_default(),
             taken: BTreeSet::new(),
@@ -185,6 +239,27 @@ impl<'a> TensorFile<'a> {
         &self.file
     }
 
+    /// SHA-256 of the whole file, in hexadecimal.
+    pub(crate) fn sha256(&self) -> Result<String, TensorError> {
+        let mut hash = Sha256::new();
+        match &self.source {
+            Source::Bytes(bytes) => hash.update(bytes),
+            Source::File(file) => {
+                let mut file = file;
+                let system = |source| bounded_file::system(&self.file, source);
+                file.seek(SeekFrom::Start(0)).map_err(system)?;
+                let mut buffer = vec![0; 1 << 20];
+                loop {
+                    match file.read(&mut buffer).map_err(system)? {
+                        0 => break,
+                        count => hash.update(&buffer[..count]),
+                    }
+                }
+            }
+        }
+        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
     /// Free-form metadata of the file.
     pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
         self.metadata.get(key).map(String::as_str)
@@ -197,13 +272,13 @@ impl<'a> TensorFile<'a> {
 
     /// Shape of a tensor, if it is there.
     pub(crate) fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.tensors.get(name).map(TensorView::shape)
+        self.tensors.get(name).map(|info| info.shape.as_slice())
     }
 
     /// Number of values of all tensors whose name starts with `prefix`.
     pub(crate) fn count_values(&self, prefix: &str) -> usize {
         let named = self.tensors.iter().filter(|(name, _)| name.starts_with(prefix));
-        named.map(|(_, view)| view.shape().iter().product::<usize>()).sum()
+        named.map(|(_, info)| info.shape.iter().product::<usize>()).sum()
     }
 
     /// Takes a tensor of this shape, finite `f32` numbers only.
@@ -256,7 +331,7 @@ impl<'a> TensorFile<'a> {
     }
 
     /// Bytes of a tensor of type U8.
-    pub(crate) fn take_bytes(&mut self, name: &str) -> Result<&'a [u8], TensorError> {
+    pub(crate) fn take_bytes(&mut self, name: &str) -> Result<Cow<'a, [u8]>, TensorError> {
         let data = self.bytes(name, Dtype::U8, "U8")?;
         self.taken.insert(name.to_owned());
         Ok(data)
@@ -317,23 +392,44 @@ impl<'a> TensorFile<'a> {
         name: &str,
         dtype: Dtype,
         needed: &'static str,
-    ) -> Result<&'a [u8], TensorError> {
-        let view = self.tensors.get(name).ok_or_else(|| self.missing(name, &[]))?;
-        if view.dtype() != dtype {
+    ) -> Result<Cow<'a, [u8]>, TensorError> {
+        let info = self.tensors.get(name).ok_or_else(|| self.missing(name, &[]))?;
+        if info.dtype != dtype {
             return Err(TensorError::Type {
                 file: self.file.clone(),
                 tensor: name.to_owned(),
-                found: format!("{:?}", view.dtype()),
+                found: format!("{:?}", info.dtype),
                 needed,
             });
         }
-        Ok(view.data())
+        let (begin, end) = info.data_offsets;
+        let first = self.data_begin + begin as u64;
+        match &self.source {
+            // The header's check has compared all offsets with the length.
+            Source::Bytes(bytes) => Ok(Cow::Borrowed(&bytes[first as usize..][..end - begin])),
+            Source::File(file) => {
+                let mut bytes = vec![0; end - begin];
+                let mut file = file;
+                file.seek(SeekFrom::Start(first))
+                    .and_then(|_| file.read_exact(&mut bytes))
+                    .map_err(|source| bounded_file::system(&self.file, source))?;
+                Ok(Cow::Owned(bytes))
+            }
+        }
     }
 }
 
-/// Checks what can be said with a name before the crate sees the file.
-fn check_header(file: &Path, bytes: &[u8]) -> Result<(), TensorError> {
-    let available = bytes.len() as u64;
+/// The header as it is written.
+#[derive(Deserialize)]
+struct Header {
+    #[serde(rename = "__metadata__")]
+    metadata: Option<HashMap<String, String>>,
+    #[serde(flatten)]
+    tensors: HashMap<String, TensorInfo>,
+}
+
+/// Checks what can be said with a name before the crate sees the header, and returns the header.
+fn check_header<'a>(file: &Path, bytes: &'a [u8], available: u64) -> Result<&'a [u8], TensorError> {
     let claimed = bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
     let header_length =
         || TensorError::HeaderLength { file: file.into(), claimed, available, limit: MAX_HEADER };
@@ -354,7 +450,7 @@ fn check_header(file: &Path, bytes: &[u8]) -> Result<(), TensorError> {
             return Err(TensorError::Duplicate { file: file.into(), tensor });
         }
     }
-    Ok(())
+    Ok(header)
 }
 
 /// Name and end offset of every tensor, in the order of the header, duplicates kept.
@@ -457,6 +553,21 @@ mod tests {
             .collect();
         let bytes = file(&format!("{{{}}}", entries.join(",")), 16);
         assert!(matches!(parse(&bytes), Err(TensorError::Truncated { available: 16, .. })));
+    }
+
+    #[test]
+    fn a_file_is_read_as_its_bytes_are() {
+        let bytes = file(ONE, 8);
+        let opened = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(opened.path(), &bytes).unwrap();
+        let mut tensors = TensorFile::open(opened.path(), 1000).unwrap();
+        assert_eq!(tensors.sha256().unwrap(), parse(&bytes).unwrap().sha256().unwrap());
+        assert_eq!(tensors.take("a", &[2]).unwrap(), [0.0, 0.0]);
+        std::fs::write(opened.path(), &bytes[..20]).unwrap();
+        let refused = TensorFile::open(opened.path(), 1000).err();
+        assert!(matches!(refused, Some(TensorError::HeaderLength { available: 20, .. })));
+        // Cut short after the header was read.
+        assert!(matches!(tensors.take("a", &[2]), Err(TensorError::Read(_))));
     }
 
     #[test]

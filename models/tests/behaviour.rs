@@ -8,7 +8,8 @@ use serde_json::json;
 use sinew_models::golden::{self, GoldenError};
 use sinew_models::lerobot::{CheckpointFormat, NormalizationMode};
 use sinew_models::{
-    ActNetworkInfo, ActPolicy, LoadOptions, NetworkInfo, Observation, Policy, PredictError, Trace,
+    ActNetworkInfo, ActPolicy, LoadOptions, NetworkInfo, Observation, Policy, Precision,
+    PredictError, Trace,
 };
 use support::{Checkpoint, fixture, floats, values};
 
@@ -368,4 +369,24 @@ fn cameras_of_different_sizes_work_together() {
     let mut trace = Trace::new();
     policy.predict_traced(&observation, &mut [0.0; 48], &mut trace).unwrap();
     assert_eq!(trace.get("mid.backbone.cam1").unwrap().shape, [1, 16, 2, 4]);
+}
+
+#[test]
+fn weights_of_two_bytes_change_actions_by_less_than_a_hundredth() {
+    let image: Vec<u8> = (0..PIXELS).map(|index| (index * 7 % 256) as u8).collect();
+    let observation = Observation { vectors: &[&[0.1; 6]], images: &[&image, &image] };
+    let normalized = |precision| {
+        let options = LoadOptions { precision, ..LoadOptions::default() };
+        let mut policy = ActPolicy::load(&fixture("act_tiny"), &options).unwrap();
+        let mut trace = Trace::new();
+        policy.predict_traced(&observation, &mut [0.0; 48], &mut trace).unwrap();
+        (trace.get("out.action_chunk_normalized").unwrap().values.clone(), policy.cost())
+    };
+    let (exact, cost) = normalized(Precision::F32);
+    let (short, short_cost) = normalized(Precision::Bf16);
+    let differences = exact.iter().zip(&short).map(|(a, b)| (a - b).abs());
+    let largest = differences.fold(0.0, f32::max);
+    assert!(largest > 0.0 && largest < 1e-2, "{largest}");
+    assert_eq!(short_cost.weight_bytes * 2, cost.weight_bytes);
+    assert_eq!(short_cost.products, cost.products);
 }

@@ -263,7 +263,8 @@ fn damaged_folders_are_refused_by_name() {
         change(&copy);
         copy.refusal()
     };
-    let cases: [(&dyn Fn(&Checkpoint), &str); 6] = [
+    type Case<'a> = (&'a dyn Fn(&Checkpoint), &'a str);
+    let cases: [Case<'_>; 6] = [
         (
             &|c| {
                 c.edit_json("config.json", |v| {

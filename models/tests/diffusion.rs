@@ -269,7 +269,8 @@ fn committed_actions_are_kept_exactly_and_only_on_request() {
             assert_ne!(forgot[..SIZE], previous[..SIZE]);
             assert_ne!(kept[3 * SIZE..], forgot[3 * SIZE..], "the rest knows what is committed");
             // Nothing committed: as if nothing was known.
-            (keeps.reset(), forgets.reset());
+            keeps.reset();
+            forgets.reset();
             predict(&mut keeps, &first);
             predict(&mut forgets, &first);
             let unbound = continued(&mut keeps, &second, previous, 0);
@@ -404,4 +405,70 @@ fn options_that_do_not_fit_are_named() {
     let refused = DiffusionPolicy::load(&fixture("act_tiny"), &LoadOptions::default()).err();
     let message = refused.unwrap().to_string();
     assert!(message.contains("type act, needed diffusion"), "{message}");
+}
+
+/// Root of the mean square, and largest magnitude.
+fn spread(values: &[f32]) -> (f32, f32) {
+    let squares: f32 = values.iter().map(|value| value * value).sum();
+    let largest = values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+    ((squares / values.len() as f32).sqrt(), largest)
+}
+
+/// The table of `docs/benchmarks.md`: how far the next chunk is from the one before at the
+/// hand-over, and how large the step is that follows what is committed. Recorded observations, an
+/// inference every four of them, the hand-over one action later.
+#[test]
+fn hand_overs_are_smoother_with_a_warm_start_and_smoothest_with_inpainting() {
+    const EVERY: usize = 4;
+    const COMMITTED: usize = 2;
+    let file = std::fs::read(fixture("diffusion_tiny").join("rollout.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&file).unwrap();
+    let tensor = |name: &str| tensors.tensor(&format!("in.raw.observation.{name}")).unwrap();
+    let state = tensor("state").data().to_vec();
+    let (top, wrist) = (tensor("images.top").data(), tensor("images.wrist").data());
+    let scene = |step: usize| {
+        let numbers = state.as_chunks::<4>().0[step * SIZE..][..SIZE].iter();
+        let values: Vec<f32> = numbers.map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        let image = |bytes: &[u8]| bytes[step * PIXELS..][..PIXELS].to_vec();
+        Scene(values.try_into().unwrap(), image(top), image(wrist))
+    };
+    let scenes: Vec<Scene> = (0..10).map(scene).collect();
+    let measure = |warm_start: Option<f32>, inpaint: bool| {
+        let (mut jumps, mut steps) = (Vec::new(), Vec::new());
+        for seed in 0..12 {
+            let mut policy = load(DiffusionOptions { seed, warm_start, inpaint, ..ddim(10) });
+            let mut previous: Vec<f32> = Vec::new();
+            for (index, scene) in scenes.iter().enumerate() {
+                if index % EVERY != 0 {
+                    scene.with(|observation| policy.observe(observation)).unwrap();
+                    continue;
+                }
+                let old = previous.get(EVERY * SIZE..).unwrap_or_default();
+                let committed = COMMITTED.min(old.len() / SIZE);
+                let new = continued(&mut policy, scene, old, committed);
+                if !old.is_empty() {
+                    let at = (COMMITTED - 1) * SIZE..COMMITTED * SIZE;
+                    let pairs = old[at.clone()].iter().zip(&new[at.clone()]);
+                    jumps.extend(pairs.map(|(old, new)| old - new));
+                    // What the arm goes through: the old chunk, then the new one.
+                    let pairs = old[at].iter().zip(&new[COMMITTED * SIZE..]);
+                    steps.extend(pairs.map(|(old, new)| old - new));
+                }
+                previous = new;
+            }
+        }
+        let ((jump, largest_jump), (step, largest_step)) = (spread(&jumps), spread(&steps));
+        println!(
+            "warm start {warm_start:?}, inpaint {inpaint}: jump {jump:.2} (max {largest_jump:.2}), step {step:.2} (max {largest_step:.2})"
+        );
+        (jump, step)
+    };
+    let neither = measure(None, false);
+    let warm = measure(Some(0.5), false);
+    let warmer = measure(Some(0.2), false);
+    let inpainted = measure(None, true);
+    let both = measure(Some(0.5), true);
+    assert!(warm.0 < neither.0 && warmer.0 < warm.0);
+    assert_eq!((inpainted.0, both.0), (0.0, 0.0), "what is committed is exact");
+    assert!(both.1 < neither.1, "the step after it is smaller");
 }

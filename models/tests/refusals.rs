@@ -583,7 +583,8 @@ fn weights_that_contradict_a_diffusion_configuration_are_named() {
             });
         }
     };
-    let cases: Vec<(Box<dyn FnOnce(&Checkpoint)>, &[&str])> = vec![
+    type Change = Box<dyn FnOnce(&Checkpoint)>;
+    let cases: Vec<(Change, &[&str])> = vec![
         (
             Box::new(rename("diffusion.unet.mid_modules.1.conv1.block.0.bias", None)),
             &["tensor diffusion.unet.mid_modules.1.conv1.block.0.bias is missing"],

@@ -7,10 +7,14 @@ use crate::config::RobotModel;
 use crate::robots;
 
 /// Policies and the formats they are read from.
-const POLICIES: [(&str, &str); 1] = [(
-    "act",
-    "LeRobot folders, from 0.4 on (processors) and up to 0.3 (buffers); others by sinew policy convert",
-)];
+const POLICIES: [(&str, &str); 3] = [
+    (
+        "act",
+        "LeRobot folders, from 0.4 on (processors) and up to 0.3 (buffers); others by sinew policy convert",
+    ),
+    ("diffusion", "LeRobot folders, from 0.4 on (processors) and up to 0.3 (buffers)"),
+    ("cnnmlp", "what sinew policy convert makes of checkpoints of the original ACT programs"),
+];
 
 #[derive(Debug, Args)]
 pub(super) struct ListArguments {

@@ -118,6 +118,8 @@ impl Loaded {
             ("actuation.gains", actuation.model != Actuator::Pd),
             ("policy.ensemble_coefficient", policy.execution != Execution::Ensemble),
             ("policy.inference_period_ms", policy.execution == Execution::Queue),
+            ("policy.warm_start", policy.execution == Execution::Queue),
+            ("policy.inpaint", policy.execution == Execution::Queue),
         ];
         keys.into_iter().filter(|(_, void)| *void).map(|(key, _)| key).collect()
     }

@@ -284,6 +284,31 @@ impl Loaded {
             );
             problems.push(self.problem("policy.inference_period_ms", message));
         }
+        let queue = policy.execution == Execution::Queue;
+        for (key, said) in [
+            ("policy.warm_start", policy.warm_start.is_some()),
+            ("policy.inpaint", policy.inpaint == Some(true)),
+        ] {
+            if said && queue {
+                let message = "it has no effect with policy.execution = \"queue\", whose chunks \
+                               do not overlap in time. Remove it";
+                problems.push(self.problem(key, message));
+            }
+        }
+        for (index, cpu) in policy.cpus.iter().enumerate() {
+            let key = element("policy.cpus", index);
+            if policy.cpus.iter().take(index).any(|before| before == cpu) {
+                let message = format!("CPU {cpu} is listed twice. Remove one");
+                problems.push(self.problem(&key, message));
+            } else if index + 1 >= policy.threads {
+                let message = format!(
+                    "CPU {cpu} has no thread: policy.threads is {}, and the first is not bound. \
+                     Remove it or ask for more threads",
+                    policy.threads
+                );
+                problems.push(self.problem(&key, message));
+            }
+        }
     }
 
     fn check_supervision(&self, problems: &mut Vec<Problem>) {

@@ -191,7 +191,7 @@ fn choose(request: &Request, cameras: &[(String, Vec<usize>)]) -> Result<usize, 
         (Some(wanted), _) => {
             let end = format!(".{wanted}");
             let is_meant = |name: &&str| *name == wanted || name.ends_with(&end);
-            match known.iter().position(|name| is_meant(&name)) {
+            match known.iter().position(is_meant) {
                 Some(index) => Ok(index),
                 None => wrong(format!("{wanted:?} is not there")),
             }

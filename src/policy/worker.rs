@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sinew_firmware_interfaces::{Clock, Frame, LinkStatus, State, Timestamp};
-use sinew_models::{FeatureKind, Observation, Policy, PredictError};
+use sinew_models::{Continuation, FeatureKind, Observation, Policy, PredictError};
 
 use super::Mapping;
+use super::continuation::Latest;
 use crate::config::Execution;
 use crate::pacing::Distribution;
 use crate::recording::RecorderInbox;
@@ -77,6 +78,7 @@ pub fn warm_up(policy: &mut dyn Policy, mapping: &Mapping) -> Result<(), WarmUpE
     mapping.observe(&State::default(), &mut vector);
     let vectors: &[&[f32]] = if vector.is_empty() { &[] } else { &[&vector] };
     policy.predict(&Observation { vectors, images: &images }, &mut actions)?;
+    policy.reset();
     Ok(())
 }
 
@@ -109,6 +111,14 @@ pub struct PolicyWorker {
     sequence: u64,
     next: Timestamp,
     slowest: Duration,
+    /// Observations that one inference sees.
+    history: usize,
+    /// When the next observation belongs into the history, where there is one.
+    next_note: Timestamp,
+    /// Observations noted at the policy's rate without a gap; `None` at the start, when the first
+    /// stands for those before it.
+    noted: Option<usize>,
+    latest: Latest,
     /// In virtual time: a chunk that is finished later.
     pending: Option<Box<Chunk>>,
     complained: bool,
@@ -131,6 +141,8 @@ impl PolicyWorker {
     ) -> Self {
         let description = policy.description();
         let actions = vec![0.0; description.chunk_size * description.action_size];
+        let latest = Latest::new(description.chunk_size, description.action_size);
+        let history = description.observation_steps;
         Self {
             policy,
             mapping,
@@ -143,6 +155,10 @@ impl PolicyWorker {
             sequence: 0,
             next: Timestamp::ZERO,
             slowest: Duration::ZERO,
+            history,
+            next_note: Timestamp::ZERO,
+            noted: None,
+            latest,
             pending: None,
             complained: false,
             waits: false,
@@ -164,28 +180,79 @@ impl PolicyWorker {
         if let Some(chunk) = &self.pending {
             return chunk.finished;
         }
-        if self.settings.execution == Execution::Queue {
-            if self.mailboxes.demand.load(Ordering::Relaxed) <= self.sequence {
-                return now.after(RETRY);
-            }
-        } else if now < self.next {
-            return self.next;
+        let queue = self.settings.execution == Execution::Queue;
+        let due = if queue {
+            self.mailboxes.demand.load(Ordering::Relaxed) > self.sequence
+        } else {
+            now >= self.next
+        };
+        if self.history > 1 {
+            return self.step_with_history(now, due);
         }
-        let Some(observed) = self.observe(now) else { return now.after(RETRY) };
+        if !due {
+            return if queue { now.after(RETRY) } else { self.next };
+        }
+        let Some(observed) = self.observe(now, due) else { return now.after(RETRY) };
         self.infer(now, observed);
         if let Some(chunk) = &self.pending {
             return chunk.finished;
         }
-        if self.settings.execution == Execution::Queue { now.after(RETRY) } else { self.next }
+        if queue { now.after(RETRY) } else { self.next }
+    }
+
+    /// A policy that sees several observations wants one per action, whether it infers or not. It
+    /// is inferred with as many as were noted without a gap: after a long inference it first has
+    /// to look again.
+    fn step_with_history(&mut self, now: Timestamp, due: bool) -> Timestamp {
+        if now < self.next_note {
+            return self.next_note;
+        }
+        let Some(observed) = self.observe(now, due) else { return now.after(RETRY) };
+        // An arm that was lost is due at once.
+        let queue = self.settings.execution == Execution::Queue;
+        let due = due || (!queue && now >= self.next);
+        let step = self.settings.step;
+        let late = now.since(self.next_note) > step / 2;
+        self.next_note = if late { now } else { self.next_note }.after(step);
+        if let Some(noted) = self.noted.as_mut().filter(|_| late) {
+            *noted = 0;
+        }
+        let complete = self.noted.is_none_or(|noted| noted + 1 >= self.history);
+        // The first stands for all of its history.
+        self.noted = Some(self.noted.map_or(self.history, |noted| noted + 1));
+        if due && complete {
+            self.infer(now, observed);
+            return self.pending.as_ref().map_or(self.next_note, |chunk| chunk.finished);
+        }
+        let result = with_observation(&self.mailboxes, &self.vector, |observation| {
+            self.policy.observe(observation)
+        });
+        if let Err(error) = result {
+            self.complain(now, &error);
+        }
+        self.next_note
+    }
+
+    /// Says once that an observation or an inference was refused, and counts it.
+    fn complain(&mut self, now: Timestamp, error: &PredictError) {
+        self.statistics.refused += 1;
+        if !self.complained {
+            self.inbox.event(now, "policy", format!("inference refused: {error}"));
+            self.complained = true;
+        }
     }
 
     /// Makes the freshest observation current. Returns the capture time of its oldest part, or
     /// `None` when a part is missing or too old.
-    fn observe(&mut self, now: Timestamp) -> Option<Timestamp> {
+    fn observe(&mut self, now: Timestamp, due: bool) -> Option<Timestamp> {
         let state = *self.mailboxes.state.read();
         if state.epoch != self.epoch {
             self.epoch = state.epoch;
             self.next = now;
+            // What was seen and planned before does not continue.
+            self.policy.reset();
+            self.noted = None;
+            self.latest.clear();
         }
         // A gripper that is read rarely must not age the whole observation.
         let joints = self.settings.judged & self.mapping.observed();
@@ -196,14 +263,14 @@ impl PolicyWorker {
             .unwrap_or(now);
         let up = state.sequence > 0 && state.link == LinkStatus::Up;
         if !up || now.since(measured) > self.settings.state_max_age {
-            self.put_off(|statistics| &mut statistics.stale_states);
+            self.put_off(due, |statistics| &mut statistics.stale_states);
             return None;
         }
         let mut oldest = measured.min(now);
         for frame in &mut self.mailboxes.frames {
             let frame = frame.read();
             if frame.rgb.is_empty() || now.since(frame.captured) > self.settings.frame_max_age {
-                self.put_off(|statistics| &mut statistics.stale_frames);
+                self.put_off(due, |statistics| &mut statistics.stale_frames);
                 return None;
             }
             oldest = oldest.min(frame.captured);
@@ -214,28 +281,35 @@ impl PolicyWorker {
     }
 
     /// Counts an inference that has to wait, once however long it waits.
-    fn put_off(&mut self, counter: impl Fn(&mut PolicyStatistics) -> &mut u64) {
-        if !self.waits {
+    fn put_off(&mut self, due: bool, counter: impl Fn(&mut PolicyStatistics) -> &mut u64) {
+        if due && !self.waits {
             *counter(&mut self.statistics) += 1;
         }
-        self.waits = true;
+        self.waits |= due;
     }
 
     fn infer(&mut self, now: Timestamp, observed: Timestamp) {
-        let frames = &self.mailboxes.frames;
-        let images: Vec<&[u8]> = self
-            .mailboxes
-            .views
-            .iter()
-            .map(|view| frames[*view].output_buffer().rgb.as_slice())
-            .collect();
-        let vectors: &[&[f32]] = if self.vector.is_empty() { &[] } else { &[&self.vector] };
-        let observation = Observation { vectors, images: &images };
-        let result = self.policy.predict(&observation, &mut self.actions);
+        let Self { policy, actions, latest, settings, mailboxes, vector, .. } = self;
+        let continuation = match settings.execution {
+            // Its chunks follow each other wherever they are in time.
+            Execution::Queue => Continuation::default(),
+            _ => {
+                let latency = settings.simulated_latency.unwrap_or(self.slowest);
+                latest.continuation(observed, settings.step, now.after(latency))
+            }
+        };
+        let result = with_observation(mailboxes, vector, |observation| {
+            policy.predict_from(observation, continuation, actions)
+        });
         let finished = match self.settings.simulated_latency {
             Some(latency) => now.after(latency),
             None => self.clock.now(),
         };
+        if matches!(result, Err(PredictError::Cancelled { .. })) {
+            // The run ends: nobody waits for a chunk.
+            self.next = now.after(self.settings.step);
+            return;
+        }
         let description = self.policy.description();
         let mut chunk = match self.mailboxes.spent.pop() {
             Ok(chunk) => chunk,
@@ -250,14 +324,12 @@ impl PolicyWorker {
             Ok(()) => {
                 let actions = self.actions.chunks_exact(description.action_size);
                 chunk.actions.extend(actions.map(|action| self.mapping.act(action)));
+                self.latest.set(observed, &self.actions);
             }
             // An empty chunk tells the control thread that the policy has failed.
             Err(error) => {
-                self.statistics.refused += 1;
-                if !self.complained {
-                    self.inbox.event(finished, "policy", format!("inference refused: {error}"));
-                    self.complained = true;
-                }
+                self.latest.clear();
+                self.complain(finished, &error);
             }
         }
         let latency = finished.since(now);
@@ -302,4 +374,17 @@ impl PolicyWorker {
         self.inbox.chunk(chunk.record(driven));
         let _ = self.mailboxes.chunks.push(chunk);
     }
+}
+
+/// Calls `run` with the current frames and `vector`.
+fn with_observation<R>(
+    mailboxes: &PolicyMailboxes,
+    vector: &[f32],
+    run: impl FnOnce(&Observation<'_>) -> R,
+) -> R {
+    let frames = &mailboxes.frames;
+    let images: Vec<&[u8]> =
+        mailboxes.views.iter().map(|view| frames[*view].output_buffer().rgb.as_slice()).collect();
+    let vectors: &[&[f32]] = if vector.is_empty() { &[] } else { &[vector] };
+    run(&Observation { vectors, images: &images })
 }

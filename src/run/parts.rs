@@ -40,8 +40,19 @@ pub fn prepare(loaded: &Loaded) -> Result<Parts, RunError> {
     let limits = loaded.validate(&robot)?;
     loaded.validate_paths()?;
     let workspace = settings::workspace(loaded, &robot)?;
-    let mut policy =
-        sinew_models::load(&config.policy.path, &sinew_models::LoadOptions::default())?;
+    let mut policy = sinew_models::load(&config.policy.path, &config.policy.load_options())?;
+    if policy.as_diffusion().is_none() && config.policy.diffusion_keys().next().is_some() {
+        let kind = policy.description().kind;
+        let message = |key| {
+            (
+                key,
+                format!(
+                    "it is for a Diffusion Policy, the checkpoint is of type {kind}. Remove it"
+                ),
+            )
+        };
+        return Err(loaded.problems(config.policy.diffusion_keys().map(message)).into());
+    }
     let mut cameras = Vec::new();
     let mut sizes = BTreeMap::new();
     for (name, camera) in &config.cameras {

@@ -11,6 +11,7 @@ use std::thread::{self, Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use sinew_firmware_interfaces::{Clock, MonotonicClock, StopRequest, Timestamp};
+use sinew_models::SamplingProgress;
 
 use super::control_thread::{Control, ControlThread, Finished, Progress};
 use super::ending::{self, Ending};
@@ -111,10 +112,11 @@ pub(super) fn run(
     let run = folder.file_name().unwrap_or_default().to_string_lossy();
     let subject = Subject::new(&run, &description, &settings);
     let feed = SharedFeed::new(subject, Arc::clone(&clock), inbox.clone());
+    let sampling = parts.target.progress();
     let (mut cameras, mut target, link) = parts.into_workers(config, &clock, &inbox);
 
     // Whatever goes wrong from here on, the workers are told to stop.
-    let stop = StopOnDrop(Arc::new(AtomicBool::new(false)));
+    let stop = StopOnDrop(Arc::new(AtomicBool::new(false)), sampling);
     let latest: Arc<Mutex<Option<CycleSample>>> = Arc::default();
     let mut screen = console.live(feed.clone(), &operator);
     let began = clock.now();
@@ -316,11 +318,16 @@ fn collect<T>(
     thread.join().map(Some).map_err(|_| RunError::Panicked { name })
 }
 
-struct StopOnDrop(Arc<AtomicBool>);
+/// The workers' stop, and the sampling that may be under way.
+struct StopOnDrop(Arc<AtomicBool>, Option<Arc<SamplingProgress>>);
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
+        // A long sampling must not hold up the end of the run.
+        if let Some(sampling) = &self.1 {
+            sampling.cancel();
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sinew_episodes::journal::PolicyMeta;
 use sinew_firmware_interfaces::{Clock, Frame, State, Timestamp};
-use sinew_models::Policy;
+use sinew_models::{Policy, SamplingProgress};
 
 use crate::config::{ClockKind, Config};
 use crate::control::PolicyLink;
@@ -87,6 +87,14 @@ impl Target {
                 }
             }
             Self::Replay(replay) => replay.origin.clone(),
+        }
+    }
+
+    /// How far a long inference is, where there is such.
+    pub(super) fn progress(&self) -> Option<Arc<SamplingProgress>> {
+        match self {
+            Self::Policy(target) => target.policy.progress(),
+            Self::Replay(_) => None,
         }
     }
 

@@ -7,7 +7,7 @@
 use crate::formula::Fill;
 use crate::tensor_table::{self, Entry, TableError};
 use safetensors::{Dtype, SafeTensorError, View};
-use sinew_models::{ActPolicy, LoadError, LoadOptions, Policy};
+use sinew_models::{LoadError, LoadOptions, Policy};
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -89,13 +89,13 @@ fn write(
     template: &Path,
     tensors: Vec<FormulaTensor>,
     out: &Path,
-) -> Result<ActPolicy, FormulaCheckpointError> {
+) -> Result<Box<dyn Policy>, FormulaCheckpointError> {
     copy_descriptions(template, out)?;
     let file = out.join("model.safetensors");
     let named = tensors.into_iter().map(|tensor| (tensor.entry.name.clone(), tensor));
     safetensors::serialize_to_file(named, None, &file)
         .map_err(|source| FormulaCheckpointError::Write { file, source })?;
-    Ok(ActPolicy::load(out, &LoadOptions::default())?)
+    Ok(sinew_models::load(out, &LoadOptions::default())?)
 }
 
 fn system(path: &Path) -> impl FnOnce(std::io::Error) -> FormulaCheckpointError {

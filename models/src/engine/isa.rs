@@ -19,7 +19,7 @@ pub enum Isa {
 /// Code to compile for every instruction set.
 ///
 /// `ROWS` by `WIDTH` values of a product fit into the registers; `WIDTH` divides
-/// [`LANES`](super::product::LANES). `FUSED` tells that a fused multiply-add is an instruction:
+/// [`lanes`](super::panels::lanes). `FUSED` tells that a fused multiply-add is an instruction:
 /// elsewhere `f32::mul_add` would be a call.
 pub(crate) trait Kernel {
     /// What it computes.

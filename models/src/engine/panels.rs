@@ -1,7 +1,17 @@
 //! Weights in the order in which the product reads them.
 
-/// Columns in one panel: four vectors of AVX2, two of AVX-512.
-pub(crate) const LANES: usize = 32;
+use super::isa::Isa;
+
+/// Columns in one panel: two vectors of the computer's best instructions, so that a kernel reads a
+/// panel from front to back.
+pub(crate) fn lanes() -> usize {
+    if Isa::best() == Isa::Avx512 { WIDE } else { NARROW }
+}
+
+/// Columns of a panel for AVX-512.
+pub(super) const WIDE: usize = 32;
+/// Columns of a panel elsewhere.
+pub(super) const NARROW: usize = 16;
 
 /// How weights are stored. Sums are `f32` either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -50,7 +60,7 @@ impl Weight for Bf16 {
     }
 }
 
-/// A matrix of `depth` rows and `columns` columns. A panel holds [`LANES`] columns, row by row;
+/// A matrix of `depth` rows and `columns` columns. A panel holds [`lanes`] columns, row by row;
 /// columns beyond the last are zero.
 pub(crate) struct Panels {
     pub(super) values: Stored,
@@ -72,15 +82,24 @@ impl Panels {
         precision: Precision,
         at: impl Fn(usize, usize) -> f32,
     ) -> Self {
-        let element = |index: usize| {
-            let (panel, rest) = (index / (LANES * depth), index % (LANES * depth));
-            let (row, column) = (rest / LANES, panel * LANES + rest % LANES);
-            if column < columns { at(row, column) } else { 0.0 }
-        };
-        let indices = 0..values_len(depth, columns);
+        let mut values = Vec::with_capacity(values_len(depth, columns));
+        for (row, column) in places(depth, columns) {
+            values.push(column.map_or(0.0, |column| at(row, column)));
+        }
+        Self::packed(values, depth, columns, precision)
+    }
+
+    /// Takes values in the order of [`places`].
+    pub(super) fn packed(
+        values: Vec<f32>,
+        depth: usize,
+        columns: usize,
+        precision: Precision,
+    ) -> Self {
+        debug_assert_eq!(values.len(), values_len(depth, columns));
         let values = match precision {
-            Precision::F32 => Stored::F32(indices.map(element).collect()),
-            Precision::Bf16 => Stored::Bf16(indices.map(element).map(Bf16::nearest).collect()),
+            Precision::F32 => Stored::F32(values),
+            Precision::Bf16 => Stored::Bf16(values.into_iter().map(Bf16::nearest).collect()),
         };
         Self { values, depth, columns }
     }
@@ -111,9 +130,21 @@ impl Panels {
     }
 }
 
+/// Row and column of every value of the panels of a matrix, in their order; no column where a
+/// panel is wider than what is left.
+pub(super) fn places(depth: usize, columns: usize) -> impl Iterator<Item = (usize, Option<usize>)> {
+    let lanes = lanes();
+    (0..columns.div_ceil(lanes)).flat_map(move |panel| {
+        (0..depth).flat_map(move |row| {
+            let column = move |lane| Some(panel * lanes + lane).filter(|column| *column < columns);
+            (0..lanes).map(move |lane| (row, column(lane)))
+        })
+    })
+}
+
 /// Number of values in the panels of a `depth` by `columns` matrix.
 pub(crate) fn values_len(depth: usize, columns: usize) -> usize {
-    columns.div_ceil(LANES) * LANES * depth
+    columns.next_multiple_of(lanes()) * depth
 }
 
 #[cfg(test)]

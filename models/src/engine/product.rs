@@ -10,7 +10,7 @@
 #![allow(unsafe_code, reason = "tasks write different parts of one matrix")]
 
 use super::isa::{Isa, Kernel, multiply_add};
-use super::panels::{LANES, Panels, Stored, Weight};
+use super::panels::{NARROW, Panels, Stored, WIDE, Weight, lanes};
 use super::workers::{Parts, Workers};
 use std::ops::Range;
 
@@ -19,8 +19,8 @@ use std::ops::Range;
 const DEPTH_BLOCK: usize = 512;
 /// Rows of one task, a multiple of every tile's.
 const TASK_ROWS: usize = 48;
-/// Panels of one task.
-const TASK_PANELS: usize = 4;
+/// Columns of one task.
+const TASK_COLUMNS: usize = 128;
 /// Products below which a second thread does not pay.
 const SERIAL: usize = 1 << 16;
 
@@ -127,7 +127,7 @@ pub(crate) fn multiply(
     rows: Rows,
 ) {
     debug_assert!(right.columns <= rows.step || left.count < 2);
-    let panels = right.columns.div_ceil(LANES);
+    let panels = right.columns.div_ceil(lanes());
     let out = Parts::new(out);
     let grid = Grid::new(left.count, panels, left.count * right.columns * right.depth, workers);
     workers.run(grid.tasks(), |_, task| {
@@ -155,10 +155,10 @@ pub(crate) fn multiply_packed(
     rows: Rows,
 ) {
     let out = Parts::new(out);
-    let all = 0..columns.div_ceil(LANES);
+    let all = 0..columns.div_ceil(lanes());
     let (finish, range) = (Finish::default(), 0..left.count);
     let block = Block { left, depth, columns, panels: all, range, finish, out: &out, rows };
-    isa.run(Typed { block, values: panels });
+    block.typed(isa, panels);
 }
 
 /// Like [`multiply`], on the calling thread.
@@ -171,7 +171,7 @@ pub(crate) fn multiply_alone(
 ) {
     let Panels { depth, columns, .. } = *right;
     let out = Parts::new(out);
-    let all = 0..columns.div_ceil(LANES);
+    let all = 0..columns.div_ceil(lanes());
     let (finish, range) = (Finish::default(), 0..left.count);
     let block = Block { left, depth, columns, panels: all, range, finish, out: &out, rows };
     block.run(isa, &right.values);
@@ -190,9 +190,14 @@ impl Grid {
     fn new(count: usize, panels: usize, products: usize, workers: &Workers) -> Self {
         if products < SERIAL || workers.threads() == 1 {
             // One task would visit all rows before it comes back to the next panels: keep groups.
-            return Self { count, panels, task_rows: count.max(1), task_panels: TASK_PANELS };
+            return Self {
+                count,
+                panels,
+                task_rows: count.max(1),
+                task_panels: TASK_COLUMNS / lanes(),
+            };
         }
-        Self { count, panels, task_rows: TASK_ROWS, task_panels: TASK_PANELS }
+        Self { count, panels, task_rows: TASK_ROWS, task_panels: TASK_COLUMNS / lanes() }
     }
 
     fn tasks(&self) -> usize {
@@ -224,18 +229,26 @@ struct Block<'a> {
 impl Block<'_> {
     fn run(self, isa: Isa, values: &Stored) {
         match values {
-            Stored::F32(values) => isa.run(Typed { block: self, values }),
-            Stored::Bf16(values) => isa.run(Typed { block: self, values }),
+            Stored::F32(values) => self.typed(isa, values),
+            Stored::Bf16(values) => self.typed(isa, values),
+        }
+    }
+
+    fn typed<W: Weight>(self, isa: Isa, values: &[W]) {
+        if lanes() == WIDE {
+            isa.run(Typed::<W, WIDE> { block: self, values });
+        } else {
+            isa.run(Typed::<W, NARROW> { block: self, values });
         }
     }
 }
 
-struct Typed<'a, W> {
+struct Typed<'a, W, const LANES: usize> {
     block: Block<'a>,
     values: &'a [W],
 }
 
-impl<W: Weight> Kernel for Typed<'_, W> {
+impl<W: Weight, const LANES: usize> Kernel for Typed<'_, W, LANES> {
     type Output = ();
 
     #[inline(always)]
@@ -245,20 +258,20 @@ impl<W: Weight> Kernel for Typed<'_, W> {
         for pass in 0..passes.count {
             let mut row = block.range.start;
             while row + ROWS <= block.range.end {
-                tiles::<W, ROWS, WIDTH, FUSED>(&block, values, &passes, pass, row);
+                tiles::<W, LANES, ROWS, WIDTH, FUSED>(&block, values, &passes, pass, row);
                 row += ROWS;
             }
             // The rows that are left, in as few tiles as there are sizes for.
             while row < block.range.end {
                 let rest = block.range.end - row;
                 if rest >= 4 && ROWS > 4 {
-                    tiles::<W, 4, WIDTH, FUSED>(&block, values, &passes, pass, row);
+                    tiles::<W, LANES, 4, WIDTH, FUSED>(&block, values, &passes, pass, row);
                     row += 4;
                 } else if rest >= 2 {
-                    tiles::<W, 2, WIDTH, FUSED>(&block, values, &passes, pass, row);
+                    tiles::<W, LANES, 2, WIDTH, FUSED>(&block, values, &passes, pass, row);
                     row += 2;
                 } else {
-                    tiles::<W, 1, WIDTH, FUSED>(&block, values, &passes, pass, row);
+                    tiles::<W, LANES, 1, WIDTH, FUSED>(&block, values, &passes, pass, row);
                     row += 1;
                 }
             }
@@ -307,7 +320,7 @@ impl Passes {
 
 /// One pass over `N` rows and all panels of the block.
 #[inline(always)]
-fn tiles<W: Weight, const N: usize, const WIDTH: usize, const FUSED: bool>(
+fn tiles<W: Weight, const LANES: usize, const N: usize, const WIDTH: usize, const FUSED: bool>(
     block: &Block<'_>,
     values: &[W],
     passes: &Passes,
@@ -324,7 +337,7 @@ fn tiles<W: Weight, const N: usize, const WIDTH: usize, const FUSED: bool>(
             let column = index * LANES + part * WIDTH;
             let width = WIDTH.min(block.columns - column);
             let part = (panel, part * WIDTH);
-            let sums = sum::<W, N, WIDTH, FUSED>(&block.left, origins, passes, pass, part);
+            let sums = sum::<W, LANES, N, WIDTH, FUSED>(&block.left, origins, passes, pass, part);
             for (index, (sums, place)) in sums.iter().zip(places).enumerate() {
                 let mut sums = *sums;
                 // SAFETY: tasks have different rows or different columns, rows of the result do
@@ -346,7 +359,7 @@ fn tiles<W: Weight, const N: usize, const WIDTH: usize, const FUSED: bool>(
 
 /// What one pass makes of `N` rows and `WIDTH` columns of a panel, from column `begin` on.
 #[inline(always)]
-fn sum<W: Weight, const N: usize, const WIDTH: usize, const FUSED: bool>(
+fn sum<W: Weight, const LANES: usize, const N: usize, const WIDTH: usize, const FUSED: bool>(
     left: &Left<'_>,
     origins: [usize; N],
     passes: &Passes,

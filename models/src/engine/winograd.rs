@@ -6,7 +6,7 @@
 use super::Engine;
 use super::isa::{Kernel, multiply_add};
 use super::map::Layout;
-use super::panels::{Panels, Precision};
+use super::panels::{Panels, Precision, places, values_len};
 use super::product::{Finish, Left, Rows, load, multiply_alone, relu, store};
 use super::workers::Parts;
 
@@ -55,31 +55,39 @@ fn step(tiles: usize, channels: usize) -> usize {
     tiles * channels + GAP
 }
 
+/// The kernel's share of every point: `G g G^T`. In f64, so that nothing is lost but by the last
+/// rounding.
+fn transform(kernel: &[f32; 9]) -> [f32; POINTS] {
+    let along = |[a, b, c]: [f64; 3]| {
+        let (even, odd) = ((a + c) / 6.0, b / 6.0);
+        let (far, near) = (a / 24.0 + c / 6.0, b / 12.0);
+        [a / 4.0, -even - odd, odd - even, far + near, far - near, c]
+    };
+    let g = kernel.map(f64::from);
+    let rows = [along([g[0], g[1], g[2]]), along([g[3], g[4], g[5]]), along([g[6], g[7], g[8]])];
+    let mut points = [0.0; POINTS];
+    for column in 0..PATCH {
+        let values = along([rows[0][column], rows[1][column], rows[2][column]]);
+        for (row, value) in values.into_iter().enumerate() {
+            points[row * PATCH + column] = value as f32;
+        }
+    }
+    points
+}
+
 impl Winograd {
     /// Takes `weight` as `[outputs, inputs, 3, 3]`.
     pub(crate) fn new(weight: &[f32], inputs: usize, outputs: usize, precision: Precision) -> Self {
-        // In f64: the transform is exact to the last digit of f32.
-        const G: [[f64; 3]; PATCH] = [
-            [1.0 / 4.0, 0.0, 0.0],
-            [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
-            [-1.0 / 6.0, 1.0 / 6.0, -1.0 / 6.0],
-            [1.0 / 24.0, 1.0 / 12.0, 1.0 / 6.0],
-            [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
-            [0.0, 0.0, 1.0],
-        ];
-        let point = |point: usize| {
-            let (row, column) = (G[point / PATCH], G[point % PATCH]);
-            Panels::new(inputs, outputs, precision, |input, output| {
-                let kernel = &weight[(output * inputs + input) * 9..][..9];
-                let rows = kernel.chunks_exact(3).zip(row);
-                let sum = rows.map(|(values, of_row)| {
-                    let along = values.iter().zip(column).map(|(w, c)| f64::from(*w) * c);
-                    of_row * along.sum::<f64>()
-                });
-                sum.sum::<f64>() as f32
-            })
-        };
-        Self { points: (0..POINTS).map(point).collect(), inputs, outputs }
+        let len = values_len(inputs, outputs);
+        let mut points: Vec<_> = (0..POINTS).map(|_| Vec::with_capacity(len)).collect();
+        for (input, output) in places(inputs, outputs) {
+            let kernel = output.map(|output| (output * inputs + input) * 9);
+            let kernel = kernel.and_then(|begin| weight[begin..].first_chunk::<9>());
+            let values = kernel.map_or([0.0; POINTS], transform);
+            points.iter_mut().zip(values).for_each(|(point, value)| point.push(value));
+        }
+        let panels = |values| Panels::packed(values, inputs, outputs, precision);
+        Self { points: points.into_iter().map(panels).collect(), inputs, outputs }
     }
 
     /// Bytes of the weights.
@@ -180,6 +188,7 @@ impl Kernel for Gather<'_> {
                     }
                     *patch = spread::<WIDTH, FUSED>(*patch);
                 }
+                #[allow(clippy::needless_range_loop, reason = "a column of rows")]
                 for column in 0..PATCH {
                     let values =
                         spread::<WIDTH, FUSED>(std::array::from_fn(|row| patch[row][column]));

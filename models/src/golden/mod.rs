@@ -35,6 +35,7 @@ use crate::bounded_file;
 use crate::policy::{FeatureKind, Observation, Policy, PolicyDescription};
 use crate::tensor_file::TensorFile;
 use crate::trace::Trace;
+use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 use std::path::Path;
 
@@ -182,7 +183,7 @@ fn layout(golden: &TensorFile<'_>) -> Result<Layout, GoldenError> {
 /// All observations of a golden file, feature by feature.
 struct Observations<'a> {
     vectors: Vec<Stack<Vec<f32>>>,
-    images: Vec<Stack<&'a [u8]>>,
+    images: Vec<Stack<Cow<'a, [u8]>>>,
 }
 
 /// Values of one feature for all steps.

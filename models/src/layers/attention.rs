@@ -4,7 +4,7 @@
 use crate::engine::Engine;
 use crate::engine::exponential::exp;
 use crate::engine::isa::{Isa, Kernel};
-use crate::engine::panels::{LANES, values_len};
+use crate::engine::panels::{lanes, values_len};
 use crate::engine::product::{Left, Rows, multiply_packed};
 use crate::engine::workers::Parts;
 
@@ -125,11 +125,12 @@ pub(crate) fn attend(
 
 /// Panels of the transpose of a head's keys: a key is a column.
 fn pack_transposed(from: Columns<'_>, rows: usize, column: usize, width: usize, to: &mut [f32]) {
-    for (panel, to) in to.chunks_exact_mut(LANES * width).enumerate() {
-        let keys = LANES.min(rows - panel * LANES);
+    let lanes = lanes();
+    for (panel, to) in to.chunks_exact_mut(lanes * width).enumerate() {
+        let keys = lanes.min(rows - panel * lanes);
         for lane in 0..keys {
-            let key = from.row(panel * LANES + lane, column, width);
-            for (value, to) in key.iter().zip(to[lane..].iter_mut().step_by(LANES)) {
+            let key = from.row(panel * lanes + lane, column, width);
+            for (value, to) in key.iter().zip(to[lane..].iter_mut().step_by(lanes)) {
                 *to = *value;
             }
         }
@@ -139,10 +140,11 @@ fn pack_transposed(from: Columns<'_>, rows: usize, column: usize, width: usize, 
 /// Panels of a head's values: a key is a row.
 fn pack(from: Columns<'_>, column: usize, width: usize, to: &mut [f32]) {
     let rows = to.len() / values_len(1, width);
-    for (panel, to) in to.chunks_exact_mut(LANES * rows).enumerate() {
-        let count = LANES.min(width - panel * LANES);
-        for (row, to) in to.chunks_exact_mut(LANES).enumerate() {
-            to[..count].copy_from_slice(from.row(row, column + panel * LANES, count));
+    let lanes = lanes();
+    for (panel, to) in to.chunks_exact_mut(lanes * rows).enumerate() {
+        let count = lanes.min(width - panel * lanes);
+        for (row, to) in to.chunks_exact_mut(lanes).enumerate() {
+            to[..count].copy_from_slice(from.row(row, column + panel * lanes, count));
         }
     }
 }

@@ -281,11 +281,11 @@ mod tests {
                 );
                 for y in 0..to.size.height {
                     for x in 0..to.size.width {
-                        for channel in 0..outputs {
+                        for (channel, bias) in bias.iter().enumerate() {
                             let place = to.at(y + 1, x + 1) + channel;
                             let mut expected =
                                 reference(&weight, shape, &input, from, [channel, y, x]);
-                            expected += f64::from(bias[channel]);
+                            expected += f64::from(*bias);
                             expected += addend.map_or(0.0, |addend| f64::from(addend[place]));
                             let expected = if relu { expected.max(0.0) } else { expected };
                             let got = f64::from(output[place]);

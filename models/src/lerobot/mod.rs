@@ -37,7 +37,6 @@ pub(crate) use statistics::FeatureStatistics;
 pub use statistics::{NormalizationMode, StatisticsError};
 pub(crate) use vinn::VinnConfig;
 
-use crate::bounded_file;
 use crate::tensor_file::TensorFile;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -80,9 +79,9 @@ pub(crate) struct Normalization {
     pub warnings: Vec<String>,
 }
 
-/// Reads the weights file of a checkpoint folder.
-pub(crate) fn read_weights(folder: &Path) -> Result<Vec<u8>, LoadError> {
-    Ok(bounded_file::read(&folder.join("model.safetensors"), MAX_WEIGHTS)?)
+/// Opens the weights file of a checkpoint folder.
+pub(crate) fn open_weights(folder: &Path) -> Result<TensorFile<'static>, LoadError> {
+    Ok(TensorFile::open(&folder.join("model.safetensors"), MAX_WEIGHTS)?)
 }
 
 /// Reads configuration and statistics of a checkpoint folder. Takes legacy statistics out of

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use sinew_models::{DiffusionOptions, LoadOptions, Precision, Scheduler};
 
 /// `[cameras.NAME]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,6 +52,32 @@ pub struct PolicyConfig {
     /// How long a new chunk fades in over the old one, in ms.
     #[serde(default = "crossfade_ms")]
     pub crossfade_ms: f64,
+    /// Threads of an inference.
+    #[serde(default = "threads")]
+    pub threads: usize,
+    /// CPUs of the threads beyond the first, in order.
+    #[serde(default)]
+    pub cpus: Vec<u32>,
+    /// How weights are kept.
+    #[serde(default)]
+    pub precision: Precision,
+    /// How a Diffusion Policy samples; absent: as the checkpoint says.
+    #[serde(default)]
+    pub scheduler: Option<Scheduler>,
+    /// Steps of one sampling; absent: as the checkpoint says.
+    #[serde(default)]
+    pub steps: Option<usize>,
+    /// Where the noise of a Diffusion Policy begins; absent: 0.
+    #[serde(default)]
+    pub seed: Option<u64>,
+    /// Part of the diffusion that the previous chunk goes through again; absent: every chunk begins
+    /// with noise only.
+    #[serde(default)]
+    pub warm_start: Option<f64>,
+    /// Whether the actions until the hand-over are given to the next sampling; absent: they are
+    /// not.
+    #[serde(default)]
+    pub inpaint: Option<bool>,
     /// The elements of `observation.state`, in the checkpoint's order.
     pub state: Vec<ElementConfig>,
     /// The elements of `action`, in the checkpoint's order.
@@ -63,8 +90,43 @@ pub struct PolicyConfig {
     pub hold: Vec<String>,
 }
 
+fn threads() -> usize {
+    1
+}
+
 fn crossfade_ms() -> f64 {
     200.0
+}
+
+impl PolicyConfig {
+    /// How the checkpoint is loaded.
+    pub fn load_options(&self) -> LoadOptions {
+        LoadOptions {
+            threads: self.threads,
+            cpus: self.cpus.iter().map(|cpu| *cpu as usize).collect(),
+            precision: self.precision,
+            diffusion: DiffusionOptions {
+                scheduler: self.scheduler,
+                steps: self.steps,
+                seed: self.seed.unwrap_or(0),
+                warm_start: self.warm_start.map(|part| part as f32),
+                inpaint: self.inpaint.unwrap_or(false),
+            },
+            ..LoadOptions::default()
+        }
+    }
+
+    /// Keys that were said and that only a Diffusion Policy has a use for.
+    pub fn diffusion_keys(&self) -> impl Iterator<Item = &'static str> {
+        let keys = [
+            ("policy.scheduler", self.scheduler.is_some()),
+            ("policy.steps", self.steps.is_some()),
+            ("policy.seed", self.seed.is_some()),
+            ("policy.warm_start", self.warm_start.is_some()),
+            ("policy.inpaint", self.inpaint.is_some()),
+        ];
+        keys.into_iter().filter(|(_, said)| *said).map(|(key, _)| key)
+    }
 }
 
 /// `policy.execution`

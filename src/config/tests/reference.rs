@@ -78,6 +78,11 @@ fn everything() -> Config {
     let sets = [
         "policy.ensemble_coefficient=0.01",
         "policy.inference_period_ms=100",
+        "policy.scheduler=ddim",
+        "policy.steps=10",
+        "policy.seed=7",
+        "policy.warm_start=0.5",
+        "policy.inpaint=true",
         "recording.rate_hz=10",
         "limits.shoulder.max_torque_nm=10",
         "limits.shoulder.max_torque_rate_nm_s=100",

@@ -558,3 +558,35 @@ fn a_gripper_that_is_switched_off_is_no_joint() {
         assert!(refusal.contains(part), "{part}\n{refusal}");
     }
 }
+
+#[test]
+fn choices_of_inference_that_have_no_effect_are_refused() {
+    let files = Files::new(&[("run.toml", GOOD)]);
+    let queue = "policy.execution=queue";
+    for (sets, parts) in [
+        (vec![queue, "policy.warm_start=0.5"], ["`policy.warm_start`", "has no effect with"]),
+        (vec![queue, "policy.inpaint=true"], ["`policy.inpaint`", "do not overlap in time"]),
+        (vec!["policy.cpus=[1]"], ["`policy.cpus[0]`", "policy.threads is 1"]),
+        (
+            vec!["policy.threads=3", "policy.cpus=[1, 1]"],
+            ["`policy.cpus[1]`", "CPU 1 is listed twice"],
+        ),
+    ] {
+        let refusal = files.refusal("run.toml", &sets);
+        for part in parts {
+            assert!(refusal.contains(part), "{part}\n{refusal}");
+        }
+    }
+    for (set, part) in [
+        ("policy.threads=0", "1 to 256"),
+        ("policy.warm_start=0", "above 0, up to 1"),
+        ("policy.warm_start=1.5", "above 0, up to 1"),
+        ("policy.precision=f16", "Allowed: \"f32\", \"bf16\""),
+        ("policy.scheduler=euler", "ddim"),
+        ("policy.steps=0", "1 to 10000"),
+        ("policy.seed=-1", "policy.seed"),
+    ] {
+        let refusal = files.refusal("run.toml", &[set]);
+        assert!(refusal.contains(part), "{part}\n{refusal}");
+    }
+}
