@@ -60,10 +60,10 @@ pub(crate) fn read(
         let stride = if stage == 1 { 1 } else { 2 };
         let block = reader.block(&format!("{prefix}.{name}"), width, None, stride)?;
         width = block.widen.outputs();
-        parts.push((name, Part::Block(block)));
+        parts.push((name, Part::Block(Box::new(block))));
         let name = format!("attention_module{stage}");
         let module = reader.attention(&format!("{prefix}.{name}"), width)?;
-        parts.push((name, Part::Attention(module)));
+        parts.push((name, Part::Attention(Box::new(module))));
     }
     let mut last = Vec::new();
     for index in 0..MAX_BLOCKS {

@@ -64,9 +64,9 @@ pub(crate) struct AttentionModule {
 /// One part of the network, with the name that the original gives it.
 pub(crate) enum Part {
     /// A residual block.
-    Block(Bottleneck),
+    Block(Box<Bottleneck>),
     /// An attention module.
-    Attention(AttentionModule),
+    Attention(Box<AttentionModule>),
 }
 
 /// Stem, pooling, blocks and attention modules.
