@@ -4,11 +4,13 @@ use crate::act::ActNetworkInfo;
 use crate::backbone::{self, Place};
 use crate::cnnmlp::CnnMlpNetworkInfo;
 use crate::diffusion::DiffusionNetworkInfo;
+use crate::lerobot::RESIDUAL_ATTENTION;
 use crate::lerobot::{
     CheckpointFormat, Colors, Extension, FeatureStatistics, Features, Normalization,
     NormalizationMode,
 };
 use crate::policy::{FeatureKind, PolicyDescription};
+use crate::residual_attention;
 use crate::tensor_file::TensorFile;
 use crate::vinn::VinnNetworkInfo;
 use serde::Serialize;
@@ -95,7 +97,8 @@ pub struct BackboneInfo {
 pub struct StageInfo {
     /// Channels.
     pub width: usize,
-    /// Blocks.
+    /// Blocks; of a residual attention network the levels of the stage's attention module, from
+    /// whose smallest it looks at the whole.
     pub blocks: usize,
 }
 
@@ -106,7 +109,12 @@ pub(crate) fn backbone_info(
     place: &Place,
     extension: Extension,
 ) -> Option<BackboneInfo> {
-    let stages = backbone::stages(tensors, place).into_iter();
+    let stages = if residual_attention::is_one(tensors, &place.prefix) {
+        residual_attention::stages(tensors, &place.prefix)
+    } else {
+        backbone::stages(tensors, place)
+    };
+    let stages = stages.into_iter();
     let stages: Vec<_> = stages.map(|(width, blocks)| StageInfo { width, blocks }).collect();
     let (name, per_camera, colors) =
         (name.to_owned(), extension.backbone_per_camera, extension.colors);
@@ -222,7 +230,9 @@ impl Display for BackboneInfo {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let stages = self.stages.iter().map(|stage| format!("{}x{}", stage.blocks, stage.width));
         let stages: Vec<String> = stages.collect();
-        write!(f, "{}: basic blocks x channels {}", self.name, stages.join(", "))?;
+        let what =
+            if self.name == RESIDUAL_ATTENTION { "attention levels" } else { "basic blocks" };
+        write!(f, "{}: {what} x channels {}", self.name, stages.join(", "))?;
         if self.per_camera {
             write!(f, ", one for each camera")?;
         }

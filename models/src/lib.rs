@@ -30,6 +30,7 @@ pub mod pickle;
 mod policy;
 mod preprocessing;
 pub mod recurrent;
+mod residual_attention;
 mod source;
 mod tensor_file;
 mod trace;

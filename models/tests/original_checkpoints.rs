@@ -261,7 +261,10 @@ fn what_goes_beyond_lerobot_is_read_strictly() {
     for (extension, expected) in [
         (json!({ "colors": "brg" }), "sinew.colors is \"brg\", needed rgb or bgr"),
         (json!({ "backbone_per_camera": "yes" }), "sinew.backbone_per_camera is \"yes\""),
-        (json!({ "other": 1 }), "sinew.other is 1, needed backbone_per_camera and colors only"),
+        (
+            json!({ "other": 1 }),
+            "sinew.other is 1, needed backbone_per_camera, colors and image_weights only",
+        ),
         (json!([]), "sinew is [], needed an object"),
         (
             json!({ "backbone_per_camera": true }),

@@ -5,11 +5,12 @@ use super::transformer::{
     Sizes,
 };
 use crate::engine::Engine;
+use crate::layers::backbone::{Backbone, BackboneBuffers, BufferLengths};
 use crate::layers::convolution::MapSize;
 use crate::layers::layer_norm::LayerNorm;
 use crate::layers::linear::Linear;
 use crate::layers::position::image_positions;
-use crate::layers::resnet::{BufferLengths, ResNet, ResNetBuffers};
+
 use crate::policy::Cost;
 use crate::trace::Trace;
 
@@ -36,7 +37,7 @@ pub(crate) struct Network {
     /// Positions of the latent and vector tokens.
     pub vector_positions: Vec<f32>,
     /// Image backbones: none, one that all cameras share, or one for each camera.
-    pub backbones: Vec<ResNet>,
+    pub backbones: Vec<Backbone>,
     /// Encoder layers.
     pub encoder: Vec<EncoderLayer>,
     /// Final normalisation of an encoder that normalises before its blocks.
@@ -67,7 +68,7 @@ pub(crate) struct Buffers {
     tokens: Vec<f32>,
     steps: Vec<f32>,
     layer: LayerBuffers,
-    resnet: ResNetBuffers,
+    backbone: BackboneBuffers,
     pixels: Vec<f32>,
     constants: Constants,
 }
@@ -82,7 +83,7 @@ struct Constants {
 
 impl Network {
     /// Each image with the backbone that reads it.
-    fn seen<T>(&self, images: impl IntoIterator<Item = T>) -> impl Iterator<Item = (T, &ResNet)> {
+    fn seen<T>(&self, images: impl IntoIterator<Item = T>) -> impl Iterator<Item = (T, &Backbone)> {
         let shared = self.backbones.last().into_iter().cycle();
         let backbones = self.backbones.iter().chain(shared);
         images.into_iter().zip(backbones)
@@ -91,11 +92,12 @@ impl Network {
     /// Tokens that the encoder attends to, for these images.
     pub(crate) fn token_count(&self, images: &[MapSize]) -> usize {
         let vectors = self.vector_positions.len() / self.sizes.width();
-        let pixels = |(image, backbone): (&MapSize, &ResNet)| backbone.output_size(*image).pixels();
+        let pixels =
+            |(image, backbone): (&MapSize, &Backbone)| backbone.output_size(*image).pixels();
         vectors + self.seen(images).map(pixels).sum::<usize>()
     }
 
-    fn resnet_lengths(&self, images: &[MapSize]) -> BufferLengths {
+    fn backbone_lengths(&self, images: &[MapSize]) -> BufferLengths {
         self.seen(images)
             .map(|(image, backbone)| backbone.buffer_lengths(*image))
             .fold(BufferLengths::default(), BufferLengths::max)
@@ -103,7 +105,7 @@ impl Network {
 
     /// Values of `pixels`: the largest map of the backbone.
     fn pixels_len(&self, images: &[MapSize]) -> usize {
-        let values = |(image, backbone): (&MapSize, &ResNet)| {
+        let values = |(image, backbone): (&MapSize, &Backbone)| {
             backbone.output_size(*image).pixels() * backbone.outputs()
         };
         self.seen(images).map(values).max().unwrap_or(0)
@@ -117,7 +119,7 @@ impl Network {
         let constants = self.encoder.len() * 3 + self.decoder.len() * 6;
         LayerBuffers::len(self.sizes, rows, threads)
             .saturating_add((rows * (4 + constants)).saturating_mul(width))
-            .saturating_add(self.resnet_lengths(images).total())
+            .saturating_add(self.backbone_lengths(images).total())
             .saturating_add(self.pixels_len(images))
     }
 
@@ -148,17 +150,12 @@ impl Network {
             + self.decoder.len() * self.chunk_size * (self.chunk_size + tokens);
         cost.products += 2 * scores * width;
         for (size, backbone) in self.seen(images) {
-            let products = backbone.layers(*size).map(|(layer, size)| layer.products(size));
-            cost.products += products.sum::<usize>();
+            cost.products += backbone.products(*size);
             let pixels = backbone.output_size(*size).pixels();
             cost.products += image.as_ref().map_or(0, |layer| pixels * layer.products());
         }
         cost.weight_bytes += image.as_ref().map_or(0, Linear::bytes);
-        let of_any_size = MapSize { height: 1, width: 1 };
-        for backbone in &self.backbones {
-            let bytes = backbone.layers(of_any_size).map(|(layer, _)| layer.bytes());
-            cost.weight_bytes += bytes.sum::<usize>();
-        }
+        cost.weight_bytes += self.backbones.iter().map(Backbone::weight_bytes).sum::<usize>();
         cost
     }
 
@@ -185,7 +182,7 @@ impl Network {
             tokens: vec![0.0; tokens * width],
             steps: vec![0.0; self.chunk_size * width],
             layer,
-            resnet: ResNetBuffers::new(self.resnet_lengths(images)),
+            backbone: BackboneBuffers::new(self.backbone_lengths(images)),
             pixels: vec![0.0; self.pixels_len(images)],
             constants: Constants { encoder: encoder.collect(), positions, decoder, first_steps },
         }
@@ -252,7 +249,7 @@ impl Network {
         let Some(projection) = &self.projections.image else { return };
         let images = inputs.images.iter().zip(&buffers.image_sizes);
         for (index, ((image, size), backbone)) in self.seen(images).enumerate() {
-            let (map, layout) = backbone.forward(engine, image, *size, &mut buffers.resnet);
+            let (map, layout) = backbone.forward(engine, image, *size, &mut buffers.backbone);
             let count = layout.size.pixels();
             if let Some(trace) = trace.as_deref_mut() {
                 let MapSize { height, width: columns } = layout.size;

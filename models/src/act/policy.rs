@@ -92,7 +92,7 @@ impl ActPolicy {
             .zip(scalings)
             .map(|(size, scaled)| {
                 ImageInput::new(*size, Geometry::default(), &scaled.scaling)
-                    .trained_with(config.extension.colors)
+                    .trained_with(config.extension)
             })
             .collect();
         let description = PolicyDescription {

@@ -9,11 +9,12 @@ use super::transformer::{
 use crate::backbone::{self, Place};
 use crate::engine::Precision;
 use crate::layers::attention::Heads;
+use crate::layers::backbone::Backbone;
 use crate::layers::convolution::MapSize;
 use crate::layers::layer_norm::LayerNorm;
 use crate::layers::linear::Linear;
-use crate::layers::resnet::ResNet;
 use crate::lerobot::{ActConfig, FeatureType};
+use crate::residual_attention;
 use crate::tensor_file::{TensorError, TensorFile};
 
 /// Tensors that a variational encoder has; only training uses them.
@@ -104,26 +105,44 @@ fn backbones(
     tensors: &mut TensorFile<'_>,
     image: MapSize,
     precision: Precision,
-) -> Result<Vec<ResNet>, TensorError> {
+) -> Result<Vec<Backbone>, TensorError> {
     if !config.extension.backbone_per_camera {
-        return Ok(vec![backbone::read(tensors, &Place::of_camera(None), image, precision)?]);
+        return Ok(vec![read_backbone(tensors, &Place::of_camera(None), image, precision)?]);
     }
-    let mut backbones: Vec<ResNet> = Vec::new();
+    let mut backbones: Vec<Backbone> = Vec::new();
     let cameras = config.features.images().count();
     for camera in 0..cameras {
         let place = Place::of_camera(Some(camera));
-        let backbone = backbone::read(tensors, &place, image, precision)?;
+        let backbone = read_backbone(tensors, &place, image, precision)?;
         // They share the projection to tokens.
         if let Some(first) = backbones.first()
             && first.outputs() != backbone.outputs()
         {
-            let last = format!("{}.layer4.0.conv2.weight", place.prefix);
+            let last = format!(
+                "{}.layer4.0.{}.weight",
+                place.prefix,
+                if residual_attention::is_one(tensors, &place.prefix) { "conv3" } else { "conv2" }
+            );
             let needed = format!("{} output channels, as the first backbone", first.outputs());
             return Err(tensors.misshaped(&last, needed));
         }
         backbones.push(backbone);
     }
     Ok(backbones)
+}
+
+/// A backbone of the kind that its tensors show.
+fn read_backbone(
+    tensors: &mut TensorFile<'_>,
+    place: &Place,
+    image: MapSize,
+    precision: Precision,
+) -> Result<Backbone, TensorError> {
+    if residual_attention::is_one(tensors, &place.prefix) {
+        let network = residual_attention::read(tensors, &place.prefix, image, precision)?;
+        return Ok(Backbone::ResidualAttention(Box::new(network)));
+    }
+    Ok(Backbone::ResNet(backbone::read(tensors, place, image, precision)?))
 }
 
 fn placement(config: &ActConfig) -> NormPlacement {

@@ -52,7 +52,7 @@ impl CnnMlpPolicy {
         let values = network.buffers_len(&images).saturating_add(Inputs::len(&images));
         source::check_memory(folder, values.saturating_mul(size_of::<f32>()))?;
         let features = preprocessing::scaled_features(&config.features, &normalization);
-        let inputs = Inputs::new(features, Geometry::default(), config.extension.colors);
+        let inputs = Inputs::new(features, Geometry::default(), config.extension);
         let description = PolicyDescription {
             kind: "cnnmlp",
             path: folder.to_path_buf(),

@@ -159,8 +159,7 @@ impl Convolution {
     }
 }
 
-/// Largest value of each 3x3 window at stride 2 with padding 1, of a map without negative values:
-/// there the border of zeros never wins.
+/// Largest value of each 3x3 window at stride 2; the border is not looked at.
 pub(crate) fn max_pool(engine: &Engine, input: &[f32], from: Layout, output: &mut [f32]) -> Layout {
     debug_assert!(from.border >= 1);
     let to = Layout { size: from.size.halved(), ..from };
@@ -172,6 +171,12 @@ pub(crate) fn max_pool(engine: &Engine, input: &[f32], from: Layout, output: &mu
         isa.run(Pool { input, from, line, out: &mut out[to.border * to.channels..] });
     });
     to
+}
+
+/// Positions of a window of three around every second of `count`.
+#[inline(always)]
+fn window(index: usize, count: usize) -> std::ops::Range<usize> {
+    (2 * index).saturating_sub(1)..(2 * index + 2).min(count)
 }
 
 /// One line of a pooled map.
@@ -188,14 +193,15 @@ impl Kernel for Pool<'_> {
     #[inline(always)]
     fn run<const ROWS: usize, const WIDTH: usize, const FUSED: bool>(self) {
         let Self { input, from, line, out } = self;
-        let (channels, shift) = (from.channels, from.border - 1);
+        let (channels, border) = (from.channels, from.border);
         let pixels = from.size.width.div_ceil(2);
+        let rows = window(line, from.size.height);
         for (column, out) in out.chunks_exact_mut(channels).take(pixels).enumerate() {
             for (index, out) in out.chunks_mut(WIDTH).enumerate() {
                 let mut largest = [f32::NEG_INFINITY; WIDTH];
-                for row in 0..3 {
-                    for step in 0..3 {
-                        let pixel = from.at(2 * line + row + shift, 2 * column + step + shift);
+                for row in rows.clone() {
+                    for column in window(column, from.size.width) {
+                        let pixel = from.at(row + border, column + border);
                         let mut values = [f32::NEG_INFINITY; WIDTH];
                         load(&mut values, &input[pixel + index * WIDTH..][..out.len()]);
                         for (largest, value) in largest.iter_mut().zip(values) {
@@ -355,6 +361,11 @@ mod tests {
             let mut inside = [0.0; 2];
             to.copy_inside(&output, &mut inside);
             assert_eq!(inside, [2.0, 5.0]);
+            // Nothing around the map is larger than what is in it.
+            let negative: Vec<f32> = input.iter().map(|value| -10.0 + value).collect();
+            max_pool(&engine, &negative, from, &mut output);
+            to.copy_inside(&output, &mut inside);
+            assert_eq!(inside, [-8.0, -5.0]);
             input[from.at(2, 2)] = f32::NAN;
             max_pool(&engine, &input, from, &mut output);
             to.copy_inside(&output, &mut inside);

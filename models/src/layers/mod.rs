@@ -6,13 +6,16 @@
 
 pub(crate) mod activation;
 pub(crate) mod attention;
+pub(crate) mod backbone;
 pub(crate) mod convolution;
 pub(crate) mod feature_scaling;
 pub(crate) mod group_norm;
 pub(crate) mod keypoints;
 pub(crate) mod layer_norm;
 pub(crate) mod linear;
+pub(crate) mod map_arithmetic;
 pub(crate) mod position;
+pub(crate) mod residual_attention;
 pub(crate) mod resnet;
 pub(crate) mod sequence;
 

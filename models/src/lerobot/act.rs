@@ -6,6 +6,8 @@ use super::features::{FeatureType, Features, MAX_CAMERAS};
 use super::json::{JsonError, Node};
 use crate::layers::activation::Activation;
 
+/// Name of the residual attention network of the one-arm fork, which LeRobot does not have.
+pub(crate) const RESIDUAL_ATTENTION: &str = "residual_attention_18";
 /// Longest chunk.
 const MAX_CHUNK: usize = 10_000;
 /// Widest layer.
@@ -153,6 +155,7 @@ impl ActConfig {
 
     /// Checks what concerns several keys at once.
     fn check(&self, root: &Node<'_>) -> Result<(), ConfigError> {
+        self.extension.check(root, &self.features)?;
         if self.action_steps > self.chunk_size {
             let needed = format!("at most chunk_size, which is {}", self.chunk_size);
             return Err(unsupported(
@@ -206,7 +209,7 @@ impl ActConfig {
             let remedy = "image positions use sine and cosine on two axes";
             return Err(unsupported(root, "dim_model", "a multiple of 4", remedy));
         }
-        if !self.backbone.starts_with("resnet") {
+        if !self.backbone.starts_with("resnet") && self.backbone != RESIDUAL_ATTENTION {
             let remedy = "ACT in LeRobot uses ResNets";
             return Err(unsupported(root, "vision_backbone", "resnet...", remedy));
         }

@@ -46,6 +46,7 @@ impl CnnMlpConfig {
         }
         let backbone = root.optional("vision_backbone")?.map_or(Ok("resnet18"), |n| n.string())?;
         let extension = Extension::read(root)?;
+        extension.check(root, &features)?;
         Ok(Self { features, backbone: backbone.to_owned(), extension, warnings })
     }
 }

@@ -22,14 +22,14 @@ mod processors;
 mod statistics;
 mod vinn;
 
-pub(crate) use act::ActConfig;
+pub(crate) use act::{ActConfig, RESIDUAL_ATTENTION};
 pub(crate) use cnnmlp::CnnMlpConfig;
 pub use config::ConfigError;
 pub(crate) use config::PolicyConfig;
 pub(crate) use diffusion::DiffusionConfig;
 pub use error::LoadError;
 pub use extension::Colors;
-pub(crate) use extension::Extension;
+pub(crate) use extension::{Extension, ImageWeights};
 pub(crate) use features::{FeatureSpec, FeatureType, Features};
 pub use json::JsonError;
 pub use processors::ProcessorError;

@@ -89,6 +89,11 @@ impl VinnConfig {
         let integer = |key: &str, limit: usize| -> Result<usize, JsonError> {
             root.required(key, "a whole number")?.integer(1..=limit)
         };
+        let extension = Extension::read(root)?;
+        if extension.image_weights.is_some() {
+            let remedy = "the encoders of VINN see their images as they are";
+            return Err(unsupported(root, Extension::KEY, "no image_weights", remedy));
+        }
         let chunk_size = integer("chunk_size", MAX_CHUNK)?;
         let action_steps = integer("n_action_steps", chunk_size)?;
         let backbone = root.optional("vision_backbone")?.map_or(Ok("resnet18"), |n| n.string())?;
@@ -107,7 +112,7 @@ impl VinnConfig {
                 state_distance: state_distance(root)?,
                 camera_weights: camera_weights(root, &features)?,
             },
-            extension: Extension::read(root)?,
+            extension,
             features,
             warnings,
         })

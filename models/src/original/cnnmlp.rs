@@ -2,10 +2,10 @@
 
 use super::folder::Content;
 use super::names::{self, Weight};
-use super::state_dict::StateDict;
+use super::state_dict::{StateDict, unsupported};
 use super::statistics::Statistics;
 use super::{Conversion, ConvertError, check_actions, check_names};
-use crate::lerobot::Extension;
+use crate::lerobot::{Extension, RESIDUAL_ATTENTION};
 use serde_json::json;
 use std::path::Path;
 
@@ -29,6 +29,13 @@ pub(super) fn convert<'c>(
     let file = tensors.file().to_path_buf();
     let (backbones, cameras) = (names::count_backbones(tensors), conversion.cameras.len());
     let backbone = names::backbone(tensors)?;
+    if backbone == RESIDUAL_ATTENTION {
+        let tensor = "model.backbones.0.0.body.conv1.0.weight";
+        let what =
+            "a residual attention network, of which the one-arm fork takes the first map here";
+        let remedy = "train CNNMLP with a ResNet";
+        return Err(unsupported(&file, tensor, what, remedy));
+    }
     if cameras != backbones {
         let needed = backbones.to_string();
         return Err(ConvertError::Cameras { file, backbones, cameras, needed });
@@ -76,7 +83,8 @@ pub(super) fn convert<'c>(
         }
         statistics.action.iter_mut().for_each(|values| values.truncate(kept));
     }
-    let extension = Extension { backbone_per_camera: !shared, colors: conversion.colors };
+    let (backbone_per_camera, colors) = (!shared, conversion.colors);
+    let extension = Extension { backbone_per_camera, colors, image_weights: None };
     let network = json!({ "type": "cnnmlp", "vision_backbone": backbone });
     let content =
         Content { conversion, state, action: kept, network, extension, statistics, weights };

@@ -3,7 +3,7 @@
 use super::names::Weight;
 use super::statistics::Statistics;
 use super::{Conversion, ConvertError};
-use crate::lerobot::Extension;
+use crate::lerobot::{Extension, ImageWeights};
 use crate::policy::LoadOptions;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -128,6 +128,10 @@ fn config(content: &Content<'_>) -> Value {
             "backbone_per_camera": extension.backbone_per_camera,
             "colors": extension.colors.name(),
         });
+        if let Some(ImageWeights { inside, outside, rectangle }) = extension.image_weights {
+            config[Extension::KEY]["image_weights"] =
+                json!({ "inside": inside, "outside": outside, "rectangle": rectangle });
+        }
     }
     config
 }

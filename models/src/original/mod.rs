@@ -29,7 +29,7 @@ mod statistics;
 
 pub use error::ConvertError;
 
-use crate::lerobot::{Colors, Extension};
+use crate::lerobot::{Colors, Extension, ImageWeights, RESIDUAL_ATTENTION};
 use folder::Content;
 use names::Sizes;
 use state_dict::StateDict;
@@ -137,8 +137,14 @@ fn convert_act<'c>(
     if shared && sizes.backbones > 1 {
         notes.push(format!("its {} backbones are the same; one is written", sizes.backbones));
     }
-    let extension = Extension { backbone_per_camera: !shared, colors: conversion.colors };
-    if extension != Extension::default() {
+    let image_weights = image_weights(conversion, &sizes, &mut notes);
+    let (backbone_per_camera, colors) = (!shared, conversion.colors);
+    let extension = Extension { backbone_per_camera, colors, image_weights };
+    if sizes.backbone == RESIDUAL_ATTENTION {
+        notes.push(format!(
+            "LeRobot cannot load the result: it has no backbone {RESIDUAL_ATTENTION}"
+        ));
+    } else if extension != Extension::default() {
         notes.push("LeRobot cannot load the result: config.json needs the key sinew".to_owned());
     }
     let mut weights = names::rename(tensors, &sizes, shared)?;
@@ -182,6 +188,33 @@ fn check_options(conversion: &Conversion, file: &Path, sizes: &Sizes) -> Result<
         return Err(ConvertError::Heads { file, heads, width });
     }
     check_actions(conversion, file, sizes.action)
+}
+
+/// Size of the images, rectangle and weights that the one-arm fork has in the code of its residual
+/// attention backbone.
+const WEIGHED: (usize, usize) = (480, 640);
+const WEIGHTS: ImageWeights =
+    ImageWeights { inside: 1.5, outside: 0.5, rectangle: [230, 350, 412, 400] };
+
+/// The weights of pixels that no tensor tells of.
+fn image_weights(
+    conversion: &Conversion,
+    sizes: &Sizes,
+    notes: &mut Vec<String>,
+) -> Option<ImageWeights> {
+    if sizes.backbone != RESIDUAL_ATTENTION {
+        return None;
+    }
+    let weighed = conversion.cameras.iter().all(|camera| (camera.height, camera.width) == WEIGHED);
+    let ImageWeights { inside, outside, rectangle: [left, top, right, bottom] } = WEIGHTS;
+    notes.push(if weighed {
+        format!(
+            "its images are multiplied by {inside} from ({left}, {top}) to ({right}, {bottom}) and by {outside} elsewhere, as the code of the one-arm fork does; where a training did not, remove sinew.image_weights from config.json"
+        )
+    } else {
+        "its images are not weighed: the one-arm fork does so at 640 x 480 only".to_owned()
+    });
+    weighed.then_some(WEIGHTS)
 }
 
 /// Refuses cameras that share a name.

@@ -2,10 +2,13 @@
 
 use super::ConvertError;
 use super::state_dict::{StateDict, unsupported};
+use crate::lerobot::RESIDUAL_ATTENTION;
 use serde_json::{Value, json};
 
 /// Layers or backbones that are looked for.
 const MAX_COUNT: usize = 256;
+/// Stem of the residual attention network.
+const ATTENTION_STEM: &str = "conv1.0";
 /// Blocks in the stages of the ResNets that have basic blocks.
 const RESNETS: [(&str, [usize; 4]); 2] = [("resnet18", [2, 2, 2, 2]), ("resnet34", [3, 4, 6, 3])];
 
@@ -147,13 +150,19 @@ fn refuse_other_kinds(tensors: &StateDict<'_>) -> Result<(), ConvertError> {
 
 /// Number of backbones.
 pub(super) fn count_backbones(tensors: &StateDict<'_>) -> usize {
-    let stem = |index: &usize| format!("model.backbones.{index}.0.body.conv1.weight");
-    (0..MAX_COUNT).take_while(|index| tensors.shape(&stem(index)).is_some()).count()
+    let stem = |index: usize, name| format!("model.backbones.{index}.0.body.{name}.weight");
+    let is_there = |index: &usize| {
+        ["conv1", ATTENTION_STEM].iter().any(|name| tensors.shape(&stem(*index, name)).is_some())
+    };
+    (0..MAX_COUNT).take_while(is_there).count()
 }
 
 /// The name of the backbone by its blocks.
 pub(super) fn backbone(tensors: &StateDict<'_>) -> Result<&'static str, ConvertError> {
     let body = "model.backbones.0.0.body";
+    if tensors.shape(&format!("{body}.{ATTENTION_STEM}.weight")).is_some() {
+        return Ok(RESIDUAL_ATTENTION);
+    }
     tensors.sizes::<4>(&format!("{body}.conv1.weight"))?;
     let deep = format!("{body}.layer1.0.conv3.weight");
     let remedy = "only basic blocks are implemented: train with resnet18 or resnet34";

@@ -40,6 +40,8 @@ impl<'d> StateDict<'d> {
                         return refuse(format!("a dictionary with {name:.80} twice"));
                     }
                 }
+                // Counts the batches of a training; nothing reads it.
+                Kind::Tensor(_) if name.ends_with(".num_batches_tracked") => {}
                 Kind::Dict(_) if matches!(name, "nets" | "ema") => {
                     return Err(unsupported(
                         file,

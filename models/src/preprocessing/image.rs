@@ -7,7 +7,7 @@ use crate::engine::workers::Parts;
 use crate::layers::convolution::{Layout, MapSize};
 use crate::layers::feature_scaling::FeatureScaling;
 use crate::layers::resnet::image_layout;
-use crate::lerobot::Colors;
+use crate::lerobot::{Colors, Extension, ImageWeights};
 
 /// What is done to the shape of an image, in this order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +32,7 @@ pub(crate) struct ImageInput {
     layout: Layout,
     colors: Table,
     resampling: Resampling,
+    weights: Option<ImageWeights>,
 }
 
 /// From the bytes of a pixel to normalised values.
@@ -75,12 +76,13 @@ impl ImageInput {
             let narrow = vec![0.0; 3 * columns.len() * rows.sources().len()];
             Resampling::Resize { columns, rows, narrow }
         };
-        Self { source, layout: image_layout(size), colors, resampling }
+        Self { source, layout: image_layout(size), colors, resampling, weights: None }
     }
 
-    /// The same for a policy that was trained with this order of channels. Images are RGB.
-    pub(crate) fn trained_with(mut self, colors: Colors) -> Self {
-        self.colors.bytes = match colors {
+    /// The same for a policy that was trained as `extension` says. Images are RGB.
+    pub(crate) fn trained_with(mut self, extension: Extension) -> Self {
+        self.weights = extension.image_weights;
+        self.colors.bytes = match extension.colors {
             Colors::Rgb => [0, 1, 2],
             Colors::Bgr => [2, 1, 0],
         };
@@ -94,7 +96,7 @@ impl ImageInput {
 
     /// Writes `image`, pixel by pixel, to the inside of `out`.
     pub(crate) fn write(&mut self, engine: &Engine, image: &[u8], out: &mut [f32]) {
-        let Self { source, layout, colors, resampling } = self;
+        let Self { source, layout, colors, resampling, weights } = self;
         let Layout { size, border, .. } = *layout;
         let lines = &mut out[layout.at(border, 0)..layout.at(border + size.height, 0)];
         let inside = 3 * border..3 * (border + size.width);
@@ -137,7 +139,26 @@ impl ImageInput {
                 });
             }
         }
+        if let Some(weights) = weights {
+            weigh(engine, *layout, *weights, out);
+        }
     }
+}
+
+/// Multiplies the pixels of a map.
+fn weigh(engine: &Engine, layout: Layout, weights: ImageWeights, out: &mut [f32]) {
+    let ImageWeights { inside, outside, rectangle: [left, top, right, bottom] } = weights;
+    let Layout { size, border, .. } = layout;
+    let lines = &mut out[layout.at(border, 0)..layout.at(border + size.height, 0)];
+    engine.workers().run_chunks(lines, layout.line(), |line, out| {
+        let pixels = out.as_chunks_mut::<3>().0.iter_mut().skip(border).take(size.width);
+        let is_inside = (top..bottom).contains(&line);
+        for (column, pixel) in pixels.enumerate() {
+            let weight =
+                if is_inside && (left..right).contains(&column) { inside } else { outside };
+            pixel.iter_mut().for_each(|value| *value *= weight);
+        }
+    });
 }
 
 /// Where the centre of `inner` positions begins within `outer`, as torchvision's `CenterCrop`

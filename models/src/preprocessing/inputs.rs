@@ -5,7 +5,7 @@ use super::image::{Geometry, ImageInput};
 use crate::engine::Engine;
 use crate::layers::convolution::MapSize;
 use crate::layers::resnet::image_layout;
-use crate::lerobot::Colors;
+use crate::lerobot::Extension;
 use crate::policy::{Feature, FeatureKind, Observation, PredictError};
 use crate::trace::Trace;
 
@@ -20,10 +20,14 @@ pub(crate) struct Inputs {
 
 impl Inputs {
     /// Plans and allocates.
-    pub(crate) fn new(features: Vec<ScaledFeature>, geometry: Geometry, colors: Colors) -> Self {
+    pub(crate) fn new(
+        features: Vec<ScaledFeature>,
+        geometry: Geometry,
+        extension: Extension,
+    ) -> Self {
         let images = features.iter().filter_map(|scaled| {
             let size = map_size(&scaled.feature)?;
-            Some(ImageInput::new(size, geometry, &scaled.scaling).trained_with(colors))
+            Some(ImageInput::new(size, geometry, &scaled.scaling).trained_with(extension))
         });
         let images: Vec<ImageInput> = images.collect();
         let vectors = features.iter().filter(|f| f.feature.kind != FeatureKind::Visual);

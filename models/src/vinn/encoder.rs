@@ -182,7 +182,7 @@ impl VinnEncoder {
         let values = encoders.buffers_len().saturating_add(Inputs::len(&declared));
         source::check_memory(folder, values.saturating_mul(size_of::<f32>()))?;
         let features = preprocessing::scaled_features(&config.features, &normalization);
-        let inputs = Inputs::new(features, config.geometry, config.extension.colors);
+        let inputs = Inputs::new(features, config.geometry, config.extension);
         encoders.allocate();
         let widths = encoders.widths();
         Ok((Self { engine, inputs, encoders, widths }, info, parameters))
