@@ -41,6 +41,9 @@ pub(crate) fn load<P>(
     options: &LoadOptions,
     make: impl FnOnce(Source<'_>) -> Result<P, LoadError>,
 ) -> Result<P, LoadError> {
+    if !options.isa.is_here() {
+        return Err(LoadError::Instructions { instructions: options.isa.name() });
+    }
     let engine = Engine::new(options.isa, options.threads, &options.cpus)
         .map_err(|source| LoadError::Threads { threads: options.threads, source })?;
     let mut tensors = lerobot::open_weights(folder)?;

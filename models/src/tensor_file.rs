@@ -440,7 +440,8 @@ fn check_header<'a>(file: &Path, bytes: &'a [u8], available: u64) -> Result<&'a 
     let header = bytes.get(8..end).ok_or_else(header_length)?;
     let HeaderEntries(entries) = serde_json::from_slice(header)
         .map_err(|source| TensorError::Header { file: file.into(), source })?;
-    let available = available - end as u64;
+    // The file may have changed since it was measured.
+    let available = available.checked_sub(end as u64).ok_or_else(header_length)?;
     let mut seen = BTreeSet::new();
     for (tensor, end) in entries {
         if end > available {

@@ -284,14 +284,20 @@ impl Loaded {
             );
             problems.push(self.problem("policy.inference_period_ms", message));
         }
-        let queue = policy.execution == Execution::Queue;
+        let without_effect = match policy.execution {
+            Execution::Queue => Some(("queue", "whose chunks do not overlap in time")),
+            Execution::Ensemble => Some(("ensemble", "which averages over all chunks")),
+            _ => None,
+        };
         for (key, said) in [
             ("policy.warm_start", policy.warm_start.is_some()),
             ("policy.inpaint", policy.inpaint == Some(true)),
         ] {
-            if said && queue {
-                let message = "it has no effect with policy.execution = \"queue\", whose chunks \
-                               do not overlap in time. Remove it";
+            if let Some((execution, why)) = without_effect.filter(|_| said) {
+                let message = format!(
+                    "it does not keep what it promises with policy.execution = \"{execution}\", \
+                     {why}. Remove it"
+                );
                 problems.push(self.problem(key, message));
             }
         }

@@ -189,10 +189,16 @@ impl PolicyWorker {
         if self.history > 1 {
             return self.step_with_history(now, due);
         }
-        if !due {
-            return if queue { now.after(RETRY) } else { self.next };
+        // An arm that was lost is due at once: its chunks are gone.
+        let lost = !queue && self.mailboxes.state.read().epoch != self.epoch;
+        if !due && !lost {
+            return if queue {
+                now.after(RETRY)
+            } else {
+                self.next.min(now.after(self.settings.step))
+            };
         }
-        let Some(observed) = self.observe(now, due) else { return now.after(RETRY) };
+        let Some(observed) = self.observe(now, true) else { return now.after(RETRY) };
         self.infer(now, observed);
         if let Some(chunk) = &self.pending {
             return chunk.finished;

@@ -1,5 +1,5 @@
 //! What a run asks of the operating system: a scheduling class, CPUs, locked memory, short
-//! wake-ups. The only module with `unsafe` (one call, in `scheduler`).
+//! wake-ups. The only module of the runtime with `unsafe` (one call, in `scheduler`).
 //!
 //! Everything that is asked for comes back as a [`Grant`]: what was asked, and what was given or
 //! why not and what to do about it. `realtime.mode = "prefer"` shows them; `"enforce"` refuses to

@@ -118,7 +118,7 @@ impl Network {
         // Tokens and their positions, and what three projections in each layer make of them.
         let constants = self.encoder.len() * 3 + self.decoder.len() * 6;
         LayerBuffers::len(self.sizes, rows, threads)
-            .saturating_add((rows * (4 + constants)).saturating_mul(width))
+            .saturating_add((rows * (5 + constants)).saturating_mul(width))
             .saturating_add(self.backbone_lengths(images).total())
             .saturating_add(self.pixels_len(images))
     }

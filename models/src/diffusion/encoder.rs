@@ -4,7 +4,7 @@ use crate::engine::Engine;
 use crate::layers::convolution::MapSize;
 use crate::layers::keypoints::Keypoints;
 use crate::layers::linear::Linear;
-use crate::layers::resnet::{ResNet, ResNetBuffers};
+use crate::layers::resnet::{BufferLengths, ResNet, ResNetBuffers};
 use crate::trace::Trace;
 
 /// Encoder of the images of one camera, or of all.
@@ -25,27 +25,59 @@ pub(crate) struct EncoderBuffers {
     points: Vec<f32>,
 }
 
+/// Lengths of the buffers that one encoder needs.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct EncoderLengths {
+    resnet: BufferLengths,
+    pixels: usize,
+    scores: usize,
+    points: usize,
+}
+
+impl EncoderLengths {
+    /// The larger of both, buffer by buffer.
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self {
+            resnet: self.resnet.max(other.resnet),
+            pixels: self.pixels.max(other.pixels),
+            scores: self.scores.max(other.scores),
+            points: self.points.max(other.points),
+        }
+    }
+
+    /// Number of values in all buffers.
+    pub(crate) fn total(self) -> usize {
+        let rest = self.pixels.saturating_add(self.scores).saturating_add(self.points);
+        self.resnet.total().saturating_add(rest)
+    }
+}
+
+impl EncoderBuffers {
+    /// Allocates buffers.
+    pub(crate) fn new(lengths: EncoderLengths) -> Self {
+        Self {
+            resnet: ResNetBuffers::new(lengths.resnet),
+            pixels: vec![0.0; lengths.pixels],
+            scores: vec![0.0; lengths.scores],
+            points: vec![0.0; lengths.points],
+        }
+    }
+}
+
 impl ImageEncoder {
     /// Number of features of one image.
     pub(crate) fn outputs(&self) -> usize {
         self.out.outputs()
     }
 
-    /// Number of values that [`ImageEncoder::buffers`] would allocate.
-    pub(crate) fn buffers_len(&self, image: MapSize) -> usize {
+    /// Buffers that images of this size need.
+    pub(crate) fn buffer_lengths(&self, image: MapSize) -> EncoderLengths {
         let pixels = self.backbone.output_size(image).pixels();
-        let width = self.backbone.outputs() + self.keypoints.count();
-        self.backbone.buffer_lengths(image).total().saturating_add(pixels.saturating_mul(width))
-    }
-
-    /// Allocates buffers for images of this size.
-    pub(crate) fn buffers(&self, image: MapSize) -> EncoderBuffers {
-        let pixels = self.backbone.output_size(image).pixels();
-        EncoderBuffers {
-            resnet: ResNetBuffers::new(self.backbone.buffer_lengths(image)),
-            pixels: vec![0.0; pixels * self.backbone.outputs()],
-            scores: vec![0.0; pixels * self.keypoints.count()],
-            points: vec![0.0; 2 * self.keypoints.count()],
+        EncoderLengths {
+            resnet: self.backbone.buffer_lengths(image),
+            pixels: pixels.saturating_mul(self.backbone.outputs()),
+            scores: pixels.saturating_mul(self.keypoints.count()),
+            points: 2 * self.keypoints.count(),
         }
     }
 
@@ -61,6 +93,11 @@ impl ImageEncoder {
     ) {
         let EncoderBuffers { resnet, pixels, scores, points } = buffers;
         let (map, layout) = self.backbone.forward(engine, image, size, resnet);
+        let count = layout.size.pixels();
+        // Another camera's encoder may be wider.
+        let pixels = &mut pixels[..count * layout.channels];
+        let scores = &mut scores[..count * self.keypoints.count()];
+        let points = &mut points[..2 * self.keypoints.count()];
         layout.copy_inside(map, pixels);
         self.keypoints.forward(engine, (pixels, layout.size), scores, points);
         self.out.finish(engine, points, self.out.bias().and_relu(), features);

@@ -1,6 +1,6 @@
 //! A Diffusion Policy checkpoint, ready to predict.
 
-use super::encoder::EncoderBuffers;
+use super::encoder::{EncoderBuffers, EncoderLengths};
 use super::history::History;
 use super::info;
 use super::network::Network;
@@ -115,13 +115,13 @@ impl DiffusionPolicy {
         let state: usize = state.iter().sum();
         let encoded = state..state + images.len() * network.features();
         let moment = encoded.end + environment.iter().sum::<usize>();
-        let maps = network.encoders.iter().zip(image);
-        let map_values = maps
-            .map(|(encoder, image)| {
-                image_layout(image).len().saturating_add(encoder.buffers_len(image))
-            })
-            .max()
-            .unwrap_or(0);
+        let lengths = image.map(|image| {
+            let lengths = network.encoders.iter().map(|encoder| encoder.buffer_lengths(image));
+            lengths.fold(EncoderLengths::default(), EncoderLengths::max)
+        });
+        let map_values = image
+            .map_or(0, |image| image_layout(image).len())
+            .saturating_add(lengths.map_or(0, EncoderLengths::total));
         // What each timestep does to the blocks is kept.
         let films = sampling.steps.saturating_mul(network.unet.films.outputs());
         let bytes = map_values
@@ -155,11 +155,7 @@ impl DiffusionPolicy {
             crate::info::collect(&description, &config.features, &normalization, network_info);
         let buffers = Buffers {
             map: vec![0.0; image.map_or(0, |image| image_layout(image).len())],
-            encoder: network.encoders.first().zip(image).map(|(first, image)| {
-                // Widths may differ from camera to camera.
-                let largest = network.encoders.iter().max_by_key(|e| e.buffers_len(image));
-                largest.unwrap_or(first).buffers(image)
-            }),
+            encoder: lengths.map(EncoderBuffers::new),
             condition: vec![0.0; config.history * moment],
             sampler: SamplerBuffers::new(&network.unet),
             sample: vec![0.0; config.horizon * action_size],

@@ -126,11 +126,15 @@ pub(crate) fn multiply(
     out: &mut [f32],
     rows: Rows,
 ) {
-    debug_assert!(right.columns <= rows.step || left.count < 2);
+    // Tasks write parts of their own only where rows of the result do not overlap.
+    assert!(right.columns <= rows.step || left.count < 2);
+    assert!(
+        left.count <= rows.per_line || rows.per_line.saturating_mul(rows.step) <= rows.line_step
+    );
     let panels = right.columns.div_ceil(lanes());
     let out = Parts::new(out);
     let grid = Grid::new(left.count, panels, left.count * right.columns * right.depth, workers);
-    workers.run(grid.tasks(), |_, task| {
+    let work = |task| {
         let (rows_of_task, panels_of_task) = grid.task(task);
         let block = Block {
             left,
@@ -143,7 +147,12 @@ pub(crate) fn multiply(
             rows,
         };
         block.run(isa, &right.values);
-    });
+    };
+    if grid.serial {
+        (0..grid.tasks()).for_each(work);
+    } else {
+        workers.run(grid.tasks(), |_, task| work(task));
+    }
 }
 
 /// Like [`multiply`], on the calling thread, with panels that were packed for the occasion.
@@ -180,6 +189,8 @@ pub(crate) fn multiply_alone(
 /// How a product is cut into tasks: few rows and many panels in a small product with large
 /// weights, many rows and few panels in others.
 struct Grid {
+    /// Waking another thread would take longer.
+    serial: bool,
     count: usize,
     panels: usize,
     task_rows: usize,
@@ -188,16 +199,10 @@ struct Grid {
 
 impl Grid {
     fn new(count: usize, panels: usize, products: usize, workers: &Workers) -> Self {
-        if products < SERIAL || workers.threads() == 1 {
-            // One task would visit all rows before it comes back to the next panels: keep groups.
-            return Self {
-                count,
-                panels,
-                task_rows: count.max(1),
-                task_panels: TASK_COLUMNS / lanes(),
-            };
-        }
-        Self { count, panels, task_rows: TASK_ROWS, task_panels: TASK_COLUMNS / lanes() }
+        let serial = products < SERIAL || workers.threads() == 1;
+        // One task visits all rows before it comes to the next panels: these stay in the cache.
+        let task_rows = if serial { count.max(1) } else { TASK_ROWS };
+        Self { serial, count, panels, task_rows, task_panels: TASK_COLUMNS / lanes() }
     }
 
     fn tasks(&self) -> usize {

@@ -9,8 +9,8 @@ use std::time::Instant;
 const ROUNDS: usize = 7;
 /// Multiply-adds of one register in a round.
 const STEPS: usize = 200_000;
-/// Values read in a round by one thread, more than any cache holds: 64 MiB.
-const VALUES: usize = 1 << 24;
+/// Values read in a round by all threads together, more than most caches hold: 256 MiB.
+const VALUES: usize = 1 << 26;
 
 /// Limits of the computer with these instructions and threads.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
@@ -27,14 +27,15 @@ impl Roofline {
     /// # Errors
     /// When the computer does not have the instructions, or a thread cannot be started.
     pub fn measure(isa: Isa, threads: usize) -> std::io::Result<Self> {
+        let threads = threads.max(1);
         let engine = super::Engine::new(isa, threads, &[])?;
         let workers = engine.workers();
         let best = |work: &dyn Fn() -> f64| (0..ROUNDS).map(|_| work()).fold(0.0, f64::max);
         let flops = best(&|| rate(workers, threads, &|_| isa.run(Registers)));
-        let values = vec![1.0_f32; VALUES * threads];
+        let values = vec![1.0_f32; VALUES];
         let bytes = best(&|| {
             rate(workers, threads, &|thread| {
-                let part = &values[thread * VALUES..][..VALUES];
+                let part = &values[thread * (VALUES / threads)..][..VALUES / threads];
                 black_box(isa.run(Read(part)));
                 size_of_val(part) as f64
             })

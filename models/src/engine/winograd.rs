@@ -118,6 +118,10 @@ impl Winograd {
         (out, to): (&mut [f32], Layout),
     ) {
         debug_assert!(!finish.accumulate, "sums of tiles begin at zero");
+        // Tiles write pixels of their own.
+        assert!(
+            to.channels == self.outputs && to.size == from.size && from.channels == self.inputs
+        );
         let tiles = Tiles::of(from);
         let at_once = self.tiles_at_once(from);
         let (from_step, to_step) = (step(at_once, self.inputs), step(at_once, self.outputs));

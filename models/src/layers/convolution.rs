@@ -55,7 +55,10 @@ impl Convolution {
         let Shape { inputs, outputs, kernel, stride } = shape;
         debug_assert_eq!(weight.len(), inputs * outputs * kernel * kernel);
         debug_assert!(kernel % 2 == 1 && (stride == 1 || stride == 2));
-        let weights = if Self::prefers_winograd(shape, size) {
+        // Winograd's sums magnify what rounding takes from a weight, and its weights are four times
+        // as many: nothing that somebody who wants short weights wants.
+        let exact = precision == Precision::F32;
+        let weights = if exact && Self::prefers_winograd(shape, size) {
             Weights::Winograd(Winograd::new(weight, inputs, outputs, precision))
         } else {
             let area = kernel * kernel;

@@ -76,6 +76,12 @@ pub enum LoadError {
         /// Bytes allowed.
         limit: usize,
     },
+    /// The computer lacks the instructions that were asked for.
+    #[error("this computer does not have the instructions {instructions}; leave the choice to it")]
+    Instructions {
+        /// Their name.
+        instructions: &'static str,
+    },
     /// The operating system refused a thread, or a processor to bind it to.
     #[error(
         "inference on {threads} threads: {source}; ask for fewer threads, or for processors that this computer has"

@@ -179,7 +179,10 @@ impl VinnEncoder {
         let place = Place::of_camera(config.extension.backbone_per_camera.then_some(0));
         let info = info::backbone_info(&config.backbone, &tensors, &place, config.extension);
         let parameters = tensors.count_values("model.");
-        let values = encoders.buffers_len().saturating_add(Inputs::len(&declared));
+        // What comes in, and what it is resized to.
+        let resized: Vec<_> = declared.iter().map(|size| config.geometry.output(*size)).collect();
+        let inputs_len = Inputs::len(&declared).saturating_add(Inputs::len(&resized));
+        let values = encoders.buffers_len().saturating_add(inputs_len);
         source::check_memory(folder, values.saturating_mul(size_of::<f32>()))?;
         let features = preprocessing::scaled_features(&config.features, &normalization);
         let inputs = Inputs::new(features, config.geometry, config.extension);

@@ -31,6 +31,9 @@ pub(super) fn bench(arguments: &BenchArguments) -> u8 {
         match bench::measure_inference(&arguments.folder, &arguments.engine.options(), time) {
             Ok(report) => report,
             Err(error @ InferenceError::Roofline(_)) => return fail(&error, 14, arguments.format),
+            Err(InferenceError::Load(error)) => {
+                return fail(&error, super::code_of(&error), arguments.format);
+            }
             Err(error) => return fail(&error, 11, arguments.format),
         };
     match arguments.format {

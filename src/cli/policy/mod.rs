@@ -7,7 +7,7 @@ mod features;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use sinew_models::{DiffusionOptions, Isa, LoadOptions, Precision, Scheduler, golden};
+use sinew_models::{DiffusionOptions, Isa, LoadError, LoadOptions, Precision, Scheduler, golden};
 
 use super::{Format, fail};
 
@@ -132,7 +132,7 @@ pub(super) fn policy(verb: &PolicyVerb) -> u8 {
 fn info(arguments: &InfoArguments) -> u8 {
     let policy = match sinew_models::load(&arguments.folder, &LoadOptions::default()) {
         Ok(policy) => policy,
-        Err(error) => return fail(&error, 11, arguments.format),
+        Err(error) => return fail(&error, code_of(&error), arguments.format),
     };
     match arguments.format {
         Format::Text => say!("{}", policy.info()),
@@ -151,7 +151,7 @@ fn check(arguments: &CheckArguments) -> u8 {
     let options = LoadOptions { diffusion, ..arguments.engine.options() };
     let mut policy = match sinew_models::load(&arguments.folder, &options) {
         Ok(policy) => policy,
-        Err(error) => return fail(&error, 11, arguments.format),
+        Err(error) => return fail(&error, code_of(&error), arguments.format),
     };
     let report = match golden::check(policy.as_mut(), &arguments.golden) {
         Ok(report) => report,
@@ -168,4 +168,13 @@ fn check(arguments: &CheckArguments) -> u8 {
         Format::Json => say!("{}", serde_json::to_string(&report).unwrap_or_default()),
     }
     u8::from(!report.passed())
+}
+
+/// A wrong option, a thread that is not to be had, or a checkpoint that is refused.
+fn code_of(error: &LoadError) -> u8 {
+    match error {
+        LoadError::Instructions { .. } => 2,
+        LoadError::Threads { .. } => 14,
+        _ => 11,
+    }
 }

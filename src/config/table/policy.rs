@@ -137,14 +137,14 @@ pub(super) const POLICY: &[Key] = &[
         above(0.0, 1.0),
         Optional("every chunk begins with noise only"),
         "",
-        "A chunk of a Diffusion Policy begins with the one before, to which this part of the diffusion is added as noise; only the steps from there on are run. Not with `execution = \"queue\"`.",
+        "A chunk of a Diffusion Policy begins with the one before, to which this part of the diffusion is added as noise; only the steps from there on are run. Only with `execution = \"timeline\"`.",
     ),
     key(
         "inpaint",
         Shape::Bool,
         Optional("`false`"),
         "",
-        "Whether a Diffusion Policy keeps the actions of the chunk before that will be executed until the next is there, so that the next continues them. Not with `execution = \"queue\"`.",
+        "Whether a Diffusion Policy keeps the actions of the chunk before that will be executed until the next is there, so that the next continues them. Only with `execution = \"timeline\"`.",
     ),
     key(
         "state",

@@ -564,7 +564,14 @@ fn choices_of_inference_that_have_no_effect_are_refused() {
     let files = Files::new(&[("run.toml", GOOD)]);
     let queue = "policy.execution=queue";
     for (sets, parts) in [
-        (vec![queue, "policy.warm_start=0.5"], ["`policy.warm_start`", "has no effect with"]),
+        (
+            vec![queue, "policy.warm_start=0.5"],
+            ["`policy.warm_start`", "does not keep what it promises"],
+        ),
+        (
+            vec!["policy.execution=ensemble", "policy.inpaint=true"],
+            ["`policy.inpaint`", "averages over all chunks"],
+        ),
         (vec![queue, "policy.inpaint=true"], ["`policy.inpaint`", "do not overlap in time"]),
         (vec!["policy.cpus=[1]"], ["`policy.cpus[0]`", "policy.threads is 1"]),
         (
