@@ -161,7 +161,7 @@ fn read_block(
 }
 
 /// Output channels of a convolution whose other sizes are known.
-fn outputs_of(
+pub(crate) fn outputs_of(
     tensors: &TensorFile<'_>,
     name: &str,
     inputs: usize,
@@ -190,33 +190,56 @@ fn read_layer(
     let Storage { size, precision } = storage;
     let name = format!("{convolution}.weight");
     let mut weight = tensors.take(&name, &[outputs, inputs, kernel, kernel])?;
-    let mut take = |part: &str| tensors.take(&format!("{norm}.{part}"), &[outputs]);
-    let [scale, bias] = [take("weight")?, take("bias")?];
     if kind == Norm::Group {
         if !outputs.is_multiple_of(GROUP_CHANNELS) {
             let needed =
                 format!("a multiple of {GROUP_CHANNELS} channels, for group normalisation");
             return Err(tensors.misshaped(&name, needed));
         }
+        let mut take = |part: &str| tensors.take(&format!("{norm}.{part}"), &[outputs]);
+        let norm = GroupNorm::new(take("weight")?, take("bias")?, outputs / GROUP_CHANNELS);
         let convolution = Convolution::new(&weight, None, shape, size, precision);
-        let norm = GroupNorm::new(scale, bias, outputs / GROUP_CHANNELS);
         return Ok(NormedConvolution { convolution, norm: Some(norm) });
     }
-    let mean = take("running_mean")?;
-    let variance = take("running_var")?;
+    let shift = fold_batch_norm(tensors, norm, &mut weight, outputs)?;
+    let convolution = Convolution::new(&weight, Some(shift), shape, size, precision);
+    Ok(NormedConvolution { convolution, norm: None })
+}
+
+/// Reads batch normalisation in inference as a scale and a shift of each channel.
+pub(crate) fn batch_norm(
+    tensors: &mut TensorFile<'_>,
+    name: &str,
+    width: usize,
+) -> Result<[Vec<f32>; 2], TensorError> {
+    let mut take = |part: &str| tensors.take(&format!("{name}.{part}"), &[width]);
+    let [mut scale, mut shift] = [take("weight")?, take("bias")?];
+    let [mean, variance] = [take("running_mean")?, take("running_var")?];
     if let Some(index) = variance.iter().position(|value| *value < 0.0) {
-        let name = format!("{norm}.running_var");
+        let name = format!("{name}.running_var");
         return Err(tensors.bad_value(&name, index, &variance, "variances of 0 or more"));
     }
     // Trainable batch normalisation counts its batches, which nothing needs.
-    let counter = format!("{norm}.num_batches_tracked");
+    let counter = format!("{name}.num_batches_tracked");
     tensors.expect(|name| name == counter);
-    let mut shift = bias;
-    for (output, weight) in weight.chunks_exact_mut(inputs * kernel * kernel).enumerate() {
-        let scale = scale[output] * (variance[output] + EPSILON).sqrt().recip();
-        weight.iter_mut().for_each(|weight| *weight *= scale);
-        shift[output] -= mean[output] * scale;
+    let statistics = mean.iter().zip(&variance);
+    for ((scale, shift), (mean, variance)) in scale.iter_mut().zip(&mut shift).zip(statistics) {
+        *scale *= (variance + EPSILON).sqrt().recip();
+        *shift -= mean * *scale;
     }
-    let convolution = Convolution::new(&weight, Some(shift), shape, size, precision);
-    Ok(NormedConvolution { convolution, norm: None })
+    Ok([scale, shift])
+}
+
+/// Makes the batch normalisation after a convolution part of its weights; returns its bias.
+pub(crate) fn fold_batch_norm(
+    tensors: &mut TensorFile<'_>,
+    norm: &str,
+    weight: &mut [f32],
+    outputs: usize,
+) -> Result<Vec<f32>, TensorError> {
+    let [scale, shift] = batch_norm(tensors, norm, outputs)?;
+    for (weight, scale) in weight.chunks_exact_mut(weight.len() / outputs).zip(scale) {
+        weight.iter_mut().for_each(|weight| *weight *= scale);
+    }
+    Ok(shift)
 }

@@ -1,6 +1,7 @@
 //! Reads a residual attention network from the tensors of a checkpoint, by the names of
 //! sinyeong10/act-plus-plus_one. Widths and numbers of levels come from the tensors.
 
+use crate::backbone::{batch_norm, fold_batch_norm, outputs_of};
 use crate::engine::Precision;
 use crate::layers::convolution::{Convolution, MapSize, Shape};
 use crate::layers::map_arithmetic::ScaleShift;
@@ -9,8 +10,6 @@ use crate::layers::residual_attention::{
 };
 use crate::tensor_file::{TensorError, TensorFile};
 
-/// PyTorch's `BatchNorm2d`.
-const EPSILON: f32 = 1e-5;
 /// Stages with an attention module.
 const STAGES: std::ops::RangeInclusive<usize> = 1..=3;
 /// Most blocks of the last stage.
@@ -77,7 +76,7 @@ pub(crate) fn read(
         last.push(block);
     }
     let norm = reader.norm(&format!("{prefix}.layer4.{}", last.len()), width)?;
-    Ok(ResidualAttention { stem, parts, last, norm: ScaleShift::new(norm.0, norm.1) })
+    Ok(ResidualAttention { stem, parts, last, norm })
 }
 
 /// The tensors, and the size of the maps that the next layers see.
@@ -88,39 +87,14 @@ struct Reader<'r, 'a> {
 }
 
 impl Reader<'_, '_> {
-    /// Output channels of a convolution whose other sizes are known.
     fn outputs(&self, name: &str, inputs: usize, kernel: usize) -> Result<usize, TensorError> {
-        let weight = format!("{name}.weight");
-        match self.tensors.shape(&weight) {
-            Some(&[outputs, i, h, w]) if outputs > 0 && (i, h, w) == (inputs, kernel, kernel) => {
-                Ok(outputs)
-            }
-            Some(_) => {
-                let needed = format!("[1 or more, {inputs}, {kernel}, {kernel}]");
-                Err(self.tensors.misshaped(&weight, needed))
-            }
-            None => Err(self.tensors.missing(&weight, &[inputs, inputs, kernel, kernel])),
-        }
+        outputs_of(self.tensors, &format!("{name}.weight"), inputs, kernel)
     }
 
-    /// Scale and shift of a normalisation.
-    fn norm(&mut self, name: &str, width: usize) -> Result<(Vec<f32>, Vec<f32>), TensorError> {
-        let mut take = |part: &str| self.tensors.take(&format!("{name}.{part}"), &[width]);
-        let [mut scale, mut shift] = [take("weight")?, take("bias")?];
-        let [mean, variance] = [take("running_mean")?, take("running_var")?];
-        if let Some(index) = variance.iter().position(|value| *value < 0.0) {
-            let name = format!("{name}.running_var");
-            return Err(self.tensors.bad_value(&name, index, &variance, "variances of 0 or more"));
-        }
-        // Counts the batches of the training, which nothing needs.
-        let counter = format!("{name}.num_batches_tracked");
-        self.tensors.expect(|name| name == counter);
-        let statistics = mean.iter().zip(&variance);
-        for ((scale, shift), (mean, variance)) in scale.iter_mut().zip(&mut shift).zip(statistics) {
-            *scale *= (variance + EPSILON).sqrt().recip();
-            *shift -= mean * *scale;
-        }
-        Ok((scale, shift))
+    /// A normalisation that no convolution precedes.
+    fn norm(&mut self, name: &str, width: usize) -> Result<ScaleShift, TensorError> {
+        let [scale, shift] = batch_norm(self.tensors, name, width)?;
+        Ok(ScaleShift::new(scale, shift))
     }
 
     /// A convolution without bias, and the normalisation after it, which becomes part of it.
@@ -133,14 +107,8 @@ impl Reader<'_, '_> {
         let Shape { inputs, outputs, kernel, .. } = shape;
         let needed = [outputs, inputs, kernel, kernel];
         let mut weight = self.tensors.take(&format!("{name}.weight"), &needed)?;
-        let mut bias = None;
-        if let Some(norm) = norm {
-            let (scale, shift) = self.norm(norm, outputs)?;
-            for (weight, scale) in weight.chunks_exact_mut(inputs * kernel * kernel).zip(scale) {
-                weight.iter_mut().for_each(|weight| *weight *= scale);
-            }
-            bias = Some(shift);
-        }
+        let fold = |norm| fold_batch_norm(self.tensors, norm, &mut weight, outputs);
+        let bias = norm.map(fold).transpose()?;
         Ok(Convolution::new(&weight, bias, shape, self.size, self.precision))
     }
 
@@ -173,7 +141,7 @@ impl Reader<'_, '_> {
             self.size = self.size.halved();
         }
         let widen = self.convolution(&part("conv3"), None, one(inner, outputs))?;
-        Ok(Bottleneck { norm: ScaleShift::new(norm.0, norm.1), narrow, middle, widen, shortcut })
+        Ok(Bottleneck { norm, narrow, middle, widen, shortcut })
     }
 
     fn attention(&mut self, name: &str, width: usize) -> Result<AttentionModule, TensorError> {
@@ -204,7 +172,7 @@ impl Reader<'_, '_> {
         let norm = self.norm(&format!("{mask}.0"), width)?;
         let shape = Shape { inputs: width, outputs: width, kernel: 1, stride: 1 };
         let mask = Mask {
-            norm: ScaleShift::new(norm.0, norm.1),
+            norm,
             first: self.convolution(&format!("{mask}.2"), Some(&format!("{mask}.3")), shape)?,
             second: self.convolution(&format!("{mask}.5"), None, shape)?,
         };

@@ -10,7 +10,6 @@ use crate::layers::convolution::MapSize;
 use crate::layers::layer_norm::LayerNorm;
 use crate::layers::linear::Linear;
 use crate::layers::position::image_positions;
-
 use crate::policy::Cost;
 use crate::trace::Trace;
 

@@ -13,6 +13,7 @@ pub(crate) mod winograd;
 pub(crate) mod workers;
 
 pub use isa::Isa;
+pub(crate) use panels::Bf16;
 use panels::Panels;
 pub use panels::Precision;
 use product::{Finish, Left, Rows};

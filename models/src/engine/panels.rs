@@ -51,6 +51,11 @@ impl Bf16 {
         }
         Self((bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16) as u16)
     }
+
+    /// As it is stored.
+    pub(crate) fn bits(self) -> u16 {
+        self.0
+    }
 }
 
 impl Weight for Bf16 {

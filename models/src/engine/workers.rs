@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
-/// Rounds of waiting before a helper sleeps: about 50 us, longer than the gap between two layers.
+/// Rounds of waiting before a helper sleeps: tens of microseconds, longer than the gap between
+/// two layers.
 const SPINS: u32 = 4000;
 
 /// The calling thread and helpers.
@@ -48,8 +49,8 @@ unsafe impl Sync for Shared {}
 unsafe impl Send for Shared {}
 
 impl Workers {
-    /// Starts `threads - 1` helpers; the caller is the remaining thread. Helper `i` is bound to
-    /// `cpus[i]` where that is given.
+    /// Starts `threads - 1` helpers; the caller is the remaining thread. The first helper is bound
+    /// to `cpus[0]` where that is given, and so on.
     ///
     /// # Errors
     /// When the operating system refuses a thread or a processor.

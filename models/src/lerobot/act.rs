@@ -56,27 +56,9 @@ pub(crate) struct ActConfig {
     pub warnings: Vec<String>,
 }
 
-/// Keys that LeRobot writes and that inference reads or may ignore.
+/// Keys beyond [`config::COMMON_KEYS`] that inference reads or may ignore.
 const KNOWN_KEYS: &[&str] = &[
-    "type",
-    "n_obs_steps",
-    "input_features",
-    "output_features",
-    "device",
-    "use_amp",
-    "use_peft",
-    "push_to_hub",
-    "repo_id",
-    "private",
-    "tags",
-    "license",
-    "pretrained_path",
-    "pretrained_revision",
     "chunk_size",
-    "n_action_steps",
-    "normalization_mapping",
-    "vision_backbone",
-    "pretrained_backbone_weights",
     "replace_final_stride_with_dilation",
     "pre_norm",
     "dim_model",
@@ -91,10 +73,7 @@ const KNOWN_KEYS: &[&str] = &[
     "temporal_ensemble_coeff",
     "dropout",
     "kl_weight",
-    "optimizer_lr",
-    "optimizer_weight_decay",
     "optimizer_lr_backbone",
-    "compile_model",
     Extension::KEY,
 ];
 

@@ -6,15 +6,8 @@ use super::extension::Extension;
 use super::features::{FeatureType, Features, MAX_CAMERAS};
 use super::json::Node;
 
-/// Keys that are read.
-const KNOWN_KEYS: &[&str] = &[
-    "type",
-    "input_features",
-    "output_features",
-    "normalization_mapping",
-    "vision_backbone",
-    Extension::KEY,
-];
+/// Keys beyond [`config::COMMON_KEYS`].
+const KNOWN_KEYS: &[&str] = &[Extension::KEY];
 
 /// `config.json` of a CNNMLP policy. All sizes of the network come from its tensors.
 #[derive(Clone, Debug)]

@@ -124,13 +124,40 @@ pub(super) fn unsupported(
     ConfigError::Unsupported { file, key: key.to_owned(), found, needed: needed.to_owned(), remedy }
 }
 
-/// A newer version of LeRobot may have added keys.
+/// Keys that every kind of policy of LeRobot has, read or of no effect on inference.
+pub(super) const COMMON_KEYS: &[&str] = &[
+    "type",
+    "n_obs_steps",
+    "input_features",
+    "output_features",
+    "device",
+    "use_amp",
+    "use_peft",
+    "push_to_hub",
+    "repo_id",
+    "private",
+    "tags",
+    "license",
+    "pretrained_path",
+    "pretrained_revision",
+    "n_action_steps",
+    "normalization_mapping",
+    "vision_backbone",
+    "pretrained_backbone_weights",
+    "compile_model",
+    "optimizer_lr",
+    "optimizer_weight_decay",
+];
+
+/// Warns about keys that are neither common nor `known`: a newer version of LeRobot may have
+/// added them.
 pub(super) fn warn_about_unknown_keys(
     root: &Node<'_>,
     known: &[&str],
     warnings: &mut Vec<String>,
 ) -> Result<(), JsonError> {
-    for (key, _) in root.members()?.iter().filter(|(key, _)| !known.contains(key)) {
+    let is_known = |key: &str| COMMON_KEYS.contains(&key) || known.contains(&key);
+    for (key, _) in root.members()?.iter().filter(|(key, _)| !is_known(key)) {
         warnings.push(format!("config.json: unknown key {key} is ignored"));
     }
     Ok(())

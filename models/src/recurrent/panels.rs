@@ -9,6 +9,7 @@
 
 use super::Precision;
 use super::lanes::Lanes;
+use crate::engine;
 
 /// A cache line of words: vectors must not lie across two.
 #[derive(Clone, Copy)]
@@ -86,8 +87,7 @@ impl Panels {
 
 /// Nearest bfloat16, ties to even.
 pub(super) fn bf16_bits(value: f32) -> u32 {
-    let bits = value.to_bits();
-    (bits + 0x7fff + (bits >> 16 & 1)) >> 16
+    u32::from(engine::Bf16::nearest(value).bits())
 }
 
 /// How the words of a panel become weights.
