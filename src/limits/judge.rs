@@ -18,6 +18,11 @@ impl Judge {
         Self { limits, dt, position: start, velocity: 0.0, acceleration: 0.0 }
     }
 
+    /// The last command.
+    pub fn position(&self) -> f64 {
+        self.position
+    }
+
     /// Says what is wrong with the next command.
     pub fn next(&mut self, position: f64) -> Result<(), String> {
         let Self { limits, dt, .. } = *self;
