@@ -90,6 +90,8 @@ pub struct PolicyLink {
     pub state: StateMailbox,
     /// Number of chunks that a queue has asked for.
     pub demand: Arc<AtomicU64>,
+    /// How often commands began anew since the arm was armed.
+    pub restarts: Arc<AtomicU64>,
     /// True once the target source has said its last.
     pub finished: Arc<AtomicBool>,
 }
@@ -232,6 +234,9 @@ impl<'a> ControlLoop<'a> {
             };
             sample.outcome = self.cycle.step(&sample.state, sample.inputs, tick.scheduled);
             let outcome = &sample.outcome;
+            if outcome.restarted {
+                self.link.restarts.fetch_add(1, Ordering::Release);
+            }
             self.ask(tick.scheduled);
             let decided = pacer.now();
             if let Some(request) = outcome.request {

@@ -90,7 +90,7 @@ fn a_million_cycles_drop_nothing_and_leave_memory_flat() {
     let sets =
         ["run.clock=simulated".to_owned(), format!("run.duration_s={}", CYCLES as f64 / RATE)];
     let loaded = config::load(&path, &sets).unwrap();
-    let parts = prepare(&loaded).unwrap();
+    let parts = prepare(&loaded, &OperatorSignal::default()).unwrap();
     let simulated = SimulatedClock::new();
     let clock: Arc<dyn Clock> = Arc::new(simulated.clone());
     let (inbox, messages) = RecorderInbox::new();

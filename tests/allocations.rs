@@ -29,7 +29,7 @@ fn ten_thousand_armed_cycles_with_policy_cameras_and_recorder_allocate_nothing()
     ]
     .map(str::to_owned);
     let loaded = config::load(&path, &sets).unwrap();
-    let parts = prepare(&loaded).unwrap();
+    let parts = prepare(&loaded, &OperatorSignal::default()).unwrap();
     let clock = MonotonicClock::new();
     let shared: Arc<dyn Clock> = Arc::new(clock.clone());
     let (inbox, messages) = RecorderInbox::new();

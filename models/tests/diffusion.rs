@@ -299,6 +299,21 @@ fn a_warm_start_stays_near_the_previous_chunk() {
     assert!(distances.is_sorted_by(|a, b| a > b), "{distances:?}");
 }
 
+/// A warm start at the very first step still begins with the actions, under all of the noise.
+#[test]
+fn a_warm_start_of_the_whole_diffusion_knows_the_previous_chunk() {
+    let scene = Scene::new(1);
+    let next = |part| {
+        let mut policy = load(DiffusionOptions { warm_start: part, ..ddim(20) });
+        let previous = vec![0.7; 2 * SIZE];
+        let next = continued(&mut policy, &scene, &previous, 0);
+        (next, policy.progress().unwrap().steps().1)
+    };
+    let (cold, warm) = (next(None), next(Some(1.0)));
+    assert_eq!((cold.1, warm.1), (20, 20));
+    assert_ne!(cold.0, warm.0);
+}
+
 #[test]
 fn continuations_that_make_no_sense_are_refused() {
     let mut policy = load(ddim(2));

@@ -278,8 +278,8 @@ fn link(now: Timestamp) -> (PolicyLink, Feeder) {
         now,
         _state: state_out,
     };
-    let (demand, finished) = (Arc::default(), Arc::default());
-    (PolicyLink { chunks, spent, state, demand, finished }, feeder)
+    let (demand, restarts, finished) = (Arc::default(), Arc::default(), Arc::default());
+    (PolicyLink { chunks, spent, state, demand, restarts, finished }, feeder)
 }
 
 impl Feeder {

@@ -8,6 +8,7 @@ use sinew_firmware_interfaces::RobotDescription;
 
 use super::{Format, fail};
 use crate::config::{self, CameraConfig, ClockKind, ConfigError, Loaded, Problem};
+use crate::control::OperatorSignal;
 use crate::robots;
 use crate::run::{self, RunError};
 
@@ -24,7 +25,9 @@ pub(super) fn check(path: &Path, sets: &[String], explain: bool, format: Format)
     if explain && format == Format::Text {
         say!("{}", loaded.explain());
     }
-    match run::prepare(&loaded).and_then(|parts| run::check_recording(&loaded, &parts)) {
+    match run::prepare(&loaded, &OperatorSignal::default())
+        .and_then(|parts| run::check_recording(&loaded, &parts))
+    {
         Ok(()) => {}
         Err(RunError::Config(error)) => return refuse(path, &error, format),
         Err(error) => return fail(&error, error.exit_code(), format),

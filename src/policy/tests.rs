@@ -1,7 +1,7 @@
 //! When a policy with a history observes and when it infers.
 
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -74,15 +74,25 @@ impl Policy for Spy {
     }
 }
 
-/// What a worker asks of its policy within 900 ms, at 10 actions a second; the arm reconnects at
+/// What a worker asks of its policy within 900 ms, at 10 actions a second; commands begin anew at
 /// `reconnect`.
 fn calls(
     latency_ms: u64,
     period_ms: Option<u64>,
     reconnect: Option<u64>,
 ) -> Vec<(u64, &'static str)> {
+    calls_of("diffusion", latency_ms, period_ms, reconnect)
+}
+
+fn calls_of(
+    configuration: &str,
+    latency_ms: u64,
+    period_ms: Option<u64>,
+    reconnect: Option<u64>,
+) -> Vec<(u64, &'static str)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let loaded = config::load(&root.join("configs/diffusion.toml"), &[]).unwrap();
+    let path = root.join(format!("configs/{configuration}.toml"));
+    let loaded = config::load(&path, &[]).unwrap();
     let config = &loaded.config;
     let robot = crate::robots::description(&config.robot);
     let policy = sinew_models::load(&config.policy.path, &config.policy.load_options()).unwrap();
@@ -105,6 +115,7 @@ fn calls(
         frame_max_age: hour,
         simulated_latency: None,
     };
+    let views = vec![0; mapping.cameras().len()];
     let (mut state_in, state) = triple_buffer::triple_buffer(&State::default());
     let arm = State { sequence: 1, link: LinkStatus::Up, ..State::default() };
     state_in.write(arm);
@@ -113,9 +124,16 @@ fn calls(
     frame_in.write(picture);
     let (chunks, mut taken) = rtrb::RingBuffer::new(Chunk::IN_TRANSIT);
     let (_spent_in, spent) = rtrb::RingBuffer::new(Chunk::BOXES);
-    let demand = Arc::new(AtomicU64::new(1));
-    let mailboxes =
-        PolicyMailboxes { state, frames: vec![frame], views: vec![0, 0], chunks, spent, demand };
+    let (demand, restarts) = (Arc::new(AtomicU64::new(1)), Arc::<AtomicU64>::default());
+    let mailboxes = PolicyMailboxes {
+        state,
+        frames: vec![frame],
+        views,
+        chunks,
+        spent,
+        demand,
+        restarts: Arc::clone(&restarts),
+    };
     let (inbox, _messages) = RecorderInbox::new();
     let shared: Arc<dyn Clock> = Arc::new(clock.clone());
     let mut worker = PolicyWorker::new(Box::new(spy), mapping, settings, mailboxes, shared, inbox);
@@ -123,7 +141,7 @@ fn calls(
     let mut reconnect = reconnect.map(|at| Timestamp::from_nanos(at * 1_000_000));
     while clock.now() < end {
         if reconnect.take_if(|at| *at <= clock.now()).is_some() {
-            state_in.write(State { epoch: 1, ..arm });
+            restarts.fetch_add(1, Ordering::Release);
         }
         let next = worker.step(clock.now());
         clock.advance_to(next.max(clock.now()));
@@ -170,4 +188,11 @@ fn a_reconnected_arm_begins_anew() {
         (400, "observe"),
     ];
     assert_eq!(calls(10, None, Some(150))[..6], expected);
+}
+
+/// Without a history to fill, it does not wait for the end of its period either.
+#[test]
+fn a_policy_of_one_observation_begins_anew_at_once() {
+    let expected = [(0, "begin"), (200, "reset"), (200, "begin"), (800, "continue")];
+    assert_eq!(calls_of("demo", 10, Some(600), Some(150)), expected);
 }

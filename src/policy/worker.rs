@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sinew_firmware_interfaces::{Clock, Frame, LinkStatus, State, Timestamp};
-use sinew_models::{Continuation, FeatureKind, Observation, Policy, PredictError};
+use sinew_models::{Continuation, Observation, Policy, PredictError};
 
 use super::Mapping;
 use super::continuation::Latest;
+use super::latencies::Recent;
 use crate::config::Execution;
 use crate::pacing::Distribution;
 use crate::recording::RecorderInbox;
@@ -54,34 +55,6 @@ pub struct PolicyStatistics {
     pub dropped_chunks: u64,
 }
 
-/// Why the first inference failed.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("the checkpoint's first inference failed: {0}")]
-pub struct WarmUpError(#[from] PredictError);
-
-/// One inference on a neutral observation, so that the first real one is not the slow one (cold
-/// caches and page faults), and a broken checkpoint shows before the arm is powered.
-///
-/// # Errors
-/// [`WarmUpError`] when the checkpoint cannot infer.
-pub fn warm_up(policy: &mut dyn Policy, mapping: &Mapping) -> Result<(), WarmUpError> {
-    let description = policy.description();
-    let mut actions = vec![0.0; description.chunk_size * description.action_size];
-    let images: Vec<Vec<u8>> = description
-        .inputs
-        .iter()
-        .filter(|feature| feature.kind == FeatureKind::Visual)
-        .map(|feature| vec![128; feature.shape.iter().product()])
-        .collect();
-    let images: Vec<&[u8]> = images.iter().map(Vec::as_slice).collect();
-    let mut vector = Vec::new();
-    mapping.observe(&State::default(), &mut vector);
-    let vectors: &[&[f32]] = if vector.is_empty() { &[] } else { &[&vector] };
-    policy.predict(&Observation { vectors, images: &images }, &mut actions)?;
-    policy.reset();
-    Ok(())
-}
-
 /// The inference thread's ends of its mailboxes.
 pub struct PolicyMailboxes {
     /// Latest measured state.
@@ -96,6 +69,8 @@ pub struct PolicyMailboxes {
     pub spent: rtrb::Consumer<Box<Chunk>>,
     /// Number of chunks the queue has asked for.
     pub demand: Arc<AtomicU64>,
+    /// How often commands began anew: what was seen and planned before does not continue.
+    pub restarts: Arc<AtomicU64>,
 }
 
 /// A policy with its mailboxes.
@@ -110,7 +85,7 @@ pub struct PolicyWorker {
     actions: Vec<f32>,
     sequence: u64,
     next: Timestamp,
-    slowest: Duration,
+    latest_latencies: Recent,
     /// Observations that one inference sees.
     history: usize,
     /// When the next observation belongs into the history, where there is one.
@@ -124,7 +99,7 @@ pub struct PolicyWorker {
     complained: bool,
     /// An inference is due and an observation is not there.
     waits: bool,
-    epoch: u32,
+    restarts: u64,
     statistics: PolicyStatistics,
 }
 
@@ -154,7 +129,7 @@ impl PolicyWorker {
             actions,
             sequence: 0,
             next: Timestamp::ZERO,
-            slowest: Duration::ZERO,
+            latest_latencies: Recent::default(),
             history,
             next_note: Timestamp::ZERO,
             noted: None,
@@ -162,7 +137,7 @@ impl PolicyWorker {
             pending: None,
             complained: false,
             waits: false,
-            epoch: 0,
+            restarts: 0,
             statistics: PolicyStatistics::default(),
         }
     }
@@ -190,7 +165,7 @@ impl PolicyWorker {
             return self.step_with_history(now, due);
         }
         // An arm that was lost is due at once: its chunks are gone.
-        let lost = !queue && self.mailboxes.state.read().epoch != self.epoch;
+        let lost = !queue && self.mailboxes.restarts.load(Ordering::Acquire) != self.restarts;
         if !due && !lost {
             return if queue {
                 now.after(RETRY)
@@ -203,7 +178,7 @@ impl PolicyWorker {
         if let Some(chunk) = &self.pending {
             return chunk.finished;
         }
-        if queue { now.after(RETRY) } else { self.next }
+        if queue { now.after(RETRY) } else { self.next.min(now.after(self.settings.step)) }
     }
 
     /// A policy that sees several observations wants one per action, whether it infers or not. It
@@ -251,9 +226,11 @@ impl PolicyWorker {
     /// Makes the freshest observation current. Returns the capture time of its oldest part, or
     /// `None` when a part is missing or too old.
     fn observe(&mut self, now: Timestamp, due: bool) -> Option<Timestamp> {
+        let restarts = self.mailboxes.restarts.load(Ordering::Acquire);
+        // After the restarts: not a state from before one that was seen.
         let state = *self.mailboxes.state.read();
-        if state.epoch != self.epoch {
-            self.epoch = state.epoch;
+        if restarts != self.restarts {
+            self.restarts = restarts;
             self.next = now;
             // What was seen and planned before does not continue.
             self.policy.reset();
@@ -300,7 +277,7 @@ impl PolicyWorker {
             // Its chunks follow each other wherever they are in time.
             Execution::Queue => Continuation::default(),
             _ => {
-                let latency = settings.simulated_latency.unwrap_or(self.slowest);
+                let latency = settings.simulated_latency.unwrap_or(self.latest_latencies.slowest());
                 latest.continuation(observed, settings.step, now.after(latency))
             }
         };
@@ -341,7 +318,7 @@ impl PolicyWorker {
         let latency = finished.since(now);
         self.statistics.inferences += 1;
         self.statistics.latency.record(latency);
-        self.slowest = self.slowest.max(latency);
+        self.latest_latencies.push(latency);
         self.next = now.after(self.period());
         if self.settings.simulated_latency.is_some() {
             self.pending = Some(chunk);
@@ -360,9 +337,11 @@ impl PolicyWorker {
             Execution::Ensemble => 1,
             _ => description.action_steps,
         };
-        // A chunk must last until the next one is there: twice the slowest inference, and a step.
+        // A chunk must last until the next one is there: twice the slowest of the latest inferences,
+        // and a step.
         let span = self.settings.step.saturating_mul(description.chunk_size as u32);
-        let last_moment = span.saturating_sub(2 * self.slowest + self.settings.step);
+        let last_moment =
+            span.saturating_sub(2 * self.latest_latencies.slowest() + self.settings.step);
         self.settings.step.saturating_mul(steps as u32).min(last_moment)
     }
 

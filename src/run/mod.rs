@@ -51,7 +51,8 @@ pub fn run(
     operator: OperatorSignal,
     console: &mut dyn Console,
 ) -> Result<RunSummary, RunError> {
-    start(loaded, prepare, operator, console)
+    let asked = operator.clone();
+    start(loaded, |loaded| prepare(loaded, &asked), operator, console)
 }
 
 /// Runs `loaded` with a recorded motion in the policy's place.

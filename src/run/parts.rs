@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sinew_episodes::journal::{CameraMeta, Header, JointMeta};
 use sinew_firmware_interfaces::{Camera, Clock, RobotDescription};
+use sinew_models::Policy;
 
 use super::target::{PolicyTarget, ReplayTarget, Target, TargetWorker};
 use super::{RunError, settings};
 use crate::cameras::{self, CameraWorker};
-use crate::config::{ClockKind, Config, Loaded};
-use crate::control::PolicyLink;
+use crate::config::{ClockKind, Config, Execution, Loaded};
+use crate::control::{OperatorSignal, PolicyLink};
 use crate::cycle::CycleSettings;
 use crate::policy::{self, Mapping};
 use crate::recording::RecorderInbox;
@@ -34,7 +35,7 @@ pub struct Parts {
 ///
 /// # Errors
 /// [`RunError`] naming everything that does not fit.
-pub fn prepare(loaded: &Loaded) -> Result<Parts, RunError> {
+pub fn prepare(loaded: &Loaded, operator: &OperatorSignal) -> Result<Parts, RunError> {
     let config = &loaded.config;
     let robot = robots::description(&config.robot);
     let limits = loaded.validate(&robot)?;
@@ -67,13 +68,47 @@ pub fn prepare(loaded: &Loaded) -> Result<Parts, RunError> {
         .map_err(|errors| {
             loaded.problems(errors.iter().map(|error| (error.key(), error.to_string())))
         })?;
-    let began = Instant::now();
-    policy::warm_up(policy.as_mut(), &mapping)?;
-    let warm_up = began.elapsed();
+    let step = Duration::from_secs_f64(1.0 / config.policy.rate_hz);
+    let span = step.saturating_mul(policy.description().chunk_size as u32);
+    let warm_up = policy::warm_up(policy.as_mut(), &mapping, span, operator).map_err(|error| {
+        if error.is_interrupted() { RunError::Interrupted } else { error.into() }
+    })?;
+    if let Some(problem) = lateness(config, policy.as_mut(), warm_up, span) {
+        return Err(loaded.problems([problem]).into());
+    }
     let steps = policy.description().action_steps;
     let settings = settings::settings(config, &robot, limits, workspace, steps);
     let target = Target::Policy(PolicyTarget { policy, mapping, warm_up });
     Ok(Parts { robot, target, cameras, settings })
+}
+
+/// What is wrong with a policy whose chunks would be over before they are there, with the key that
+/// would help most.
+fn lateness(
+    config: &Config,
+    policy: &mut dyn Policy,
+    inference: Duration,
+    span: Duration,
+) -> Option<(&'static str, String)> {
+    let timed = config.policy.execution != Execution::Queue;
+    // In virtual time an inference takes what the clock says it does.
+    if !timed || config.run.clock == ClockKind::Simulated || inference < span {
+        return None;
+    }
+    let (key, faster) = match policy.as_diffusion() {
+        Some(_) => ("policy.steps", "Take fewer steps (policy.scheduler = \"ddim\"), "),
+        None => ("policy.rate_hz", "Take "),
+    };
+    let actions = policy.description().chunk_size;
+    let message = format!(
+        "an inference takes {:.1} ms on this computer, a chunk of {actions} actions at {} Hz lasts \
+         {:.1} ms: it would be over before it is there. {faster}more policy.threads, a lower \
+         policy.rate_hz, or policy.execution = \"queue\", which executes a chunk when it comes",
+        inference.as_secs_f64() * 1e3,
+        config.policy.rate_hz,
+        span.as_secs_f64() * 1e3,
+    );
+    Some((key, message))
 }
 
 /// Checks that a recorded motion can be followed. Nothing is powered and no port is opened.
@@ -174,4 +209,47 @@ fn run_name(unix_ns: u64, name: &str) -> String {
         at.minute(),
         at.second()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config;
+
+    fn diffusion(sets: &[&str]) -> Loaded {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/diffusion.toml");
+        let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+        config::load(&path, &sets).unwrap()
+    }
+
+    #[test]
+    fn an_operator_who_does_not_want_to_wait_ends_a_long_first_inference() {
+        let operator = OperatorSignal::default();
+        operator.raise();
+        let ended = prepare(&diffusion(&[]), &operator).map(|_| ());
+        assert!(matches!(ended, Err(RunError::Interrupted)), "{ended:?}");
+    }
+
+    #[test]
+    fn a_policy_slower_than_its_chunks_is_refused_with_what_would_help() {
+        let span = Duration::from_millis(700);
+        let late = |sets: &[&str], millis| {
+            let loaded = diffusion(sets);
+            let path = &loaded.config.policy.path;
+            let mut policy =
+                sinew_models::load(path, &loaded.config.policy.load_options()).unwrap();
+            lateness(&loaded.config, policy.as_mut(), Duration::from_millis(millis), span)
+        };
+        assert_eq!(late(&[], 699), None);
+        let (key, message) = late(&[], 700).unwrap();
+        assert_eq!(key, "policy.steps");
+        assert!(message.contains("an inference takes 700.0 ms on this computer"), "{message}");
+        assert!(message.contains("7 actions at 10 Hz lasts 700.0 ms"), "{message}");
+        assert!(message.contains("policy.scheduler"), "{message}");
+        // A queue executes chunks when they come; virtual time does not ask the computer.
+        assert_eq!(late(&["policy.execution=queue", "policy.inpaint=false"], 9000), None);
+        assert_eq!(late(&["run.clock=simulated"], 9000), None);
+    }
 }

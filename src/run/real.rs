@@ -372,7 +372,7 @@ mod tests {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/mock.toml");
         let loaded = crate::config::load(&path, &sets).unwrap();
         let prepare = |loaded: &Loaded| {
-            let mut parts = crate::run::prepare(loaded)?;
+            let mut parts = crate::run::prepare(loaded, &OperatorSignal::default())?;
             let (name, camera) = parts.cameras.remove(0);
             parts.cameras.insert(0, (name, Box::new(Panics(camera, 20))));
             Ok(parts)

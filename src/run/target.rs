@@ -33,7 +33,7 @@ pub struct PolicyTarget {
     pub policy: Box<dyn Policy>,
     /// How it maps to the robot.
     pub mapping: Mapping,
-    /// How long the first inference took.
+    /// How long an inference took before the run.
     pub warm_up: Duration,
 }
 
@@ -56,7 +56,7 @@ impl Target {
             Self::Policy(PolicyTarget { policy, warm_up, .. }) => {
                 let policy = policy.description();
                 format!(
-                    "policy  {} {} ({} weights, chunk {} at {} Hz, first inference {:.1} ms)",
+                    "policy  {} {} ({} weights, chunk {} at {} Hz, an inference {:.1} ms)",
                     policy.kind,
                     policy.path.display(),
                     policy.parameters,
@@ -111,18 +111,21 @@ impl Target {
         let (chunks, chunks_out) = rtrb::RingBuffer::new(Chunk::IN_TRANSIT);
         let (spent_in, spent) = rtrb::RingBuffer::new(Chunk::BOXES);
         let demand = Arc::new(AtomicU64::new(1));
+        let restarts = Arc::<AtomicU64>::default();
         let finished = Arc::<AtomicBool>::default();
         let link = PolicyLink {
             chunks: chunks_out,
             spent: spent_in,
             state: state_in,
             demand: Arc::clone(&demand),
+            restarts: Arc::clone(&restarts),
             finished: Arc::clone(&finished),
         };
         let worker = match self {
             Self::Policy(PolicyTarget { policy, mapping, .. }) => {
                 let (frames, views) = views(&mapping, cameras);
-                let mailboxes = PolicyMailboxes { state, frames, views, chunks, spent, demand };
+                let mailboxes =
+                    PolicyMailboxes { state, frames, views, chunks, spent, demand, restarts };
                 let settings = policy_settings(config, cycle);
                 let (clock, inbox) = (Arc::clone(clock), inbox.clone());
                 TargetWorker::Policy(Box::new(PolicyWorker::new(

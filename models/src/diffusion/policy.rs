@@ -268,7 +268,7 @@ impl DiffusionPolicy {
         let begin = self
             .options
             .warm_start
-            .map_or(0, |part| self.plan.warm_step(part, self.schedule.train_steps()));
+            .map(|part| self.plan.warm_step(part, self.schedule.train_steps()));
         let committed = if self.options.inpaint { committed * action_size } else { 0 };
         let first = past * action_size;
         let recalled = Recalled { begin, fixed: (first, first + committed) };
@@ -312,7 +312,7 @@ impl DiffusionPolicy {
     ) -> Result<(), PredictError> {
         let Self { engine, network, plan, buffers, progress, .. } = self;
         let Buffers { sampler, sample, known, .. } = buffers;
-        let known = if begin > 0 || fixed.1 > fixed.0 {
+        let known = if begin.is_some() || fixed.1 > fixed.0 {
             Known { actions: known, begin, fixed }
         } else {
             Known::NOTHING
@@ -335,7 +335,7 @@ impl DiffusionPolicy {
 /// What a continuation means for a sampling.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Recalled {
-    begin: usize,
+    begin: Option<usize>,
     fixed: (usize, usize),
 }
 

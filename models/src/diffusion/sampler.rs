@@ -107,15 +107,15 @@ impl NoiseSource<'_> {
 pub(crate) struct Known<'a> {
     /// Normalised actions of the whole horizon.
     pub actions: &'a [f32],
-    /// Step to begin with: 0 for noise only.
-    pub begin: usize,
+    /// Step to begin with, from these actions under its noise; `None`: the first, from noise only.
+    pub begin: Option<usize>,
     /// Values that stay as they are, as a range of `actions`.
     pub fixed: (usize, usize),
 }
 
 impl Known<'_> {
     /// Nothing.
-    pub(crate) const NOTHING: Known<'static> = Known { actions: &[], begin: 0, fixed: (0, 0) };
+    pub(crate) const NOTHING: Known<'static> = Known { actions: &[], begin: None, fixed: (0, 0) };
 }
 
 /// Buffers of a sampling.
@@ -171,8 +171,9 @@ impl SamplerBuffers {
         let Self { unet: buffers, global, films, initial, own } = self;
         noise.initial(initial);
         out.copy_from_slice(initial);
-        if known.begin > 0 {
-            mix(plan.mixtures[known.begin], known.actions, initial, out);
+        let begin = known.begin.unwrap_or(0);
+        if known.begin.is_some() {
+            mix(plan.mixtures[begin], known.actions, initial, out);
         }
         let fixed = known.fixed.0..known.fixed.1;
         let fix = |out: &mut [f32], mixture: [f32; 2], initial: &[f32]| {
@@ -180,12 +181,12 @@ impl SamplerBuffers {
                 mix(mixture, actions, &initial[fixed.clone()], &mut out[fixed.clone()]);
             }
         };
-        fix(out, plan.mixtures[known.begin], initial);
+        fix(out, plan.mixtures[begin], initial);
         let width = global.len();
-        let total = plan.steps.len() - known.begin;
-        for (index, step) in plan.steps.iter().enumerate().skip(known.begin) {
-            if !progress.advance(index - known.begin, total) {
-                let step = index - known.begin;
+        let total = plan.steps.len() - begin;
+        for (index, step) in plan.steps.iter().enumerate().skip(begin) {
+            if !progress.advance(index - begin, total) {
+                let step = index - begin;
                 return Err(PredictError::Cancelled { step, steps: total });
             }
             films.copy_from_slice(&plan.films[index * width..][..width]);
