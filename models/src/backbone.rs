@@ -167,14 +167,13 @@ pub(crate) fn outputs_of(
     inputs: usize,
     kernel: usize,
 ) -> Result<usize, TensorError> {
+    let needed = || format!("[1 or more, {inputs}, {kernel}, {kernel}]");
     match tensors.shape(name) {
         Some(&[outputs, i, h, w]) if outputs > 0 && (i, h, w) == (inputs, kernel, kernel) => {
             Ok(outputs)
         }
-        Some(_) => {
-            Err(tensors.misshaped(name, format!("[1 or more, {inputs}, {kernel}, {kernel}]")))
-        }
-        None => Err(tensors.missing(name, &[inputs, inputs, kernel, kernel])),
+        Some(_) => Err(tensors.misshaped(name, needed())),
+        None => Err(tensors.missing(name, needed())),
     }
 }
 

@@ -69,7 +69,8 @@ pub struct PolicyDescription {
     pub kind: &'static str,
     /// Where it was read from.
     pub path: PathBuf,
-    /// SHA-256 of the weights file, in hexadecimal.
+    /// SHA-256 of the weights file, in hexadecimal; of a policy that is more than one file, of
+    /// theirs.
     pub sha256: String,
     /// Inputs in the checkpoint's order.
     pub inputs: Vec<Feature>,

@@ -78,14 +78,14 @@ pub enum TensorError {
         source: SafeTensorError,
     },
     /// A tensor is not there.
-    #[error("{}: tensor {tensor} is missing, needed with shape {needed:?}; {remedy}", file.display())]
+    #[error("{}: tensor {tensor} is missing, needed with shape {needed}; {remedy}", file.display())]
     Missing {
         /// Path of the file.
         file: PathBuf,
         /// Name of the tensor.
         tensor: String,
         /// Shape that it must have.
-        needed: Vec<usize>,
+        needed: String,
         /// What to do about it.
         remedy: &'static str,
     },
@@ -257,7 +257,7 @@ impl<'a> TensorFile<'a> {
                 }
             }
         }
-        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hexadecimal(hash))
     }
 
     /// Free-form metadata of the file.
@@ -284,7 +284,7 @@ impl<'a> TensorFile<'a> {
     /// Takes a tensor of this shape, finite `f32` numbers only.
     pub(crate) fn take(&mut self, name: &str, needed: &[usize]) -> Result<Vec<f32>, TensorError> {
         match self.shape(name) {
-            None => Err(self.missing(name, needed)),
+            None => Err(self.missing(name, format!("{needed:?}"))),
             Some(found) if found != needed => Err(self.misshaped(name, format!("{needed:?}"))),
             Some(_) => self.take_any_shape(name),
         }
@@ -309,7 +309,7 @@ impl<'a> TensorFile<'a> {
         needed: &[usize],
     ) -> Result<Vec<usize>, TensorError> {
         match self.shape(name) {
-            None => return Err(self.missing(name, needed)),
+            None => return Err(self.missing(name, format!("{needed:?}"))),
             Some(found) if found != needed => {
                 return Err(self.misshaped(name, format!("{needed:?}")));
             }
@@ -361,11 +361,11 @@ impl<'a> TensorFile<'a> {
     }
 
     /// Error for a tensor that is not there.
-    pub(crate) fn missing(&self, name: &str, needed: &[usize]) -> TensorError {
+    pub(crate) fn missing(&self, name: &str, needed: impl Into<String>) -> TensorError {
         TensorError::Missing {
             file: self.file.clone(),
             tensor: name.to_owned(),
-            needed: needed.to_vec(),
+            needed: needed.into(),
             remedy: "it must come from the same training as config.json",
         }
     }
@@ -393,7 +393,7 @@ impl<'a> TensorFile<'a> {
         dtype: Dtype,
         needed: &'static str,
     ) -> Result<Cow<'a, [u8]>, TensorError> {
-        let info = self.tensors.get(name).ok_or_else(|| self.missing(name, &[]))?;
+        let info = self.tensors.get(name).ok_or_else(|| self.missing(name, "any"))?;
         if info.dtype != dtype {
             return Err(TensorError::Type {
                 file: self.file.clone(),
@@ -487,6 +487,17 @@ impl<'de> Deserialize<'de> for HeaderEntries {
         }
         deserializer.deserialize_map(Entries)
     }
+}
+
+/// SHA-256 of several parts as if they were one, in hexadecimal.
+pub(crate) fn sha256_of(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    parts.iter().for_each(|part| hash.update(part));
+    hexadecimal(hash)
+}
+
+fn hexadecimal(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

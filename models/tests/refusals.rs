@@ -590,6 +590,14 @@ fn weights_that_contradict_a_diffusion_configuration_are_named() {
             &["tensor diffusion.unet.mid_modules.1.conv1.block.0.bias is missing"],
         ),
         (
+            Box::new(|copy| {
+                copy.edit_json("config.json", |config| {
+                    config.as_object_mut().unwrap().remove("crop_shape");
+                });
+            }),
+            &["crop_shape is missing", "or null: LeRobot's default has changed"],
+        ),
+        (
             Box::new(|copy| copy.set("down_dims", json!([16, 24]))),
             &["tensor diffusion.unet.mid_modules.0", "has shape"],
         ),

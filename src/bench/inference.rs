@@ -111,7 +111,8 @@ pub fn measure(
             .map_err(InferenceError::Roofline)?,
         peak_memory,
         inferences_per_s: 1.0 / slowest,
-        actions_per_s: (description.chunk_size as f64 - 1.0) / (2.0 * slowest),
+        // A single action has no step to the next within its chunk.
+        actions_per_s: (description.chunk_size - 1).max(1) as f64 / (2.0 * slowest),
     })
 }
 

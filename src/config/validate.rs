@@ -306,6 +306,12 @@ impl Loaded {
             if policy.cpus.iter().take(index).any(|before| before == cpu) {
                 let message = format!("CPU {cpu} is listed twice. Remove one");
                 problems.push(self.problem(&key, message));
+            } else if self.config.realtime.cpus.contains(cpu) {
+                let message = format!(
+                    "CPU {cpu} is in realtime.cpus: the control thread runs there. Give the \
+                     inference another one"
+                );
+                problems.push(self.problem(&key, message));
             } else if index + 1 >= policy.threads {
                 let message = format!(
                     "CPU {cpu} has no thread: policy.threads is {}, and the first is not bound. \

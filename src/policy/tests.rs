@@ -81,7 +81,7 @@ fn calls(
     period_ms: Option<u64>,
     reconnect: Option<u64>,
 ) -> Vec<(u64, &'static str)> {
-    calls_of("diffusion", latency_ms, period_ms, reconnect)
+    calls_of("diffusion", latency_ms, period_ms, reconnect, 0)
 }
 
 fn calls_of(
@@ -89,6 +89,7 @@ fn calls_of(
     latency_ms: u64,
     period_ms: Option<u64>,
     reconnect: Option<u64>,
+    jitter_ms: u64,
 ) -> Vec<(u64, &'static str)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let path = root.join(format!("configs/{configuration}.toml"));
@@ -145,6 +146,10 @@ fn calls_of(
         }
         let next = worker.step(clock.now());
         clock.advance_to(next.max(clock.now()));
+        // The first four wake-ups are late.
+        if clock.now() <= Timestamp::from_nanos(450_000_000) {
+            clock.advance_to(clock.now().after(Duration::from_millis(jitter_ms)));
+        }
         while taken.pop().is_ok() {}
     }
     drop(worker);
@@ -190,9 +195,17 @@ fn a_reconnected_arm_begins_anew() {
     assert_eq!(calls(10, None, Some(150))[..6], expected);
 }
 
+/// An inference whose wake-up was late does not put off the next by a whole observation.
+#[test]
+fn inferences_keep_their_distance_in_observations_whatever_the_jitter() {
+    let calls = calls_of("diffusion", 10, None, None, 7);
+    let inferences: Vec<usize> = (0..calls.len()).filter(|i| calls[*i].1 != "observe").collect();
+    assert_eq!(inferences, [0, 4, 8], "{calls:?}");
+}
+
 /// Without a history to fill, it does not wait for the end of its period either.
 #[test]
 fn a_policy_of_one_observation_begins_anew_at_once() {
     let expected = [(0, "begin"), (200, "reset"), (200, "begin"), (800, "continue")];
-    assert_eq!(calls_of("demo", 10, Some(600), Some(150)), expected);
+    assert_eq!(calls_of("demo", 10, Some(600), Some(150), 0), expected);
 }

@@ -156,10 +156,12 @@ impl PolicyWorker {
             return chunk.finished;
         }
         let queue = self.settings.execution == Execution::Queue;
+        // With a history, inferences are at the times of its observations: at the nearest.
+        let early = if self.history > 1 { self.settings.step / 2 } else { Duration::ZERO };
         let due = if queue {
             self.mailboxes.demand.load(Ordering::Relaxed) > self.sequence
         } else {
-            now >= self.next
+            now.after(early) >= self.next
         };
         if self.history > 1 {
             return self.step_with_history(now, due);
@@ -198,7 +200,8 @@ impl PolicyWorker {
         if let Some(noted) = self.noted.as_mut().filter(|_| late) {
             *noted = 0;
         }
-        let complete = self.noted.is_none_or(|noted| noted + 1 >= self.history);
+        let before = self.noted;
+        let complete = before.is_none_or(|noted| noted + 1 >= self.history);
         // The first stands for all of its history.
         self.noted = Some(self.noted.map_or(self.history, |noted| noted + 1));
         if due && complete {
@@ -209,6 +212,7 @@ impl PolicyWorker {
             self.policy.observe(observation)
         });
         if let Err(error) = result {
+            self.noted = before.map(|_| 0);
             self.complain(now, &error);
         }
         self.next_note

@@ -81,7 +81,7 @@ fn read_convolution(
             let needed = format!("[1 or more, {inputs}, kernel, kernel] with an odd kernel");
             return Err(tensors.misshaped(&weight, needed));
         }
-        None => return Err(tensors.missing(&weight, &[inputs, inputs, 5, 5])),
+        None => return Err(tensors.missing(&weight, format!("[1 or more, {inputs}, 5, 5]"))),
     };
     let MapSize { height, width } = layout.size;
     let from = unpadded(*layout, kernel).filter(|_| kernel <= MAX_KERNEL);
@@ -129,7 +129,7 @@ fn read_layers(
                 let outputs = if is_last { action.to_string() } else { "1 or more".to_owned() };
                 return Err(tensors.misshaped(&weight, format!("[{outputs}, {inputs}]")));
             }
-            None => return Err(tensors.missing(&weight, &[action, inputs])),
+            None => return Err(tensors.missing(&weight, format!("[1 or more, {inputs}]"))),
         };
         let mut values = tensors.take(&weight, &[outputs, inputs])?;
         if index == 0 {

@@ -262,7 +262,9 @@ impl DiffusionPolicy {
             let row = row.saturating_sub(past).min(count - 1);
             let action = &previous[row * action_size..][..action_size];
             for (index, (out, value)) in out.iter_mut().zip(action).enumerate() {
-                *out = self.action_scaling.normalize(index, *value).clamp(-clip, clip);
+                let normalized = self.action_scaling.normalize(index, *value);
+                // An action that never varied has no scale; whatever stands here is restored to it.
+                *out = if normalized.is_nan() { 0.0 } else { normalized.clamp(-clip, clip) };
             }
         }
         let begin = self
@@ -350,10 +352,10 @@ impl Policy for DiffusionPolicy {
 
     /// Of the newest observation's images and all steps.
     fn cost(&self) -> Cost {
-        let step = self.network.unet.cost();
+        let (step, films) = (self.network.unet.cost(), &self.network.unet.films);
         let mut cost = Cost {
-            products: self.plan.sampling.steps * step.products,
-            weight_bytes: step.bytes,
+            products: self.plan.sampling.steps * step.products + films.global.products(),
+            weight_bytes: step.bytes + films.global.bytes(),
             buffer_bytes: self.buffer_bytes,
         };
         for (camera, image) in self.images.iter().enumerate() {

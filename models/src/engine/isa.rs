@@ -63,16 +63,17 @@ impl Isa {
         }
     }
 
-    /// Runs `kernel` compiled for these instructions, which must be [here](Self::is_here).
+    /// Runs `kernel` compiled for these instructions, or for every computer where they are not
+    /// [here](Self::is_here); engines refuse that when they are made.
     #[inline]
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
         match self {
-            // SAFETY: engines refuse instructions that are not here, and tests ask before.
+            // SAFETY: they are here.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => unsafe { x86::avx512(kernel) },
+            Self::Avx512 if self.is_here() => unsafe { x86::avx512(kernel) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => unsafe { x86::avx2(kernel) },
+            Self::Avx2 if self.is_here() => unsafe { x86::avx2(kernel) },
             _ => kernel.run::<4, 8, { cfg!(target_arch = "aarch64") }>(),
         }
     }

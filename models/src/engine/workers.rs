@@ -26,24 +26,29 @@ pub(crate) struct Workers {
     _single: PhantomData<std::cell::Cell<()>>,
 }
 
-/// Work on the caller's stack, valid until the caller has seen `busy` fall to zero.
+/// Of [`Shared::gate`]: no helper may begin any more.
+const CLOSED: usize = 1 << (usize::BITS - 1);
+
+/// Work on the caller's stack, valid until the gate is closed and nobody is behind it.
 type Work = *const (dyn Fn(usize, usize) + Sync);
 
 struct Shared {
-    /// Written by the caller while no helper is busy, read by helpers while they are.
+    /// Written by the caller while the gate is closed, read by helpers behind it.
     work: UnsafeCell<Option<Work>>,
     tasks: AtomicUsize,
     next: AtomicUsize,
-    busy: AtomicUsize,
+    /// How many helpers are behind it, and [`CLOSED`]. A helper that comes late finds it closed:
+    /// nobody waits for one that another program keeps from running.
+    gate: AtomicUsize,
     /// Goes up with every piece of work.
     generation: AtomicU32,
     stop: AtomicBool,
     panicked: AtomicBool,
 }
 
-// SAFETY: `work` is the only part that is not `Sync`. The caller writes it before it raises
-// `generation` (release), helpers read it after they saw that (acquire), and the caller does not
-// return, let alone write again, before `busy` is zero. What it points to is `Sync`.
+// SAFETY: `work` is the only part that is not `Sync`. The caller writes it before it opens the gate
+// (release), helpers read it after they went through (acquire), and the caller does not return, let
+// alone write again, before the gate is closed and nobody behind it. What it points to is `Sync`.
 unsafe impl Sync for Shared {}
 // SAFETY: as above.
 unsafe impl Send for Shared {}
@@ -59,7 +64,7 @@ impl Workers {
             work: UnsafeCell::new(None),
             tasks: AtomicUsize::new(0),
             next: AtomicUsize::new(0),
-            busy: AtomicUsize::new(0),
+            gate: AtomicUsize::new(CLOSED),
             generation: AtomicU32::new(0),
             stop: AtomicBool::new(false),
             panicked: AtomicBool::new(false),
@@ -105,11 +110,11 @@ impl Workers {
         // helper has the pointer any more.
         let erased: Work =
             unsafe { std::mem::transmute(work as *const (dyn Fn(usize, usize) + Sync)) };
-        // SAFETY: no helper is busy, so nobody reads.
+        // SAFETY: the gate is closed and nobody behind it, so nobody reads.
         unsafe { *shared.work.get() = Some(erased) };
         shared.tasks.store(tasks, Ordering::Relaxed);
         shared.next.store(0, Ordering::Relaxed);
-        shared.busy.store(self.helpers.len(), Ordering::Relaxed);
+        shared.gate.store(0, Ordering::Release);
         shared.generation.fetch_add(1, Ordering::Release);
         self.helpers.iter().for_each(|helper| helper.thread().unpark());
         let finish = Finish(shared);
@@ -147,15 +152,16 @@ impl Drop for Workers {
     }
 }
 
-/// Waits until no helper works for the caller.
+/// Lets no helper begin any more, and waits for those that have.
 struct Finish<'a>(&'a Shared);
 
 impl Drop for Finish<'_> {
     fn drop(&mut self) {
         // Nothing new begins, should the caller be unwinding.
         self.0.next.fetch_max(self.0.tasks.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.0.gate.fetch_or(CLOSED, Ordering::Relaxed);
         let mut spins = 0;
-        while self.0.busy.load(Ordering::Acquire) > 0 {
+        while self.0.gate.load(Ordering::Acquire) != CLOSED {
             spins += 1;
             if spins < SPINS { std::hint::spin_loop() } else { thread::yield_now() }
         }
@@ -192,16 +198,20 @@ fn help(shared: &Shared, thread: usize) {
         if shared.stop.load(Ordering::Relaxed) {
             return;
         }
-        // SAFETY: the caller wrote it before it raised the generation, and waits for `busy`.
+        let enter = |gate: usize| (gate & CLOSED == 0).then(|| gate + 1);
+        if shared.gate.fetch_update(Ordering::Acquire, Ordering::Relaxed, enter).is_err() {
+            continue;
+        }
+        // SAFETY: this helper is behind the gate.
         let work = unsafe { *shared.work.get() };
         if let Some(work) = work {
-            // SAFETY: the caller keeps the work alive until `busy` is zero.
+            // SAFETY: the caller keeps the work alive while somebody is behind the gate.
             let work = unsafe { &*work };
             if catch_unwind(AssertUnwindSafe(|| drain(shared, thread, work))).is_err() {
                 shared.panicked.store(true, Ordering::Relaxed);
             }
         }
-        shared.busy.fetch_sub(1, Ordering::Release);
+        shared.gate.fetch_sub(1, Ordering::Release);
     }
 }
 

@@ -224,7 +224,7 @@ fn read_observations<'a>(
         let size = feature.shape.iter().product();
         if feature.kind == FeatureKind::Visual {
             match golden.shape(&name) {
-                None => return Err(golden.missing(&name, &shape).into()),
+                None => return Err(golden.missing(&name, format!("{shape:?}")).into()),
                 Some(found) if found != shape => {
                     return Err(golden.misshaped(&name, format!("{shape:?}")).into());
                 }

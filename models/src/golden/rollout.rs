@@ -19,7 +19,7 @@ pub(super) fn steps(
     let Some(feature) = description.inputs.first() else { return Ok(0) };
     let tensor = format!("in.raw.{}", feature.name);
     let found = golden.shape(&tensor);
-    let found = found.ok_or_else(|| golden.missing(&tensor, &feature.shape))?;
+    let found = found.ok_or_else(|| golden.missing(&tensor, format!("{:?}", feature.shape)))?;
     match found.first() {
         Some(&steps) if steps > 0 && found.len() == feature.shape.len() + 1 => Ok(steps),
         _ => Err(GoldenError::Steps {

@@ -140,7 +140,7 @@ impl DiffusionConfig {
             horizon: stated("horizon", MAX_HORIZON)?,
             action_steps: stated("n_action_steps", MAX_HORIZON)?,
             backbone: backbone.to_owned(),
-            geometry: geometry(root)?,
+            geometry: geometry(root, has_images)?,
             group_norm: stated_flag("use_group_norm")?,
             keypoints: integer("spatial_softmax_num_keypoints", 32, MAX_WIDTH)?,
             separate_encoders: stated_flag("use_separate_rgb_encoder_per_camera")?,
@@ -298,7 +298,11 @@ pub(super) fn map_size(root: &Node<'_>, key: &str) -> Result<Option<MapSize>, Js
 }
 
 /// Where images are resized, the crop follows from `crop_ratio`, and `crop_shape` is a result.
-fn geometry(root: &Node<'_>) -> Result<Geometry, ConfigError> {
+fn geometry(root: &Node<'_>, has_images: bool) -> Result<Geometry, ConfigError> {
+    if has_images && root.members()?.iter().all(|(key, _)| *key != "crop_shape") {
+        // Nothing, or [84, 84] before LeRobot 0.6.
+        root.required("crop_shape", "[height, width] or null: LeRobot's default has changed")?;
+    }
     let (resize, crop) = (map_size(root, "resize_shape")?, map_size(root, "crop_shape")?);
     let ratio = match root.optional("crop_ratio")? {
         Some(node) => {

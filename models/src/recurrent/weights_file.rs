@@ -76,7 +76,7 @@ fn missing(source: &TensorFile<'_>, name: &str, needed: &[usize]) -> TensorError
     TensorError::Missing {
         file: source.file().to_path_buf(),
         tensor: name.to_owned(),
-        needed: needed.to_vec(),
+        needed: format!("{needed:?}"),
         remedy: "name the prefix of the right module",
     }
 }

@@ -182,8 +182,14 @@ impl VinnMemory {
     /// # Errors
     /// [`VinnMemoryError`], naming file and tensor.
     pub fn read(file: &Path) -> Result<Self, VinnMemoryError> {
+        Self::read_hashed(file).map(|(memory, _)| memory)
+    }
+
+    /// The same, with the SHA-256 of the file in hexadecimal.
+    pub(super) fn read_hashed(file: &Path) -> Result<(Self, String), VinnMemoryError> {
         let bytes = bounded_file::read(file, MAX_MEMORY)?;
         let mut tensors = TensorFile::parse(file, &bytes)?;
+        let sha256 = tensors.sha256()?;
         let mut memory = Self::new(0, 0, 0);
         let mut moments = None;
         for (index, name) in TENSORS.into_iter().enumerate() {
@@ -197,7 +203,7 @@ impl VinnMemory {
                 Some(_) => {
                     return Err(tensors.misshaped(name, format!("[{rows}, 1 or more]")).into());
                 }
-                None => return Err(tensors.missing(name, &[moments.unwrap_or(1), 1]).into()),
+                None => return Err(tensors.missing(name, format!("[{rows}, 1 or more]")).into()),
             };
             moments = Some(shape[0]);
             memory.sizes[index] = shape[1];
@@ -217,7 +223,7 @@ impl VinnMemory {
                 return Err(VinnMemoryError::Episodes { file, found, moments });
             }
         }
-        Ok(memory)
+        Ok((memory, sha256))
     }
 
     /// Writes a file.

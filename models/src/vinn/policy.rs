@@ -9,6 +9,7 @@ use crate::lerobot::{FeatureType, LoadError, PolicyConfig, VinnConfig};
 use crate::policy::{Cost, LoadOptions, Observation, Policy, PolicyDescription, PredictError};
 use crate::preprocessing::check_finite;
 use crate::source::{self, Source};
+use crate::tensor_file;
 use crate::trace::Trace;
 use std::path::Path;
 
@@ -50,7 +51,9 @@ impl VinnPolicy {
         let normalization = source.normalization.clone();
         let (encoder, backbone, parameters) = VinnEncoder::from_source(source, config)?;
         let file = folder.join(MEMORY);
-        let memory = VinnMemory::read(&file)?;
+        let (memory, memory_sha256) = VinnMemory::read_hashed(&file)?;
+        // The memory is as much of the policy as the encoder's weights are.
+        let sha256 = tensor_file::sha256_of(&[&sha256, &memory_sha256]);
         let widths = encoder.widths().to_vec();
         let action_size = config.features.action.statistics_len();
         let state = config.features.vector_len(FeatureType::State).unwrap_or(0);

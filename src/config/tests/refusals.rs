@@ -578,6 +578,10 @@ fn choices_of_inference_that_have_no_effect_are_refused() {
             vec!["policy.threads=3", "policy.cpus=[1, 1]"],
             ["`policy.cpus[1]`", "CPU 1 is listed twice"],
         ),
+        (
+            vec!["policy.threads=2", "policy.cpus=[1]", "realtime.cpus=[1]"],
+            ["`policy.cpus[0]`", "the control thread runs there"],
+        ),
     ] {
         let refusal = files.refusal("run.toml", &sets);
         for part in parts {
