@@ -8,4 +8,6 @@ mod transformer;
 mod weights;
 
 pub use info::ActNetworkInfo;
+#[cfg(feature = "burn")]
+pub(crate) use info::collect as info;
 pub use policy::ActPolicy;
