@@ -14,6 +14,10 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Features, none of which is on by default: `wgpu` and `ndarray` compute ACT and Diffusion Policy
+//! with Burn ([`Device`]), `train` has the networks in Burn to train them. Each of them has the
+//! module `reference`.
 
 mod act;
 mod backbone;

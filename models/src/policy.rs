@@ -63,6 +63,17 @@ impl Device {
         }
     }
 
+    /// What it is on this computer, for people: a graphics card is named once a policy was loaded
+    /// on it, with its interface, and whether it is software only.
+    #[must_use]
+    pub fn description(self) -> String {
+        #[cfg(feature = "wgpu")]
+        if let (Self::Gpu, Some(card)) = (self, crate::reference::card_name()) {
+            return format!("gpu ({card})");
+        }
+        self.name().to_owned()
+    }
+
     /// Error of a build that does not have it.
     pub(crate) fn absent(self) -> LoadError {
         LoadError::Device { device: self.name(), feature: self.feature().unwrap_or_default() }

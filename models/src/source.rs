@@ -43,7 +43,7 @@ pub(crate) fn load<P>(
 ) -> Result<P, LoadError> {
     if options.device != Device::Cpu {
         let (folder, found) = (folder.to_path_buf(), options.device.name().to_owned());
-        let needed = "cpu, which alone computes a policy of this type".to_owned();
+        let needed = "cpu; sinew_models::load loads for the others".to_owned();
         return Err(LoadError::Option { folder, option: "device", found, needed });
     }
     read(folder, options, make)

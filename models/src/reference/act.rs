@@ -5,6 +5,7 @@ use super::transformer::{DecoderLayer, EncoderLayer};
 use super::variational::VariationalEncoder;
 use super::weights::Reader;
 use super::{record, rows};
+use crate::act::VAE_PREFIX;
 use crate::backbone::Place;
 use crate::layers::convolution::MapSize;
 use crate::layers::position::image_positions;
@@ -50,14 +51,20 @@ pub struct ActReference {
 }
 
 impl ActReference {
-    /// Reads a checkpoint folder as LeRobot writes it.
+    /// Reads a checkpoint folder as LeRobot writes it, with what only training uses.
     ///
     /// # Errors
     /// [`LoadError`], as [`crate::load`].
     pub fn load(folder: &Path, device: &Device) -> Result<Self, LoadError> {
         let mut tensors = lerobot::open_weights(folder)?;
         match lerobot::read_checkpoint(folder, &mut tensors)?.config {
-            PolicyConfig::Act(config) => Ok(Self::read(&config, &mut tensors, device)?),
+            PolicyConfig::Act(config) => {
+                let mut network = Self::read_parts(&config, &mut tensors, device)?;
+                let mut reader = Reader { tensors: &mut tensors, device };
+                network.variational = VariationalEncoder::read(&mut reader, &config)?;
+                tensors.finish()?;
+                Ok(network)
+            }
             other => {
                 let (folder, found) = (folder.to_path_buf(), other.kind());
                 Err(LoadError::Kind { folder, found, needed: "act" })
@@ -65,8 +72,22 @@ impl ActReference {
         }
     }
 
-    /// Reads all layers and refuses tensors that belong to none of them.
+    /// Reads what inference uses, and refuses tensors that belong to nothing.
     pub(super) fn read(
+        config: &ActConfig,
+        tensors: &mut TensorFile<'_>,
+        device: &Device,
+    ) -> Result<Self, TensorError> {
+        let network = Self::read_parts(config, tensors, device)?;
+        if config.use_vae {
+            tensors.expect(|name| name.starts_with(VAE_PREFIX));
+        }
+        tensors.finish()?;
+        Ok(network)
+    }
+
+    /// Reads all but the variational encoder.
+    fn read_parts(
         config: &ActConfig,
         tensors: &mut TensorFile<'_>,
         device: &Device,
@@ -97,7 +118,7 @@ impl ActReference {
         });
         let decoder = decoder.collect::<Result<_, _>>()?;
         let positions = "encoder_1d_feature_pos_embed";
-        let network = Self {
+        Ok(Self {
             latent: reader.linear("model.encoder_latent_input_proj", [width, config.latent])?,
             state: state_layer,
             environment: environment_layer,
@@ -112,10 +133,8 @@ impl ActReference {
             decoder_positions: reader
                 .param("model.decoder_pos_embed.weight", [config.chunk_size, width])?,
             head: reader.linear("model.action_head", [action, width])?,
-            variational: VariationalEncoder::read(&mut reader, config, (state, action))?,
-        };
-        tensors.finish()?;
-        Ok(network)
+            variational: None,
+        })
     }
 
     /// The encoder that training draws the latent input from, if the checkpoint has it.
@@ -244,18 +263,26 @@ fn backbones(config: &ActConfig, reader: &mut Reader<'_, '_>) -> Result<Vec<ResN
         (_, false) => vec![Place::of_camera(None)],
         (_, true) => (0..cameras).map(|camera| Place::of_camera(Some(camera))).collect(),
     };
-    places
-        .iter()
-        .map(|place| {
-            if residual_attention::is_one(reader.tensors, &place.prefix) {
-                return Err(TensorError::Unsupported {
-                    file: reader.tensors.file().to_path_buf(),
-                    tensor: format!("{}.*", place.prefix),
-                    what: "a residual attention network",
-                    remedy: "only device cpu computes it",
-                });
-            }
-            ResNet::read(reader, place)
-        })
-        .collect()
+    let mut backbones: Vec<ResNet> = Vec::new();
+    for place in &places {
+        if residual_attention::is_one(reader.tensors, &place.prefix) {
+            return Err(TensorError::Unsupported {
+                file: reader.tensors.file().to_path_buf(),
+                tensor: format!("{}.*", place.prefix),
+                what: "a residual attention network",
+                remedy: "only device cpu computes it",
+            });
+        }
+        let backbone = ResNet::read(reader, place)?;
+        // They share the projection to tokens.
+        if let Some(first) = backbones.first()
+            && first.outputs() != backbone.outputs()
+        {
+            let last = format!("{}.conv2.weight", place.block(4, 0));
+            let needed = format!("{} output channels, as the first backbone", first.outputs());
+            return Err(reader.tensors.misshaped(&last, needed));
+        }
+        backbones.push(backbone);
+    }
+    Ok(backbones)
 }

@@ -32,6 +32,12 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use std::path::Path;
 
+/// What the graphics card is called on which policies were loaded.
+#[cfg(feature = "wgpu")]
+pub(crate) fn card_name() -> Option<&'static str> {
+    devices::card_name()
+}
+
 /// Loads a policy for the device that `options` names.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 
 use super::transformer::EncoderLayer;
 use super::weights::Reader;
-use crate::lerobot::ActConfig;
+use crate::lerobot::{ActConfig, FeatureType};
 use crate::tensor_file::TensorError;
 use burn::module::{Module, Param};
 use burn::nn::{LayerNorm, Linear};
@@ -29,12 +29,13 @@ impl VariationalEncoder {
     pub(super) fn read(
         reader: &mut Reader<'_, '_>,
         config: &ActConfig,
-        (state, action): (Option<usize>, usize),
     ) -> Result<Option<Self>, TensorError> {
         if !config.use_vae {
             return Ok(None);
         }
         let width = config.width;
+        let state = config.features.vector_len(FeatureType::State);
+        let action = config.features.action.statistics_len();
         let tokens = 1 + usize::from(state.is_some()) + config.chunk_size;
         let state =
             state.map(|s| reader.linear("model.vae_encoder_robot_state_input_proj", [width, s]));

@@ -58,7 +58,7 @@ fn bench_lines(report: &InferenceReport) -> Vec<String> {
         let threads = if report.threads == 1 { "thread" } else { "threads" };
         format!("{} on {} {threads}", report.isa, report.threads)
     } else {
-        format!("device {}", report.device.name())
+        format!("device {}", report.device.description())
     };
     let mut lines =
         vec![format!("{}, {} CPUs, load {}; {computer}", machine.cpu, machine.cpus, machine.load)];

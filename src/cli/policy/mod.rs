@@ -193,7 +193,7 @@ fn check(arguments: &CheckArguments) -> u8 {
 fn code_of(error: &LoadError) -> u8 {
     match error {
         LoadError::Instructions { .. } | LoadError::Device { .. } => 2,
-        LoadError::Threads { .. } | LoadError::NoAdapter { .. } => 14,
+        LoadError::Threads { .. } => 14,
         _ => 11,
     }
 }
