@@ -10,14 +10,14 @@ use crate::layers::resnet::{BasicBlock, NormedConvolution, ResNet};
 use crate::tensor_file::{TensorError, TensorFile};
 
 /// Stages of a ResNet.
-const STAGES: std::ops::RangeInclusive<usize> = 1..=4;
+pub(crate) const STAGES: std::ops::RangeInclusive<usize> = 1..=4;
 /// Most blocks in one stage; ResNet-152, the deepest in use, has 36.
-const MAX_BLOCKS: usize = 256;
+pub(crate) const MAX_BLOCKS: usize = 256;
 
 /// Of torchvision's `FrozenBatchNorm2d` and of `BatchNorm2d`.
 const EPSILON: f32 = 1e-5;
 /// Channels of one group where Diffusion Policy replaces batch normalisation.
-const GROUP_CHANNELS: usize = 16;
+pub(crate) const GROUP_CHANNELS: usize = 16;
 
 /// How layers are stored: for maps of this size, with weights of this precision.
 #[derive(Clone, Copy)]
@@ -55,12 +55,14 @@ impl Place {
         Self { prefix, numbered: false, norm: Norm::Batch }
     }
 
-    fn stem(&self) -> [String; 2] {
+    /// Names of the first convolution and of its normalisation.
+    pub(crate) fn stem(&self) -> [String; 2] {
         let names = if self.numbered { ["0", "1"] } else { ["conv1", "bn1"] };
         names.map(|name| format!("{}.{name}", self.prefix))
     }
 
-    fn block(&self, stage: usize, index: usize) -> String {
+    /// What the names of a block's tensors begin with.
+    pub(crate) fn block(&self, stage: usize, index: usize) -> String {
         let prefix = &self.prefix;
         if self.numbered {
             // Activation and pooling are layers 2 and 3.
@@ -121,7 +123,8 @@ pub(crate) fn stages(tensors: &TensorFile<'_>, place: &Place) -> Vec<(usize, usi
     STAGES.filter_map(stage).collect()
 }
 
-fn refuse_bottleneck(tensors: &TensorFile<'_>, block: &str) -> Result<(), TensorError> {
+/// Refuses a block of another kind.
+pub(crate) fn refuse_bottleneck(tensors: &TensorFile<'_>, block: &str) -> Result<(), TensorError> {
     let tensor = format!("{block}.conv3.weight");
     if tensors.shape(&tensor).is_none() {
         return Ok(());

@@ -14,6 +14,10 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Features, none of which is on by default: `wgpu` and `ndarray` compute ACT and Diffusion Policy
+//! with Burn ([`Device`]), `train` has the networks in Burn to train them. Each of them has the
+//! module `reference`.
 
 mod act;
 mod backbone;
@@ -30,6 +34,8 @@ pub mod pickle;
 mod policy;
 mod preprocessing;
 pub mod recurrent;
+#[cfg(feature = "burn")]
+pub mod reference;
 mod residual_attention;
 mod source;
 mod tensor_file;
@@ -44,7 +50,7 @@ pub use engine::Roofline;
 pub use info::{BackboneInfo, FeatureInfo, NetworkInfo, PolicyInfo, StageInfo};
 pub use lerobot::{Colors, LoadError};
 pub use policy::{
-    Continuation, Cost, Feature, FeatureKind, Isa, LoadOptions, Observation, Policy,
+    Continuation, Cost, Device, Feature, FeatureKind, Isa, LoadOptions, Observation, Policy,
     PolicyDescription, Precision, PredictError, SamplingProgress,
 };
 pub use tensor_file::TensorError;
@@ -61,8 +67,15 @@ use std::path::Path;
 /// # Errors
 /// [`LoadError`], naming file and key or tensor, when anything that the policy needs is missing,
 /// contradictory, not implemented or not finite, when the weights hold something that the
-/// architecture does not use, and when a thread cannot be had.
+/// architecture does not use, when a thread cannot be had, and when the device is not there or cannot
+/// do what the options ask for.
 pub fn load(folder: &Path, options: &LoadOptions) -> Result<Box<dyn Policy>, LoadError> {
+    if options.device != Device::Cpu {
+        #[cfg(feature = "burn")]
+        return reference::load(folder, options);
+        #[cfg(not(feature = "burn"))]
+        return Err(options.device.absent());
+    }
     source::load(folder, options, |source| match source.config.clone() {
         PolicyConfig::Act(config) => Ok(Box::new(ActPolicy::from_source(source, &config)?) as _),
         PolicyConfig::Diffusion(config) => {

@@ -2,12 +2,83 @@
 
 use crate::diffusion::{DiffusionOptions, DiffusionPolicy};
 use crate::info::PolicyInfo;
+use crate::lerobot::LoadError;
 use crate::trace::Trace;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 pub use crate::engine::{Isa, Precision};
+
+/// What computes a network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Device {
+    /// The engine, on processors.
+    #[default]
+    Cpu,
+    /// Burn on a graphics card, through Vulkan, Metal, DirectX or OpenGL; feature `wgpu`.
+    Gpu,
+    /// Burn on processors, by the library `ndarray`; feature `ndarray`.
+    Ndarray,
+    /// Burn on processors, by its own library; feature `train`. For tests.
+    #[serde(skip)]
+    Flex,
+}
+
+impl Device {
+    /// Those to choose from.
+    pub const ALL: [Self; 3] = [Self::Cpu, Self::Gpu, Self::Ndarray];
+
+    /// Its name in a configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Gpu => "gpu",
+            Self::Ndarray => "ndarray",
+            Self::Flex => "flex",
+        }
+    }
+
+    /// The feature of a build that has it; every build has the engine.
+    #[must_use]
+    pub fn feature(self) -> Option<&'static str> {
+        match self {
+            Self::Cpu => None,
+            Self::Gpu => Some("wgpu"),
+            Self::Ndarray => Some("ndarray"),
+            Self::Flex => Some("train"),
+        }
+    }
+
+    /// Whether this build has it. Whether there is a graphics card shows when a policy is loaded.
+    #[must_use]
+    pub fn is_built(self) -> bool {
+        match self {
+            Self::Cpu => true,
+            Self::Gpu => cfg!(feature = "wgpu"),
+            Self::Ndarray => cfg!(feature = "ndarray"),
+            Self::Flex => cfg!(feature = "train"),
+        }
+    }
+
+    /// What it is on this computer, for people: a graphics card is named once a policy was loaded
+    /// on it, with its interface, and whether it is software only.
+    #[must_use]
+    pub fn description(self) -> String {
+        #[cfg(feature = "wgpu")]
+        if let (Self::Gpu, Some(card)) = (self, crate::reference::card_name()) {
+            return format!("gpu ({card})");
+        }
+        self.name().to_owned()
+    }
+
+    /// Error of a build that does not have it.
+    pub(crate) fn absent(self) -> LoadError {
+        LoadError::Device { device: self.name(), feature: self.feature().unwrap_or_default() }
+    }
+}
 
 /// How a policy is loaded.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +93,8 @@ pub struct LoadOptions {
     pub precision: Precision,
     /// Instructions to compute with: the best of this computer, if not for a comparison.
     pub isa: Isa,
+    /// What computes the network. All but [`Device::Cpu`] allocate while they do.
+    pub device: Device,
     /// Choices for a Diffusion Policy.
     pub diffusion: DiffusionOptions,
 }
@@ -33,6 +106,7 @@ impl Default for LoadOptions {
             cpus: Vec::new(),
             precision: Precision::F32,
             isa: Isa::best(),
+            device: Device::Cpu,
             diffusion: DiffusionOptions::default(),
         }
     }
@@ -123,6 +197,12 @@ pub enum PredictError {
         /// Position in the vector.
         index: usize,
     },
+    /// The device failed.
+    #[error("the device that computes the policy failed: {message}")]
+    Device {
+        /// What it says.
+        message: String,
+    },
     /// The inference was [cancelled](SamplingProgress::cancel).
     #[error("cancelled after {step} of {steps} steps")]
     Cancelled {
@@ -136,7 +216,8 @@ pub enum PredictError {
 /// What an inference costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Cost {
-    /// Multiply-adds by the definition of the layers. Kernels may do with fewer.
+    /// Multiply-adds by the definition of the layers. Kernels may do with fewer. 0 where they are
+    /// not counted, on devices other than [`Device::Cpu`].
     pub products: usize,
     /// Bytes of weights, as they are stored for inference.
     pub weight_bytes: usize,

@@ -2,7 +2,7 @@
 
 use crate::engine::{Engine, Precision};
 use crate::lerobot::{self, LoadError, Normalization, PolicyConfig};
-use crate::policy::LoadOptions;
+use crate::policy::{Device, LoadOptions};
 use crate::tensor_file::TensorFile;
 use std::path::Path;
 
@@ -35,8 +35,22 @@ pub(crate) fn check_memory(folder: &Path, bytes: usize) -> Result<(), LoadError>
     Err(LoadError::Memory { folder: folder.to_path_buf(), bytes, limit: MAX_BUFFER_BYTES })
 }
 
-/// Reads a folder and makes a policy of it.
+/// Reads a folder and makes a policy of it that the engine computes.
 pub(crate) fn load<P>(
+    folder: &Path,
+    options: &LoadOptions,
+    make: impl FnOnce(Source<'_>) -> Result<P, LoadError>,
+) -> Result<P, LoadError> {
+    if options.device != Device::Cpu {
+        let (folder, found) = (folder.to_path_buf(), options.device.name().to_owned());
+        let needed = "cpu; sinew_models::load loads for the others".to_owned();
+        return Err(LoadError::Option { folder, option: "device", found, needed });
+    }
+    read(folder, options, make)
+}
+
+/// Reads a folder and makes a policy of it.
+pub(crate) fn read<P>(
     folder: &Path,
     options: &LoadOptions,
     make: impl FnOnce(Source<'_>) -> Result<P, LoadError>,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use sinew_models::{
-    Cost, FeatureKind, LoadError, LoadOptions, Observation, Policy, PredictError, Roofline,
+    Cost, Device, FeatureKind, LoadError, LoadOptions, Observation, Policy, PredictError, Roofline,
 };
 
 use super::Machine;
@@ -23,7 +23,9 @@ pub struct InferenceReport {
     pub machine: Machine,
     /// Kind of the policy.
     pub kind: &'static str,
-    /// Instructions computed with.
+    /// What computed.
+    pub device: Device,
+    /// Instructions computed with, on processors without Burn.
     pub isa: &'static str,
     /// Threads computed on.
     pub threads: usize,
@@ -37,9 +39,10 @@ pub struct InferenceReport {
     pub processor_ms: f64,
     /// What an inference costs by the definition of its layers.
     pub cost: Cost,
-    /// Floating-point operations of the definition a second, at the median.
+    /// Floating-point operations of the definition a second, at the median; 0 where they are not
+    /// counted.
     pub flops: f64,
-    /// What this computer can do at best.
+    /// What the processors of this computer can do at best.
     pub roofline: Roofline,
     /// The most memory this process ever had, in bytes.
     pub peak_memory: Option<u64>,
@@ -99,6 +102,7 @@ pub fn measure(
     Ok(InferenceReport {
         machine: Machine::ordinary(),
         kind: description.kind,
+        device: options.device,
         isa: options.isa.name(),
         threads: options.threads,
         load_ms: millis(load),

@@ -8,6 +8,7 @@ use sinew_episodes::lerobot;
 use sinew_firmware_interfaces::mock;
 use sinew_firmware_interfaces::mycobot320::emulator::Faults;
 use sinew_firmware_interfaces::{OnSilence, RobotDescription, each_once};
+use sinew_models::{Device, Precision};
 
 use super::error::Problem;
 use super::keys::with_unit;
@@ -301,6 +302,7 @@ impl Loaded {
                 problems.push(self.problem(key, message));
             }
         }
+        self.check_device(problems);
         for (index, cpu) in policy.cpus.iter().enumerate() {
             let key = element("policy.cpus", index);
             if policy.cpus.iter().take(index).any(|before| before == cpu) {
@@ -320,6 +322,29 @@ impl Loaded {
                 );
                 problems.push(self.problem(&key, message));
             }
+        }
+    }
+
+    /// What this build cannot do, and what a device does not honour.
+    fn check_device(&self, problems: &mut Vec<Problem>) {
+        let policy = &self.config.policy;
+        let device = policy.device.name();
+        if let Some(feature) = policy.device.feature().filter(|_| !policy.device.is_built()) {
+            let built = Device::ALL.into_iter().filter(|device| device.is_built());
+            let built: Vec<String> = built.map(|device| format!("\"{}\"", device.name())).collect();
+            let message = format!(
+                "\"{device}\" is not in this build, which has {}. Choose one of these, or build \
+                 with `cargo build --release --features {feature}`",
+                built.join(" and ")
+            );
+            problems.push(self.problem("policy.device", message));
+        }
+        if policy.device != Device::Cpu && policy.precision == Precision::Bf16 {
+            let message = format!(
+                "\"bf16\" is for policy.device = \"cpu\"; \"{device}\" computes with \"f32\" only. \
+                 Remove it"
+            );
+            problems.push(self.problem("policy.precision", message));
         }
     }
 

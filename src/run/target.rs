@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sinew_episodes::journal::PolicyMeta;
 use sinew_firmware_interfaces::{Clock, Frame, State, Timestamp};
-use sinew_models::{Policy, SamplingProgress};
+use sinew_models::{Device, Policy, SamplingProgress};
 
 use crate::config::{ClockKind, Config};
 use crate::control::PolicyLink;
@@ -55,8 +55,12 @@ impl Target {
         match self {
             Self::Policy(PolicyTarget { policy, warm_up, .. }) => {
                 let policy = policy.description();
+                let device = match config.policy.device {
+                    Device::Cpu => String::new(),
+                    device => format!("on {}, ", device.description()),
+                };
                 format!(
-                    "policy  {} {} ({} weights, chunk {} at {} Hz, an inference {:.1} ms)",
+                    "policy  {} {} ({device}{} weights, chunk {} at {} Hz, an inference {:.1} ms)",
                     policy.kind,
                     policy.path.display(),
                     policy.parameters,

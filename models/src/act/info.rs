@@ -34,7 +34,8 @@ pub struct ActNetworkInfo {
     pub tokens: usize,
 }
 
-pub(super) fn collect(
+/// Describes a checkpoint whose tensors were read.
+pub(crate) fn collect(
     config: &ActConfig,
     tensors: &TensorFile<'_>,
     tokens: usize,

@@ -8,4 +8,8 @@ mod transformer;
 mod weights;
 
 pub use info::ActNetworkInfo;
+#[cfg(feature = "burn")]
+pub(crate) use info::collect as info;
 pub use policy::ActPolicy;
+#[cfg(feature = "burn")]
+pub(crate) use weights::VAE_PREFIX;

@@ -18,7 +18,7 @@ use crate::residual_attention;
 use crate::tensor_file::{TensorError, TensorFile};
 
 /// Tensors that a variational encoder has; only training uses them.
-const VAE_PREFIX: &str = "model.vae_encoder";
+pub(crate) const VAE_PREFIX: &str = "model.vae_encoder";
 
 /// Reads all layers and refuses tensors that belong to none of them.
 pub(crate) fn read(

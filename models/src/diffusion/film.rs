@@ -30,7 +30,7 @@ impl StepEncoder {
 }
 
 /// Sines, then cosines of the timestep at falling frequencies.
-fn sinusoid(timestep: usize, width: usize) -> Vec<f32> {
+pub(crate) fn sinusoid(timestep: usize, width: usize) -> Vec<f32> {
     let half = width / 2;
     let slope = libm::log(10_000.0) / (half - 1) as f64;
     let angle = |index: usize| timestep as f64 * libm::exp(-slope * index as f64);

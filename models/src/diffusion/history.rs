@@ -67,19 +67,23 @@ impl History {
 
     /// Computes missing features by `encode`, from the images of one observation; what was
     /// observed once is encoded once.
-    pub(crate) fn encode(&mut self, mut encode: impl FnMut(&[Vec<u8>], &mut [f32])) {
+    pub(crate) fn encode<E>(
+        &mut self,
+        mut encode: impl FnMut(&[Vec<u8>], &mut [f32]) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut later: Option<&Moment> = None;
         for moment in self.moments.iter_mut().rev() {
             if !moment.encoded {
                 let out = &mut moment.condition[self.features.clone()];
                 match later.filter(|later| later.number == moment.number) {
                     Some(later) => out.copy_from_slice(&later.condition[self.features.clone()]),
-                    None => encode(&moment.images, out),
+                    None => encode(&moment.images, out)?,
                 }
                 moment.encoded = true;
             }
             later = Some(moment);
         }
+        Ok(())
     }
 }
 
@@ -98,10 +102,12 @@ mod tests {
         };
         let seen = |history: &mut History| {
             let mut calls = 0;
-            history.encode(|images, features| {
+            let encoded: Result<(), ()> = history.encode(|images, features| {
                 calls += 1;
                 features[0] = f32::from(images[0][0]);
+                Ok(())
             });
+            encoded.unwrap();
             let moments = history.moments().iter();
             let values: Vec<_> = moments.map(|m| (m.condition[0], m.condition[1])).collect();
             (values, calls)

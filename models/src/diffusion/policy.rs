@@ -1,9 +1,8 @@
 //! A Diffusion Policy checkpoint, ready to predict.
 
-use super::encoder::{EncoderBuffers, EncoderLengths};
+use super::compute::{Compute, EngineCompute};
 use super::history::History;
 use super::info;
-use super::network::Network;
 use super::noise::Noise;
 use super::options::DiffusionOptions;
 use super::sampler::{Known, NoiseSource, Plan, SamplerBuffers, Sampling};
@@ -21,6 +20,7 @@ use crate::policy::{
 };
 use crate::preprocessing::{self, ImageInput, ScaledFeature, check_finite};
 use crate::source::{self, Source};
+use crate::tensor_file::{TensorError, TensorFile};
 use crate::trace::Trace;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub struct DiffusionPolicy {
     pub(super) description: PolicyDescription,
     pub(super) info: PolicyInfo,
     pub(super) engine: Engine,
-    pub(super) network: Network,
+    pub(super) compute: Box<dyn Compute>,
     pub(super) features: Vec<ScaledFeature>,
     pub(super) action_scaling: FeatureScaling,
     pub(super) images: Vec<ImageInput>,
@@ -56,7 +56,6 @@ pub struct DiffusionPolicy {
 pub(super) struct Buffers {
     /// The image that is being encoded, for the backbone.
     pub(super) map: Vec<f32>,
-    pub(super) encoder: Option<EncoderBuffers>,
     pub(super) condition: Vec<f32>,
     pub(super) sampler: SamplerBuffers,
     /// Normalised actions of the horizon.
@@ -90,7 +89,26 @@ impl DiffusionPolicy {
         config: DiffusionConfig,
         options: &DiffusionOptions,
     ) -> Result<Self, LoadError> {
-        let Source { folder, sha256, mut tensors, normalization, engine, precision, .. } = source;
+        let precision = source.precision;
+        Self::computed_by(source, config, options, |config, image, tensors| {
+            let network = weights::read(config, image, tensors, precision)?;
+            Ok(Box::new(EngineCompute::new(network)) as _)
+        })
+    }
+
+    /// Makes a policy of a checkpoint that was read; `read` takes the weights of what computes it
+    /// for images of one size.
+    pub(crate) fn computed_by(
+        source: Source<'_>,
+        config: DiffusionConfig,
+        options: &DiffusionOptions,
+        read: impl FnOnce(
+            &DiffusionConfig,
+            Option<MapSize>,
+            &mut TensorFile<'_>,
+        ) -> Result<Box<dyn Compute>, TensorError>,
+    ) -> Result<Self, LoadError> {
+        let Source { folder, sha256, mut tensors, normalization, engine, .. } = source;
         let sampling = sampling(&config, options, folder)?;
         let features = preprocessing::scaled_features(&config.features, &normalization);
         let images: Vec<ImageInput> = features
@@ -104,7 +122,7 @@ impl DiffusionPolicy {
             })
             .collect();
         let image = images.first().map(|image| image.layout().size);
-        let network = weights::read(&config, image, &mut tensors, precision)?;
+        let mut compute = read(&config, image, &mut tensors)?;
 
         let sizes = |kind: FeatureKind| -> Vec<usize> {
             let of_kind = features.iter().filter(|scaled| scaled.feature.kind == kind);
@@ -113,19 +131,11 @@ impl DiffusionPolicy {
         let [state, environment, pictures] =
             [FeatureKind::State, FeatureKind::Environment, FeatureKind::Visual].map(sizes);
         let state: usize = state.iter().sum();
-        let encoded = state..state + images.len() * network.features();
+        let encoded = state..state + images.len() * compute.features();
         let moment = encoded.end + environment.iter().sum::<usize>();
-        let lengths = image.map(|image| {
-            let lengths = network.encoders.iter().map(|encoder| encoder.buffer_lengths(image));
-            lengths.fold(EncoderLengths::default(), EncoderLengths::max)
-        });
-        let map_values = image
+        let bytes = image
             .map_or(0, |image| image_layout(image).len())
-            .saturating_add(lengths.map_or(0, EncoderLengths::total));
-        // What each timestep does to the blocks is kept.
-        let films = sampling.steps.saturating_mul(network.unet.films.outputs());
-        let bytes = map_values
-            .saturating_add(films)
+            .saturating_add(compute.buffer_len(image, sampling.steps))
             .saturating_mul(size_of::<f32>())
             .saturating_add(config.history.saturating_mul(pictures.iter().sum()));
         if bytes > MAX_BUFFER_BYTES {
@@ -133,7 +143,8 @@ impl DiffusionPolicy {
             return Err(LoadError::Memory { folder, bytes, limit });
         }
         let schedule = Schedule::new(config.betas, config.train_steps);
-        let plan = Plan::new(&engine, &network.unet, &schedule, sampling);
+        let plan = Plan::new(&schedule, sampling);
+        compute.prepare(&engine, image, &plan.timesteps);
         let action_size = config.features.action.statistics_len();
         let description = PolicyDescription {
             kind: "diffusion",
@@ -148,16 +159,15 @@ impl DiffusionPolicy {
             ensemble_coefficient: None,
             parameters: tensors.count_values("diffusion."),
         };
-        let (cost, encoders) = (network.unet.cost(), network.encoders.len());
+        let (cost, encoders) = (compute.step_cost(), compute.encoders());
         let network_info = info::collect(&config, &tensors, sampling, cost, encoders);
         let network_info = NetworkInfo::Diffusion(network_info);
         let info =
             crate::info::collect(&description, &config.features, &normalization, network_info);
         let buffers = Buffers {
             map: vec![0.0; image.map_or(0, |image| image_layout(image).len())],
-            encoder: lengths.map(EncoderBuffers::new),
             condition: vec![0.0; config.history * moment],
-            sampler: SamplerBuffers::new(&network.unet),
+            sampler: SamplerBuffers::new(config.horizon * action_size),
             sample: vec![0.0; config.horizon * action_size],
             known: vec![0.0; config.horizon * action_size],
         };
@@ -166,7 +176,7 @@ impl DiffusionPolicy {
             info,
             engine,
             history: History::new(config.history, moment, encoded, &pictures),
-            network,
+            compute,
             features,
             action_scaling: normalization.action.scaling,
             images,
@@ -209,23 +219,27 @@ impl DiffusionPolicy {
         Ok(())
     }
 
+    /// Size of what the encoders read.
+    pub(super) fn image_size(&self) -> Option<MapSize> {
+        self.images.first().map(|image| image.layout().size)
+    }
+
     /// Encodes the images that are not encoded yet, and tells the network what was observed.
-    pub(super) fn condition(&mut self) {
-        let Self { engine, network, history, images, buffers, .. } = self;
-        let Buffers { map, encoder: encoder_buffers, condition, sampler, .. } = buffers;
-        if let Some(encoder_buffers) = encoder_buffers {
-            let width = network.features();
+    pub(super) fn condition(&mut self) -> Result<(), PredictError> {
+        let Self { engine, compute, history, images, buffers, .. } = self;
+        let Buffers { map, condition, .. } = buffers;
+        let width = compute.features();
+        if width > 0 {
             history.encode(|pictures, features| {
                 let cameras = pictures.iter().zip(images.iter_mut()).enumerate();
                 for ((camera, (picture, image)), out) in
                     cameras.zip(features.chunks_exact_mut(width))
                 {
-                    let Some(encoder) = network.encoder(camera) else { continue };
                     image.write(engine, picture, map);
-                    let input = (map.as_slice(), image.layout().size);
-                    encoder.forward(engine, input, encoder_buffers, out, None);
+                    compute.encode(engine, camera, (map, image.layout().size), out, None)?;
                 }
-            });
+                Ok(())
+            })?;
         }
         let mut rest = condition.as_mut_slice();
         for moment in history.moments() {
@@ -233,7 +247,8 @@ impl DiffusionPolicy {
             out.copy_from_slice(&moment.condition);
             rest = others;
         }
-        sampler.observe(engine, &network.unet.films, condition);
+        compute.observe(engine, condition);
+        Ok(())
     }
 
     /// Writes what a continuation says of the horizon to `buffers.known`, normalised. Times before
@@ -292,7 +307,7 @@ impl DiffusionPolicy {
         }
         let (recalled, committed) = self.recall(continuation)?;
         self.note(observation)?;
-        self.condition();
+        self.condition()?;
         let mut noise = NoiseSource::Drawn(Noise::new(self.options.seed, self.inference));
         self.inference += 1;
         self.sample(recalled, &mut noise)?;
@@ -312,14 +327,14 @@ impl DiffusionPolicy {
         Recalled { begin, fixed }: Recalled,
         noise: &mut NoiseSource<'_>,
     ) -> Result<(), PredictError> {
-        let Self { engine, network, plan, buffers, progress, .. } = self;
+        let Self { engine, compute, plan, buffers, progress, .. } = self;
         let Buffers { sampler, sample, known, .. } = buffers;
         let known = if begin.is_some() || fixed.1 > fixed.0 {
             Known { actions: known, begin, fixed }
         } else {
             Known::NOTHING
         };
-        sampler.sample((engine, &network.unet, plan), known, noise, progress, sample)
+        sampler.sample((engine, compute.as_mut(), plan), known, noise, progress, sample)
     }
 
     /// The actions from the newest observation on, in the policy's own units.
@@ -352,22 +367,20 @@ impl Policy for DiffusionPolicy {
 
     /// Of the newest observation's images and all steps.
     fn cost(&self) -> Cost {
+<<<<<<< HEAD
         let (step, films) = (self.network.unet.cost(), &self.network.unet.films);
         let mut cost = Cost {
             products: self.plan.sampling.steps * step.products + films.global.products(),
             weight_bytes: step.bytes + films.global.bytes(),
+=======
+        let step = self.compute.step_cost();
+        let images = self.compute.encoding_cost(self.images.len(), self.image_size());
+        Cost {
+            products: self.plan.sampling.steps * step.products + images.products,
+            weight_bytes: step.bytes + images.bytes,
+>>>>>>> 430e2ff97d2cc07dc00d7a5922bedeed59d35e12
             buffer_bytes: self.buffer_bytes,
-        };
-        for (camera, image) in self.images.iter().enumerate() {
-            let Some(encoder) = self.network.encoder(camera) else { continue };
-            let layers = encoder.backbone.layers(image.layout().size);
-            cost.products += layers.map(|(layer, size)| layer.products(size)).sum::<usize>();
         }
-        for encoder in &self.network.encoders {
-            let layers = encoder.backbone.layers(MapSize { height: 1, width: 1 });
-            cost.weight_bytes += layers.map(|(layer, _)| layer.bytes()).sum::<usize>();
-        }
-        cost
     }
 
     fn observe(&mut self, observation: &Observation<'_>) -> Result<(), PredictError> {
@@ -398,15 +411,13 @@ impl Policy for DiffusionPolicy {
 
     fn feature_maps(&mut self, camera: usize, image: &[u8]) -> Result<Trace, PredictError> {
         let mut trace = Trace::new();
-        let Self { engine, network, features, images, buffers, .. } = self;
+        let Self { engine, compute, features, images, buffers, .. } = self;
         if !preprocessing::check_camera(features, camera, image)? {
             return Ok(trace);
         }
         images[camera].write(engine, image, &mut buffers.map);
-        if let Some(encoder) = network.encoder(camera) {
-            let map = (buffers.map.as_slice(), images[camera].layout().size);
-            encoder.backbone.record(engine, map, &mut trace);
-        }
+        let map = (buffers.map.as_slice(), images[camera].layout().size);
+        compute.record_maps(engine, camera, map, &mut trace);
         Ok(trace)
     }
 

@@ -28,25 +28,22 @@ impl DiffusionPolicy {
 
     /// Samples in another way from now on. Allocates.
     pub(crate) fn set_sampling(&mut self, sampling: Sampling) {
-        self.plan = Plan::new(&self.engine, &self.network.unet, &self.schedule, sampling);
+        self.plan = Plan::new(&self.schedule, sampling);
+        let image = self.image_size();
+        self.compute.prepare(&self.engine, image, &self.plan.timesteps);
     }
 
     /// What was observed on its way through the encoders.
-    pub(crate) fn trace_condition(&mut self, trace: &mut Trace) {
-        self.condition();
+    pub(crate) fn trace_condition(&mut self, trace: &mut Trace) -> Result<(), PredictError> {
+        self.condition()?;
         self.trace_inputs(trace);
-        let separate = self.network.encoders.len() > 1;
+        let separate = self.compute.encoders() > 1;
         let cameras = self.images.len();
         let mut stacks: Vec<Trace> = Vec::new();
         stacks.resize_with(if separate { cameras } else { cameras.min(1) }, Trace::new);
-        let Self { engine, network, images, history, buffers, .. } = self;
+        let Self { engine, compute, images, history, buffers, .. } = self;
         for moment in history.moments() {
             for (camera, picture) in moment.images.iter().enumerate() {
-                let (Some(encoder), Some(scratch)) =
-                    (network.encoder(camera), buffers.encoder.as_mut())
-                else {
-                    continue;
-                };
                 let image = &mut images[camera];
                 image.write(engine, picture, &mut buffers.map);
                 let layout = image.layout();
@@ -54,9 +51,9 @@ impl DiffusionPolicy {
                 let mut one = Trace::new();
                 let pixels = layout.channels_first(&buffers.map);
                 one.record("after_resize_crop", &[1, 3, height, width], &pixels);
-                let mut features = vec![0.0; encoder.outputs()];
+                let mut features = vec![0.0; compute.features()];
                 let input = (buffers.map.as_slice(), layout.size);
-                encoder.forward(engine, input, scratch, &mut features, Some(&mut one));
+                compute.encode(engine, camera, input, &mut features, Some(&mut one))?;
                 stacks[if separate { camera } else { 0 }].stack(one);
             }
         }
@@ -69,6 +66,7 @@ impl DiffusionPolicy {
         let moments = self.history.moments().iter();
         let condition: Vec<f32> = moments.flat_map(|m| m.condition.iter().copied()).collect();
         trace.record("mid.global_cond", &[1, condition.len()], &condition);
+        Ok(())
     }
 
     fn trace_inputs(&self, trace: &mut Trace) {
@@ -116,14 +114,19 @@ impl DiffusionPolicy {
     }
 
     /// One pass through the network.
-    pub(crate) fn trace_network(&mut self, sample: &[f32], timestep: usize, trace: &mut Trace) {
-        let Self { engine, network, buffers, .. } = self;
-        let unet = &network.unet;
-        buffers.sampler.unet.input.rows_mut().copy_from_slice(sample);
-        let embedding = buffers.sampler.predict(engine, unet, timestep);
+    pub(crate) fn trace_network(
+        &mut self,
+        sample: &[f32],
+        timestep: usize,
+        trace: &mut Trace,
+    ) -> Result<(), PredictError> {
+        let Self { engine, compute, description, .. } = self;
+        let mut prediction = vec![0.0; sample.len()];
+        let embedding = compute.predict_at(engine, timestep, sample, &mut prediction)?;
         trace.record("unet.mid.timestep_embedding", &[1, embedding.len()], &embedding);
-        let shape = [1, unet.horizon, unet.action_size()];
-        trace.record("unet.out", &shape, buffers.sampler.unet.output.rows());
+        let size = description.action_size;
+        trace.record("unet.out", &[1, prediction.len() / size, size], &prediction);
+        Ok(())
     }
 
     /// A sampling with recorded noise. Returns the actions from the newest observation on.
@@ -156,7 +159,7 @@ impl DiffusionPolicy {
         let description = &self.description;
         let size = description.action_size;
         trace.record(format!("sample.{name}.timesteps"), &[timesteps.len()], &timesteps);
-        let shape = [1, self.network.unet.horizon, size];
+        let shape = [1, self.buffers.sample.len() / size, size];
         trace.record(format!("sample.{name}.out_normalized"), &shape, &self.buffers.sample);
         let count = description.action_steps;
         let executed = &actions[..count * size];

@@ -1,10 +1,9 @@
 //! From noise to actions.
 
-use super::film::Films;
+use super::compute::Compute;
 use super::noise::Noise;
 use super::options::Scheduler;
 use super::schedule::{Prediction, Schedule, Step};
-use super::unet::{UNet, UNetBuffers};
 use crate::engine::Engine;
 use crate::policy::{PredictError, SamplingProgress};
 
@@ -28,27 +27,15 @@ pub(crate) struct Plan {
     /// Timesteps, from noise to sample.
     pub timesteps: Vec<usize>,
     steps: Vec<Step>,
-    /// What each timestep does to the blocks.
-    films: Vec<f32>,
     /// Factors of sample and noise at each timestep.
     mixtures: Vec<[f32; 2]>,
 }
 
 impl Plan {
     /// Plans `sampling`.
-    pub(crate) fn new(
-        engine: &Engine,
-        unet: &UNet,
-        schedule: &Schedule,
-        sampling: Sampling,
-    ) -> Self {
+    pub(crate) fn new(schedule: &Schedule, sampling: Sampling) -> Self {
         let Sampling { scheduler, steps, prediction, clip } = sampling;
         let timesteps = schedule.timesteps(steps);
-        let width = unet.films.outputs();
-        let mut films = vec![0.0; steps * width];
-        for (timestep, films) in timesteps.iter().zip(films.chunks_exact_mut(width)) {
-            unet.films.of_time(engine, unet.steps.embed(engine, *timestep), films);
-        }
         let step =
             |timestep: &usize| schedule.step((scheduler, steps), *timestep, prediction, clip);
         Self {
@@ -56,7 +43,6 @@ impl Plan {
             steps: timesteps.iter().map(step).collect(),
             mixtures: timesteps.iter().map(|timestep| schedule.mixture(*timestep)).collect(),
             timesteps,
-            films,
         }
     }
 
@@ -118,57 +104,32 @@ impl Known<'_> {
     pub(crate) const NOTHING: Known<'static> = Known { actions: &[], begin: None, fixed: (0, 0) };
 }
 
-/// Buffers of a sampling.
+/// Buffers of a sampling, each as long as the actions of a horizon.
 pub(crate) struct SamplerBuffers {
-    /// Of the network.
-    pub unet: UNetBuffers,
-    /// What the observation does to the blocks.
-    pub global: Vec<f32>,
-    /// What timestep and observation do to the blocks.
-    films: Vec<f32>,
     /// Noise in the beginning.
     initial: Vec<f32>,
     /// Noise of a step.
     own: Vec<f32>,
+    /// What the network predicts.
+    prediction: Vec<f32>,
 }
 
 impl SamplerBuffers {
     /// Allocates buffers.
-    pub(crate) fn new(unet: &UNet) -> Self {
-        let (width, count) = (unet.films.outputs(), unet.horizon * unet.action_size());
-        Self {
-            unet: unet.buffers(),
-            global: vec![0.0; width],
-            films: vec![0.0; width],
-            initial: vec![0.0; count],
-            own: vec![0.0; count],
-        }
-    }
-
-    /// Predicts once at a timestep, from and to the network's own buffers.
-    pub(crate) fn predict(&mut self, engine: &Engine, unet: &UNet, timestep: usize) -> Vec<f32> {
-        let embedding = unet.steps.embed(engine, timestep);
-        unet.films.of_time(engine, embedding.clone(), &mut self.films);
-        add(&mut self.films, &self.global);
-        unet.forward(engine, &self.films, &mut self.unet);
-        embedding
-    }
-
-    /// Computes what an observation does to the blocks.
-    pub(crate) fn observe(&mut self, engine: &Engine, films: &Films, condition: &mut [f32]) {
-        films.of_global(engine, condition, &mut self.global);
+    pub(crate) fn new(count: usize) -> Self {
+        Self { initial: vec![0.0; count], own: vec![0.0; count], prediction: vec![0.0; count] }
     }
 
     /// Draws the normalised actions of the horizon into `out`.
     pub(crate) fn sample(
         &mut self,
-        (engine, unet, plan): (&Engine, &UNet, &Plan),
+        (engine, compute, plan): (&Engine, &mut dyn Compute, &Plan),
         known: Known<'_>,
         noise: &mut NoiseSource<'_>,
         progress: &SamplingProgress,
         out: &mut [f32],
     ) -> Result<(), PredictError> {
-        let Self { unet: buffers, global, films, initial, own } = self;
+        let Self { initial, own, prediction } = self;
         noise.initial(initial);
         out.copy_from_slice(initial);
         let begin = known.begin.unwrap_or(0);
@@ -181,32 +142,33 @@ impl SamplerBuffers {
                 mix(mixture, actions, &initial[fixed.clone()], &mut out[fixed.clone()]);
             }
         };
+<<<<<<< HEAD
         fix(out, plan.mixtures[begin], initial);
         let width = global.len();
         let total = plan.steps.len() - begin;
         for (index, step) in plan.steps.iter().enumerate().skip(begin) {
             if !progress.advance(index - begin, total) {
                 let step = index - begin;
+=======
+        fix(out, plan.mixtures[known.begin], initial);
+        let total = plan.steps.len() - known.begin;
+        for (index, step) in plan.steps.iter().enumerate().skip(known.begin) {
+            if !progress.advance(index - known.begin, total) {
+                let step = index - known.begin;
+>>>>>>> 430e2ff97d2cc07dc00d7a5922bedeed59d35e12
                 return Err(PredictError::Cancelled { step, steps: total });
             }
-            films.copy_from_slice(&plan.films[index * width..][..width]);
-            add(films, global);
-            buffers.input.rows_mut().copy_from_slice(out);
-            unet.forward(engine, films, buffers);
+            compute.predict(engine, index, out, prediction)?;
             if step.draws() {
                 noise.step(own);
             }
-            step.apply(out, buffers.output.rows(), own);
+            step.apply(out, prediction, own);
             let mixture = plan.mixtures.get(index + 1).copied().unwrap_or([1.0, 0.0]);
             fix(out, mixture, initial);
         }
         progress.advance(total, total);
         Ok(())
     }
-}
-
-fn add(values: &mut [f32], other: &[f32]) {
-    values.iter_mut().zip(other).for_each(|(value, other)| *value += other);
 }
 
 /// A mixture of actions and noise.

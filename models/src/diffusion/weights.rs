@@ -15,22 +15,23 @@ use crate::lerobot::{DiffusionConfig, FeatureType};
 use crate::tensor_file::{TensorError, TensorFile};
 
 /// What all tensors are called.
-const PREFIX: &str = "diffusion";
+pub(crate) const PREFIX: &str = "diffusion";
 /// `torch.compile` puts this into names.
-const COMPILED: &str = "_orig_mod.";
+pub(crate) const COMPILED: &str = "_orig_mod.";
 /// Factor from the width of the embedded timestep to the layer within its encoder.
-const STEP_EXPANSION: usize = 4;
+pub(crate) const STEP_EXPANSION: usize = 4;
 /// Largest difference of stored coordinates of pixels.
 const GRID_TOLERANCE: f32 = 1e-5;
 
 /// Where the backbone of an encoder is.
-pub(super) fn backbone_place(config: &DiffusionConfig, encoder: usize) -> Place {
+pub(crate) fn backbone_place(config: &DiffusionConfig, encoder: usize) -> Place {
     let norm = if config.group_norm { Norm::Group } else { Norm::Batch };
     let prefix = format!("{}.backbone", encoder_prefix(config, encoder));
     Place { prefix, numbered: true, norm }
 }
 
-fn encoder_prefix(config: &DiffusionConfig, encoder: usize) -> String {
+/// What the names of an encoder's tensors begin with.
+pub(crate) fn encoder_prefix(config: &DiffusionConfig, encoder: usize) -> String {
     if config.separate_encoders {
         format!("{PREFIX}.rgb_encoder.{encoder}")
     } else {
@@ -55,15 +56,20 @@ pub(crate) fn read(
             .collect::<Result<_, _>>()?,
         None => Vec::new(),
     };
-    let vectors = [FeatureType::State, FeatureType::Environment];
-    let vectors: usize =
-        vectors.into_iter().filter_map(|kind| config.features.vector_len(kind)).sum();
-    let condition = config.history * (vectors + cameras * 2 * config.keypoints);
+    let condition = condition_len(config);
     let mut reader =
         Reader { tensors, config, precision, condition, films: FilmWeights::default() };
     let unet = reader.unet()?;
     tensors.finish()?;
     Ok(Network { encoders, unet })
+}
+
+/// Values of all observations that the network sees.
+pub(crate) fn condition_len(config: &DiffusionConfig) -> usize {
+    let vectors = [FeatureType::State, FeatureType::Environment];
+    let vectors: usize =
+        vectors.into_iter().filter_map(|kind| config.features.vector_len(kind)).sum();
+    config.history * (vectors + config.features.images().count() * 2 * config.keypoints)
 }
 
 fn linear(
@@ -85,15 +91,7 @@ fn encoder(
 ) -> Result<ImageEncoder, TensorError> {
     let prefix = encoder_prefix(config, index);
     let backbone = backbone::read(tensors, &backbone_place(config, index), image, precision)?;
-    let size = backbone.output_size(image);
-    // The coordinates of pixels are stored; they show for which images the policy was trained.
-    let name = format!("{prefix}.pool.pos_grid");
-    let stored = tensors.take(&name, &[size.pixels(), 2])?;
-    let differs = |(a, b): (&f32, f32)| (a - b).abs() > GRID_TOLERANCE;
-    if let Some(index) = stored.iter().zip(grid(size)).position(differs) {
-        let needed = "the coordinates of the backbone's pixels, from -1 to 1";
-        return Err(tensors.bad_value(&name, index, &stored, needed));
-    }
+    check_grid(tensors, &prefix, backbone.output_size(image))?;
     let (count, channels) = (config.keypoints, backbone.outputs());
     let name = format!("{prefix}.pool.nets");
     let weight = tensors.take(&format!("{name}.weight"), &[count, channels, 1, 1])?;
@@ -103,6 +101,25 @@ fn encoder(
         keypoints: Keypoints::new(Linear::new(&weight, bias, precision)),
         out: linear(tensors, &format!("{prefix}.out"), [2 * count, 2 * count], precision)?,
     })
+}
+
+/// The coordinates of a backbone's pixels are stored; they show for which images the policy was
+/// trained.
+pub(crate) fn check_grid(
+    tensors: &mut TensorFile<'_>,
+    prefix: &str,
+    size: MapSize,
+) -> Result<(), TensorError> {
+    let name = format!("{prefix}.pool.pos_grid");
+    let stored = tensors.take(&name, &[size.pixels(), 2])?;
+    let differs = |(a, b): (&f32, f32)| (a - b).abs() > GRID_TOLERANCE;
+    match stored.iter().zip(grid(size)).position(differs) {
+        None => Ok(()),
+        Some(index) => {
+            let needed = "the coordinates of the backbone's pixels, from -1 to 1";
+            Err(tensors.bad_value(&name, index, &stored, needed))
+        }
+    }
 }
 
 /// The layers over the condition of all blocks so far, cut in two.

@@ -40,14 +40,14 @@ pub(super) fn check(
         observations.with(step, |observation| policy.observe(observation))?;
     }
     let mut trace = Trace::new();
-    policy.trace_condition(&mut trace);
+    policy.trace_condition(&mut trace)?;
     let shape = [1, policy.past_steps() + policy.description().chunk_size];
     let shape = [shape[0], shape[1], policy.description().action_size];
     if golden.names().any(|name| name.starts_with("unet.")) {
         let sample = golden.take("unet.in.sample", &shape)?;
         let timestep = golden.take_integers("unet.in.timestep", &[1])?;
         let timestep = timestep.first().copied().unwrap_or(0);
-        policy.trace_network(&sample, timestep, &mut trace);
+        policy.trace_network(&sample, timestep, &mut trace)?;
     }
     let initial = golden.take(INITIAL, &shape)?;
     let outcomes = golden.names().filter(|name| is_output(name));
@@ -158,7 +158,7 @@ pub(super) fn check_rollout(
     for step in 0..steps {
         observations.with(step, |observation| policy.observe(observation))?;
         if step % action_steps == 0 {
-            policy.trace_condition(&mut Trace::new());
+            policy.trace_condition(&mut Trace::new())?;
             chunk = policy.sample_recorded(noise.next().unwrap_or_default(), &[])?;
         }
         executed.extend_from_slice(&chunk[step % action_steps * size..][..size]);

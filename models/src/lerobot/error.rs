@@ -76,6 +76,24 @@ pub enum LoadError {
         /// Bytes allowed.
         limit: usize,
     },
+    /// This build does not have the device that was asked for.
+    #[error(
+        "device is {device}, needed cpu: this program was built without it; build it with --features {feature}, or choose cpu"
+    )]
+    Device {
+        /// Its name.
+        device: &'static str,
+        /// The feature of a build that has it.
+        feature: &'static str,
+    },
+    /// There is no graphics card, or it does not work.
+    #[error(
+        "device gpu: {message}; install the driver of the graphics card (with Vulkan), or choose device cpu"
+    )]
+    NoAdapter {
+        /// What was tried.
+        message: String,
+    },
     /// The computer lacks the instructions that were asked for.
     #[error("this computer does not have the instructions {instructions}; leave the choice to it")]
     Instructions {

@@ -1,6 +1,7 @@
 //! Copies of recorded checkpoints that a test may change.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod scene;
 pub mod torch_file;
 
 use safetensors::tensor::TensorView;

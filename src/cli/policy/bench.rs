@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
+use sinew_models::Device;
 
 use super::EngineArguments;
 use crate::bench::{self, InferenceError, InferenceReport};
@@ -52,15 +53,15 @@ fn bench_lines(report: &InferenceReport) -> Vec<String> {
     let operations = 2.0 * cost.products as f64;
     let computing = operations / roofline.flops * 1e3;
     let reading = cost.weight_bytes as f64 / roofline.bytes * 1e3;
-    let mut lines = vec![format!(
-        "{}, {} CPUs, load {}; {} on {} {}",
-        machine.cpu,
-        machine.cpus,
-        machine.load,
-        report.isa,
-        report.threads,
-        if report.threads == 1 { "thread" } else { "threads" }
-    )];
+    let engine = report.device == Device::Cpu;
+    let computer = if engine {
+        let threads = if report.threads == 1 { "thread" } else { "threads" };
+        format!("{} on {} {threads}", report.isa, report.threads)
+    } else {
+        format!("device {}", report.device.description())
+    };
+    let mut lines =
+        vec![format!("{}, {} CPUs, load {}; {computer}", machine.cpu, machine.cpus, machine.load)];
     if !machine.optimised {
         lines.push("built without optimisation: the figures mean nothing".to_owned());
     }
@@ -75,6 +76,10 @@ fn bench_lines(report: &InferenceReport) -> Vec<String> {
             latency.n,
             report.processor_ms,
         ),
+    ]);
+    // What processors can do says nothing about another device, nor is all counted there.
+    if engine {
+        lines.extend([
         format!(
             "work       {:.2} GFLOP by the layers' definition: {:.1} GFLOP/s",
             giga(operations),
@@ -85,6 +90,9 @@ fn bench_lines(report: &InferenceReport) -> Vec<String> {
             giga(roofline.flops),
             giga(roofline.bytes),
         ),
+        ]);
+    }
+    lines.extend([
         format!(
             "memory     weights {:.1} MB, buffers {:.1} MB{}",
             mega(cost.weight_bytes as f64),

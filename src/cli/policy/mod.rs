@@ -7,7 +7,9 @@ mod features;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use sinew_models::{DiffusionOptions, Isa, LoadError, LoadOptions, Precision, Scheduler, golden};
+use sinew_models::{
+    Device, DiffusionOptions, Isa, LoadError, LoadOptions, Precision, Scheduler, golden,
+};
 
 use super::{Format, fail};
 
@@ -37,6 +39,10 @@ pub(super) struct InfoArguments {
 /// How to compute.
 #[derive(Debug, Args)]
 struct EngineArguments {
+    /// What computes the network: the engine; Burn on a graphics card (needs a build with --features
+    /// wgpu); Burn's ndarray backend (--features ndarray)
+    #[arg(long, value_enum, default_value_t)]
+    device: DeviceName,
     /// Threads that an inference runs on; results do not depend on it
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: u16,
@@ -46,6 +52,14 @@ struct EngineArguments {
     /// Compute with these instructions instead of the best of this computer
     #[arg(long, value_enum)]
     instructions: Option<IsaName>,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum DeviceName {
+    #[default]
+    Cpu,
+    Gpu,
+    Ndarray,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -65,6 +79,11 @@ enum IsaName {
 impl EngineArguments {
     fn options(&self) -> LoadOptions {
         LoadOptions {
+            device: match self.device {
+                DeviceName::Cpu => Device::Cpu,
+                DeviceName::Gpu => Device::Gpu,
+                DeviceName::Ndarray => Device::Ndarray,
+            },
             threads: self.threads.into(),
             precision: match self.precision {
                 PrecisionName::F32 => Precision::F32,
@@ -173,7 +192,7 @@ fn check(arguments: &CheckArguments) -> u8 {
 /// A wrong option, a thread that is not to be had, or a checkpoint that is refused.
 fn code_of(error: &LoadError) -> u8 {
     match error {
-        LoadError::Instructions { .. } => 2,
+        LoadError::Instructions { .. } | LoadError::Device { .. } => 2,
         LoadError::Threads { .. } => 14,
         _ => 11,
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use sinew_models::{DiffusionOptions, LoadOptions, Precision, Scheduler};
+use sinew_models::{Device, DiffusionOptions, LoadOptions, Precision, Scheduler};
 
 /// `[cameras.NAME]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,6 +52,9 @@ pub struct PolicyConfig {
     /// How long a new chunk fades in over the old one, in ms.
     #[serde(default = "crossfade_ms")]
     pub crossfade_ms: f64,
+    /// What computes the network.
+    #[serde(default)]
+    pub device: Device,
     /// Threads of an inference.
     #[serde(default = "threads")]
     pub threads: usize,
@@ -105,6 +108,7 @@ impl PolicyConfig {
             threads: self.threads,
             cpus: self.cpus.iter().map(|cpu| *cpu as usize).collect(),
             precision: self.precision,
+            device: self.device,
             diffusion: DiffusionOptions {
                 scheduler: self.scheduler,
                 steps: self.steps,

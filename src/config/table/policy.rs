@@ -91,6 +91,13 @@ pub(super) const POLICY: &[Key] = &[
         "How long a new chunk fades in over the old one.",
     ),
     key(
+        "device",
+        Shape::Choice(&["cpu", "gpu", "ndarray"]),
+        Default,
+        "",
+        "What computes the network. `cpu`: the engine. `gpu`: Burn on a graphics card (a build with `--features wgpu`). `ndarray`: Burn's ndarray backend (a build with `--features ndarray`).",
+    ),
+    key(
         "threads",
         integer(1, 256),
         Default,

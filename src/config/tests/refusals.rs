@@ -592,6 +592,8 @@ fn choices_of_inference_that_have_no_effect_are_refused() {
         ("policy.threads=0", "1 to 256"),
         ("policy.warm_start=0", "above 0, up to 1"),
         ("policy.warm_start=1.5", "above 0, up to 1"),
+        ("policy.device=cuda", "Allowed: \"cpu\", \"gpu\", \"ndarray\""),
+        ("policy.device=flex", "Allowed: \"cpu\", \"gpu\", \"ndarray\""),
         ("policy.precision=f16", "Allowed: \"f32\", \"bf16\""),
         ("policy.scheduler=euler", "ddim"),
         ("policy.steps=0", "1 to 10000"),
@@ -599,5 +601,27 @@ fn choices_of_inference_that_have_no_effect_are_refused() {
     ] {
         let refusal = files.refusal("run.toml", &[set]);
         assert!(refusal.contains(part), "{part}\n{refusal}");
+    }
+}
+
+#[test]
+fn a_device_that_this_build_lacks_is_refused_with_the_feature_that_has_it() {
+    let files = Files::new(&[("run.toml", GOOD)]);
+    for (name, feature, built) in
+        [("gpu", "wgpu", cfg!(feature = "wgpu")), ("ndarray", "ndarray", cfg!(feature = "ndarray"))]
+    {
+        let set = format!("policy.device={name}");
+        if built {
+            files.load("run.toml", &[&set]).unwrap();
+        } else {
+            let refusal = files.refusal("run.toml", &[&set]);
+            for part in ["`policy.device`", "\"cpu\"", &format!("--features {feature}")] {
+                assert!(refusal.contains(part), "{part}\n{refusal}");
+            }
+        }
+        let refusal = files.refusal("run.toml", &[&set, "policy.precision=bf16"]);
+        for part in ["`policy.precision`", "policy.device = \"cpu\"", "\"f32\" only"] {
+            assert!(refusal.contains(part), "{part}\n{refusal}");
+        }
     }
 }
