@@ -19,14 +19,11 @@ use crate::policy::{
     Continuation, Cost, FeatureKind, LoadOptions, Observation, Policy, PolicyDescription,
     PredictError, SamplingProgress,
 };
-use crate::preprocessing::{self, ImageInput, ScaledFeature, check_finite};
+use crate::preprocessing::{self, ImageInput, Inputs, ScaledFeature, check_finite};
 use crate::source::{self, Source};
 use crate::trace::Trace;
 use std::path::Path;
 use std::sync::Arc;
-
-/// Most bytes of buffers that images and history may need.
-const MAX_BUFFER_BYTES: usize = 2 << 30;
 
 /// A Diffusion Policy that LeRobot trained.
 ///
@@ -93,17 +90,8 @@ impl DiffusionPolicy {
         let Source { folder, sha256, mut tensors, normalization, engine, precision, .. } = source;
         let sampling = sampling(&config, options, folder)?;
         let features = preprocessing::scaled_features(&config.features, &normalization);
-        let images: Vec<ImageInput> = features
-            .iter()
-            .filter_map(|scaled| match scaled.feature.shape.as_slice() {
-                &[_, height, width] => {
-                    let size = MapSize { height, width };
-                    Some(ImageInput::new(size, config.geometry, &scaled.scaling))
-                }
-                _ => None,
-            })
-            .collect();
-        let image = images.first().map(|image| image.layout().size);
+        let declared = config.features.image_sizes();
+        let image = declared.first().map(|image| config.geometry.output(*image));
         let network = weights::read(&config, image, &mut tensors, precision)?;
 
         let sizes = |kind: FeatureKind| -> Vec<usize> {
@@ -113,14 +101,14 @@ impl DiffusionPolicy {
         let [state, environment, pictures] =
             [FeatureKind::State, FeatureKind::Environment, FeatureKind::Visual].map(sizes);
         let state: usize = state.iter().sum();
-        let encoded = state..state + images.len() * network.features();
+        let encoded = state..state + declared.len() * network.features();
         let moment = encoded.end + environment.iter().sum::<usize>();
         let lengths = image.map(|image| {
             let lengths = network.encoders.iter().map(|encoder| encoder.buffer_lengths(image));
             lengths.fold(EncoderLengths::default(), EncoderLengths::max)
         });
-        let map_values = image
-            .map_or(0, |image| image_layout(image).len())
+        // One map serves all cameras; as many are counted as there are.
+        let map_values = Inputs::len(&declared, config.geometry)
             .saturating_add(lengths.map_or(0, EncoderLengths::total));
         // What each timestep does to the blocks is kept.
         let films = sampling.steps.saturating_mul(network.unet.films.outputs());
@@ -128,10 +116,13 @@ impl DiffusionPolicy {
             .saturating_add(films)
             .saturating_mul(size_of::<f32>())
             .saturating_add(config.history.saturating_mul(pictures.iter().sum()));
-        if bytes > MAX_BUFFER_BYTES {
-            let (folder, limit) = (folder.to_path_buf(), MAX_BUFFER_BYTES);
-            return Err(LoadError::Memory { folder, bytes, limit });
-        }
+        source::check_memory(folder, bytes)?;
+        let pictured = features.iter().filter(|scaled| scaled.feature.kind == FeatureKind::Visual);
+        let images: Vec<ImageInput> = declared
+            .iter()
+            .zip(pictured)
+            .map(|(size, scaled)| ImageInput::new(*size, config.geometry, &scaled.scaling))
+            .collect();
         let schedule = Schedule::new(config.betas, config.train_steps);
         let plan = Plan::new(&engine, &network.unet, &schedule, sampling);
         let action_size = config.features.action.statistics_len();
@@ -199,9 +190,7 @@ impl DiffusionPolicy {
                 let place =
                     if feature.kind == FeatureKind::State { 0..*size } else { end - size..end };
                 let out = &mut moment.condition[place];
-                for (index, (out, value)) in out.iter_mut().zip(*vector).enumerate() {
-                    *out = scaling.normalize(index, *value);
-                }
+                scaling.normalize_all(vector, out);
             }
             let images = moment.images.iter_mut().zip(observation.images);
             images.for_each(|(own, given)| own.copy_from_slice(given));
