@@ -30,6 +30,7 @@ mod info;
 mod layers;
 pub mod lerobot;
 pub mod original;
+mod outputs;
 pub mod pickle;
 mod policy;
 mod preprocessing;

@@ -11,6 +11,7 @@ use crate::layers::layer_norm::LayerNorm;
 use crate::layers::linear::Linear;
 use crate::layers::position::image_positions;
 use crate::policy::Cost;
+use crate::preprocessing::Inputs;
 use crate::trace::Trace;
 
 /// Projections of the inputs to tokens.
@@ -51,19 +52,8 @@ pub(crate) struct Network {
     pub head: Linear,
 }
 
-/// Normalised inputs of the network, written before each [`Network::forward`].
-pub(crate) struct Inputs {
-    /// Robot state; empty if the policy does not read it.
-    pub state: Vec<f32>,
-    /// Environment state; empty if the policy does not read it.
-    pub environment: Vec<f32>,
-    /// Images, in the layout of [`image_layout`](crate::layers::resnet::image_layout).
-    pub images: Vec<Vec<f32>>,
-}
-
 /// Everything that [`Network::forward`] writes, and what it computes once.
 pub(crate) struct Buffers {
-    image_sizes: Vec<MapSize>,
     tokens: Vec<f32>,
     steps: Vec<f32>,
     layer: LayerBuffers,
@@ -177,7 +167,6 @@ impl Network {
             first.first_steps(engine, self.sizes, self.chunk_size, positions, &mut layer)
         });
         Buffers {
-            image_sizes: images.to_vec(),
             tokens: vec![0.0; tokens * width],
             steps: vec![0.0; self.chunk_size * width],
             layer,
@@ -235,8 +224,8 @@ impl Network {
         let (latent, mut rest) = buffers.tokens.split_at_mut(width);
         latent.copy_from_slice(&self.projections.latent);
         let vectors = [
-            (&self.projections.state, &inputs.state),
-            (&self.projections.environment, &inputs.environment),
+            (&self.projections.state, inputs.state()),
+            (&self.projections.environment, inputs.environment()),
         ];
         for (projection, vector) in vectors {
             if let Some(projection) = projection {
@@ -246,9 +235,8 @@ impl Network {
             }
         }
         let Some(projection) = &self.projections.image else { return };
-        let images = inputs.images.iter().zip(&buffers.image_sizes);
-        for (index, ((image, size), backbone)) in self.seen(images).enumerate() {
-            let (map, layout) = backbone.forward(engine, image, *size, &mut buffers.backbone);
+        for (index, ((image, size), backbone)) in self.seen(inputs.maps()).enumerate() {
+            let (map, layout) = backbone.forward(engine, image, size, &mut buffers.backbone);
             let count = layout.size.pixels();
             if let Some(trace) = trace.as_deref_mut() {
                 let MapSize { height, width: columns } = layout.size;

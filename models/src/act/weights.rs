@@ -42,12 +42,7 @@ pub(crate) fn read(
     let vector_positions =
         tensors.take("model.encoder_1d_feature_pos_embed.weight", &[vector_tokens, width])?;
 
-    let images =
-        config.features.inputs.iter().filter_map(|feature| match *feature.shape.as_slice() {
-            [_, height, width] => Some(MapSize { height, width }),
-            _ => None,
-        });
-    let largest = images.max_by_key(|image| image.pixels());
+    let largest = config.features.image_sizes().into_iter().max_by_key(|image| image.pixels());
     let backbones = match largest {
         Some(image) => backbones(config, tensors, image, precision)?,
         None => Vec::new(),

@@ -4,10 +4,10 @@ use super::network::{Buffers, Network};
 use super::{info, weights};
 use crate::engine::Engine;
 use crate::info::{NetworkInfo, PolicyInfo};
-use crate::layers::feature_scaling::FeatureScaling;
 use crate::lerobot::{CnnMlpConfig, LoadError, PolicyConfig};
+use crate::outputs::Outputs;
 use crate::policy::{Cost, LoadOptions, Observation, Policy, PolicyDescription, PredictError};
-use crate::preprocessing::{self, Geometry, Inputs, check_finite};
+use crate::preprocessing::{self, Geometry, Inputs};
 use crate::source::{self, Source};
 use crate::trace::Trace;
 use std::path::Path;
@@ -21,7 +21,7 @@ pub struct CnnMlpPolicy {
     engine: Engine,
     network: Network,
     inputs: Inputs,
-    action_scaling: FeatureScaling,
+    outputs: Outputs,
     buffers: Buffers,
 }
 
@@ -49,7 +49,8 @@ impl CnnMlpPolicy {
         let Source { folder, sha256, mut tensors, normalization, engine, precision, .. } = source;
         let images = config.features.image_sizes();
         let network = weights::read(config, &images, &mut tensors, precision)?;
-        let values = network.buffers_len(&images).saturating_add(Inputs::len(&images));
+        let values =
+            network.buffers_len(&images).saturating_add(Inputs::len(&images, Geometry::default()));
         source::check_memory(folder, values.saturating_mul(size_of::<f32>()))?;
         let features = preprocessing::scaled_features(&config.features, &normalization);
         let inputs = Inputs::new(features, Geometry::default(), config.extension);
@@ -69,8 +70,12 @@ impl CnnMlpPolicy {
         let info =
             crate::info::collect(&description, &config.features, &normalization, network_info);
         let buffers = network.buffers(&images);
-        let action_scaling = normalization.action.scaling;
-        Ok(Self { description, info, engine, network, inputs, action_scaling, buffers })
+        let outputs = Outputs {
+            chunk_size: 1,
+            action_size: description.action_size,
+            scaling: normalization.action.scaling,
+        };
+        Ok(Self { description, info, engine, network, inputs, outputs, buffers })
     }
 
     fn run(
@@ -79,28 +84,14 @@ impl CnnMlpPolicy {
         action: &mut [f32],
         mut trace: Option<&mut Trace>,
     ) -> Result<(), PredictError> {
-        let needed = self.description.action_size;
-        if action.len() != needed {
-            let (feature, got) = ("action".to_owned(), action.len());
-            return Err(PredictError::Size { feature, needed, got });
-        }
+        self.outputs.check(action)?;
         let Self { engine, network, inputs, buffers, .. } = self;
         inputs.accept(engine, observation)?;
         if let Some(trace) = trace.as_deref_mut() {
             inputs.record(trace);
         }
         network.forward(engine, inputs, buffers, action, trace.as_deref_mut());
-        if let Some(trace) = trace.as_deref_mut() {
-            trace.record("out.action_chunk_normalized", &[1, 1, needed], action);
-        }
-        for (index, value) in action.iter_mut().enumerate() {
-            *value = self.action_scaling.restore(index, *value);
-        }
-        check_finite("action", action)?;
-        if let Some(trace) = trace {
-            trace.record("out.action_chunk", &[1, 1, needed], action);
-        }
-        Ok(())
+        self.outputs.restore(action, trace)
     }
 }
 
@@ -115,7 +106,7 @@ impl Policy for CnnMlpPolicy {
 
     fn cost(&self) -> Cost {
         let images = self.inputs.sizes();
-        let values = self.network.buffers_len(&images) + Inputs::len(&images);
+        let values = self.network.buffers_len(&images) + self.inputs.values();
         Cost { buffer_bytes: values * size_of::<f32>(), ..self.network.cost(&images) }
     }
 

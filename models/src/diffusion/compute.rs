@@ -65,8 +65,9 @@ pub(crate) trait Compute: Send {
     /// What one step of a sampling takes.
     fn step_cost(&self) -> Cost;
 
-    /// What encoding one image of each of `cameras` cameras takes, and the bytes of all encoders.
-    fn encoding_cost(&self, cameras: usize, image: Option<MapSize>) -> Cost;
+    /// What one observation takes beside its steps: encoding an image of each of `cameras` cameras,
+    /// and what the observation does to the blocks. With the bytes of these layers.
+    fn observation_cost(&self, cameras: usize, image: Option<MapSize>) -> Cost;
 }
 
 /// The engine's.
@@ -201,8 +202,9 @@ impl Compute for EngineCompute {
         self.network.unet.cost()
     }
 
-    fn encoding_cost(&self, cameras: usize, image: Option<MapSize>) -> Cost {
-        let mut cost = Cost::default();
+    fn observation_cost(&self, cameras: usize, image: Option<MapSize>) -> Cost {
+        let films = &self.network.unet.films.global;
+        let mut cost = Cost { products: films.products(), bytes: films.bytes() };
         let Some(image) = image else { return cost };
         for encoder in (0..cameras).filter_map(|camera| self.network.encoder(camera)) {
             let layers = encoder.backbone.layers(image);

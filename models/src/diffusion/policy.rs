@@ -18,15 +18,12 @@ use crate::policy::{
     Continuation, Cost, FeatureKind, LoadOptions, Observation, Policy, PolicyDescription,
     PredictError, SamplingProgress,
 };
-use crate::preprocessing::{self, ImageInput, ScaledFeature, check_finite};
+use crate::preprocessing::{self, ImageInput, Inputs, ScaledFeature, check_finite};
 use crate::source::{self, Source};
 use crate::tensor_file::{TensorError, TensorFile};
 use crate::trace::Trace;
 use std::path::Path;
 use std::sync::Arc;
-
-/// Most bytes of buffers that images and history may need.
-const MAX_BUFFER_BYTES: usize = 2 << 30;
 
 /// A Diffusion Policy that LeRobot trained.
 ///
@@ -111,17 +108,8 @@ impl DiffusionPolicy {
         let Source { folder, sha256, mut tensors, normalization, engine, .. } = source;
         let sampling = sampling(&config, options, folder)?;
         let features = preprocessing::scaled_features(&config.features, &normalization);
-        let images: Vec<ImageInput> = features
-            .iter()
-            .filter_map(|scaled| match scaled.feature.shape.as_slice() {
-                &[_, height, width] => {
-                    let size = MapSize { height, width };
-                    Some(ImageInput::new(size, config.geometry, &scaled.scaling))
-                }
-                _ => None,
-            })
-            .collect();
-        let image = images.first().map(|image| image.layout().size);
+        let declared = config.features.image_sizes();
+        let image = declared.first().map(|image| config.geometry.output(*image));
         let mut compute = read(&config, image, &mut tensors)?;
 
         let sizes = |kind: FeatureKind| -> Vec<usize> {
@@ -131,17 +119,20 @@ impl DiffusionPolicy {
         let [state, environment, pictures] =
             [FeatureKind::State, FeatureKind::Environment, FeatureKind::Visual].map(sizes);
         let state: usize = state.iter().sum();
-        let encoded = state..state + images.len() * compute.features();
+        let encoded = state..state + declared.len() * compute.features();
         let moment = encoded.end + environment.iter().sum::<usize>();
-        let bytes = image
-            .map_or(0, |image| image_layout(image).len())
+        // One map serves all cameras; as many are counted as there are.
+        let bytes = Inputs::len(&declared, config.geometry)
             .saturating_add(compute.buffer_len(image, sampling.steps))
             .saturating_mul(size_of::<f32>())
             .saturating_add(config.history.saturating_mul(pictures.iter().sum()));
-        if bytes > MAX_BUFFER_BYTES {
-            let (folder, limit) = (folder.to_path_buf(), MAX_BUFFER_BYTES);
-            return Err(LoadError::Memory { folder, bytes, limit });
-        }
+        source::check_memory(folder, bytes)?;
+        let pictured = features.iter().filter(|scaled| scaled.feature.kind == FeatureKind::Visual);
+        let images: Vec<ImageInput> = declared
+            .iter()
+            .zip(pictured)
+            .map(|(size, scaled)| ImageInput::new(*size, config.geometry, &scaled.scaling))
+            .collect();
         let schedule = Schedule::new(config.betas, config.train_steps);
         let plan = Plan::new(&schedule, sampling);
         compute.prepare(&engine, image, &plan.timesteps);
@@ -209,9 +200,7 @@ impl DiffusionPolicy {
                 let place =
                     if feature.kind == FeatureKind::State { 0..*size } else { end - size..end };
                 let out = &mut moment.condition[place];
-                for (index, (out, value)) in out.iter_mut().zip(*vector).enumerate() {
-                    *out = scaling.normalize(index, *value);
-                }
+                scaling.normalize_all(vector, out);
             }
             let images = moment.images.iter_mut().zip(observation.images);
             images.for_each(|(own, given)| own.copy_from_slice(given));
@@ -367,18 +356,11 @@ impl Policy for DiffusionPolicy {
 
     /// Of the newest observation's images and all steps.
     fn cost(&self) -> Cost {
-<<<<<<< HEAD
-        let (step, films) = (self.network.unet.cost(), &self.network.unet.films);
-        let mut cost = Cost {
-            products: self.plan.sampling.steps * step.products + films.global.products(),
-            weight_bytes: step.bytes + films.global.bytes(),
-=======
         let step = self.compute.step_cost();
-        let images = self.compute.encoding_cost(self.images.len(), self.image_size());
+        let images = self.compute.observation_cost(self.images.len(), self.image_size());
         Cost {
             products: self.plan.sampling.steps * step.products + images.products,
             weight_bytes: step.bytes + images.bytes,
->>>>>>> 430e2ff97d2cc07dc00d7a5922bedeed59d35e12
             buffer_bytes: self.buffer_bytes,
         }
     }

@@ -142,20 +142,11 @@ impl SamplerBuffers {
                 mix(mixture, actions, &initial[fixed.clone()], &mut out[fixed.clone()]);
             }
         };
-<<<<<<< HEAD
         fix(out, plan.mixtures[begin], initial);
-        let width = global.len();
         let total = plan.steps.len() - begin;
         for (index, step) in plan.steps.iter().enumerate().skip(begin) {
             if !progress.advance(index - begin, total) {
                 let step = index - begin;
-=======
-        fix(out, plan.mixtures[known.begin], initial);
-        let total = plan.steps.len() - known.begin;
-        for (index, step) in plan.steps.iter().enumerate().skip(known.begin) {
-            if !progress.advance(index - known.begin, total) {
-                let step = index - known.begin;
->>>>>>> 430e2ff97d2cc07dc00d7a5922bedeed59d35e12
                 return Err(PredictError::Cancelled { step, steps: total });
             }
             compute.predict(engine, index, out, prediction)?;

@@ -35,6 +35,13 @@ impl FeatureScaling {
         }
     }
 
+    /// Normalises the values of all elements.
+    pub(crate) fn normalize_all(&self, values: &[f32], out: &mut [f32]) {
+        for (index, (out, value)) in out.iter_mut().zip(values).enumerate() {
+            *out = self.normalize(index, *value);
+        }
+    }
+
     /// Turns a normalised value of element `index` back into the checkpoint's own units.
     pub(crate) fn restore(&self, index: usize, value: f32) -> f32 {
         match self {

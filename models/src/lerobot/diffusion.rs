@@ -1,7 +1,7 @@
 //! `config.json` of a Diffusion Policy.
 
 use super::config::{self, ConfigError, unsupported};
-use super::features::{FeatureType, Features, MAX_CAMERAS, MAX_SIDE};
+use super::features::{FeatureType, Features, MAX_CAMERAS, MAX_PIXELS, MAX_SIDE};
 use super::json::{JsonError, Node};
 use crate::diffusion::{BetaSchedule, Prediction, Scheduler};
 use crate::layers::convolution::MapSize;
@@ -294,6 +294,9 @@ pub(super) fn map_size(root: &Node<'_>, key: &str) -> Result<Option<MapSize>, Js
         return Err(node.refuse("[height, width]"));
     };
     let [height, width] = [height.integer(1..=MAX_SIDE)?, width.integer(1..=MAX_SIDE)?];
+    if height * width > MAX_PIXELS {
+        return Err(node.refuse(format!("at most {MAX_PIXELS} pixels")));
+    }
     Ok(Some(MapSize { height, width }))
 }
 

@@ -12,7 +12,7 @@ const MAX_VECTOR: usize = 4096;
 /// Longest side of an image, in pixels.
 pub(super) const MAX_SIDE: usize = 4096;
 /// Largest image, in pixels.
-const MAX_PIXELS: usize = 1 << 22;
+pub(super) const MAX_PIXELS: usize = 1 << 22;
 /// Most cameras.
 pub(super) const MAX_CAMERAS: usize = 32;
 

@@ -49,12 +49,35 @@ impl Table {
     }
 }
 
+/// Values of an image whose columns were resampled and whose rows were not.
+fn narrow_len(columns: &Axis, rows: &Axis) -> usize {
+    3 * columns.len() * rows.sources().len()
+}
+
 /// How pixels move.
 enum Resampling {
     /// The outcome is a part of the image that begins at this row and column.
     Crop { top: usize, left: usize },
     /// Columns first, then rows, as PyTorch does.
     Resize { columns: Axis, rows: Axis, narrow: Vec<f32> },
+}
+
+impl Resampling {
+    /// Without room for values.
+    fn plan(source: MapSize, geometry: Geometry) -> Self {
+        let resized = geometry.resize.unwrap_or(source);
+        let size = geometry.output(source);
+        let top = centre(resized.height, size.height);
+        let left = centre(resized.width, size.width);
+        if resized == source {
+            return Self::Crop { top, left };
+        }
+        Self::Resize {
+            columns: Axis::new(source.width, resized.width, left..left + size.width),
+            rows: Axis::new(source.height, resized.height, top..top + size.height),
+            narrow: Vec::new(),
+        }
+    }
 }
 
 impl ImageInput {
@@ -64,19 +87,21 @@ impl ImageInput {
         let values =
             std::array::from_fn(|channel| std::array::from_fn(|byte| value(channel, byte)));
         let colors = Table { bytes: [0, 1, 2], values };
-        let resized = geometry.resize.unwrap_or(source);
-        let size = geometry.output(source);
-        let top = centre(resized.height, size.height);
-        let left = centre(resized.width, size.width);
-        let resampling = if resized == source {
-            Resampling::Crop { top, left }
-        } else {
-            let columns = Axis::new(source.width, resized.width, left..left + size.width);
-            let rows = Axis::new(source.height, resized.height, top..top + size.height);
-            let narrow = vec![0.0; 3 * columns.len() * rows.sources().len()];
-            Resampling::Resize { columns, rows, narrow }
+        let mut resampling = Resampling::plan(source, geometry);
+        if let Resampling::Resize { columns, rows, narrow } = &mut resampling {
+            *narrow = vec![0.0; narrow_len(columns, rows)];
+        }
+        let layout = image_layout(geometry.output(source));
+        Self { source, layout, colors, resampling, weights: None }
+    }
+
+    /// Number of values of the outcome for images of size `source` and of what writing it takes.
+    pub(crate) fn len(source: MapSize, geometry: Geometry) -> usize {
+        let narrow = match Resampling::plan(source, geometry) {
+            Resampling::Crop { .. } => 0,
+            Resampling::Resize { columns, rows, .. } => narrow_len(&columns, &rows),
         };
-        Self { source, layout: image_layout(size), colors, resampling, weights: None }
+        image_layout(geometry.output(source)).len() + narrow
     }
 
     /// The same for a policy that was trained as `extension` says. Images are RGB.
@@ -87,6 +112,15 @@ impl ImageInput {
             Colors::Bgr => [2, 1, 0],
         };
         self
+    }
+
+    /// Number of values of one outcome and of what writing it takes.
+    pub(crate) fn values(&self) -> usize {
+        let narrow = match &self.resampling {
+            Resampling::Crop { .. } => 0,
+            Resampling::Resize { narrow, .. } => narrow.len(),
+        };
+        self.layout.len() + narrow
     }
 
     /// Layout of the map that [`ImageInput::write`] fills.

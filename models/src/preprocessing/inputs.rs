@@ -1,20 +1,19 @@
-//! Joint positions and images as networks read them.
+//! Vectors and images as networks read them.
 
 use super::features::{ScaledFeature, check, check_camera};
 use super::image::{Geometry, ImageInput};
 use crate::engine::Engine;
 use crate::layers::convolution::MapSize;
-use crate::layers::resnet::image_layout;
 use crate::lerobot::Extension;
 use crate::policy::{Feature, FeatureKind, Observation, PredictError};
 use crate::trace::Trace;
 
-/// The inputs of a policy with at most one vector, its state, and the room for their normalised
-/// values.
+/// The inputs of a policy, and the room for their normalised values.
 pub(crate) struct Inputs {
     features: Vec<ScaledFeature>,
     images: Vec<ImageInput>,
     state: Vec<f32>,
+    environment: Vec<f32>,
     maps: Vec<Vec<f32>>,
 }
 
@@ -30,18 +29,28 @@ impl Inputs {
             Some(ImageInput::new(size, geometry, &scaled.scaling).trained_with(extension))
         });
         let images: Vec<ImageInput> = images.collect();
-        let vectors = features.iter().filter(|f| f.feature.kind != FeatureKind::Visual);
+        let vector = |kind: FeatureKind| {
+            let size = features.iter().find(|scaled| scaled.feature.kind == kind);
+            vec![0.0; size.map_or(0, |scaled| scaled.size)]
+        };
         Self {
-            state: vec![0.0; vectors.map(|vector| vector.size).sum()],
+            state: vector(FeatureKind::State),
+            environment: vector(FeatureKind::Environment),
             maps: images.iter().map(|image| vec![0.0; image.layout().len()]).collect(),
             images,
             features,
         }
     }
 
-    /// Number of values of the images of these features, as they lie in memory.
-    pub(crate) fn len(images: &[MapSize]) -> usize {
-        images.iter().map(|size| image_layout(*size).len()).sum()
+    /// Number of values that [`Inputs::new`] allocates for images of these sizes.
+    pub(crate) fn len(images: &[MapSize], geometry: Geometry) -> usize {
+        let values = images.iter().map(|size| ImageInput::len(*size, geometry));
+        values.fold(0, usize::saturating_add)
+    }
+
+    /// Number of values of this one's images.
+    pub(crate) fn values(&self) -> usize {
+        self.images.iter().map(ImageInput::values).sum()
     }
 
     /// The features as the robot side knows them.
@@ -54,9 +63,14 @@ impl Inputs {
         self.images.iter().map(|image| image.layout().size).collect()
     }
 
-    /// Normalised state.
+    /// Normalised state; empty if the policy does not read it.
     pub(crate) fn state(&self) -> &[f32] {
         &self.state
+    }
+
+    /// Normalised state of the environment; empty if the policy does not read it.
+    pub(crate) fn environment(&self) -> &[f32] {
+        &self.environment
     }
 
     /// Normalised images with their sizes, in the layout of
@@ -77,9 +91,11 @@ impl Inputs {
         images.for_each(|((plan, map), image)| plan.write(engine, image, map));
         let vectors = self.features.iter().filter(|f| f.feature.kind != FeatureKind::Visual);
         for (scaled, vector) in vectors.zip(observation.vectors) {
-            for (index, (out, value)) in self.state.iter_mut().zip(*vector).enumerate() {
-                *out = scaled.scaling.normalize(index, *value);
-            }
+            let out = match scaled.feature.kind {
+                FeatureKind::State => &mut self.state,
+                _ => &mut self.environment,
+            };
+            scaled.scaling.normalize_all(vector, out);
         }
         Ok(())
     }
@@ -104,14 +120,17 @@ impl Inputs {
         let mut maps = self.maps.iter().zip(&self.images);
         for ScaledFeature { feature, .. } in &self.features {
             let name = format!("in.normalized.{}", feature.name);
-            match feature.kind {
+            let vector = match feature.kind {
+                FeatureKind::State => &self.state,
+                FeatureKind::Environment => &self.environment,
                 FeatureKind::Visual => {
                     if let Some((map, image)) = maps.next() {
                         trace.record_map(name, map, image.layout());
                     }
+                    continue;
                 }
-                _ => trace.record(name, &[1, self.state.len()], &self.state),
-            }
+            };
+            trace.record(name, &[1, vector.len()], vector);
         }
     }
 }

@@ -213,7 +213,7 @@ impl Compute for DeviceCompute {
     }
 
     /// Products of the backbones are not counted.
-    fn encoding_cost(&self, _: usize, _: Option<MapSize>) -> Cost {
+    fn observation_cost(&self, _: usize, _: Option<MapSize>) -> Cost {
         let bytes = self.network.encoders.iter().map(parameter_bytes).sum();
         Cost { bytes, products: 0 }
     }

@@ -179,9 +179,7 @@ impl VinnEncoder {
         let place = Place::of_camera(config.extension.backbone_per_camera.then_some(0));
         let info = info::backbone_info(&config.backbone, &tensors, &place, config.extension);
         let parameters = tensors.count_values("model.");
-        // What comes in, and what it is resized to.
-        let resized: Vec<_> = declared.iter().map(|size| config.geometry.output(*size)).collect();
-        let inputs_len = Inputs::len(&declared).saturating_add(Inputs::len(&resized));
+        let inputs_len = Inputs::len(&declared, config.geometry);
         let values = encoders.buffers_len().saturating_add(inputs_len);
         source::check_memory(folder, values.saturating_mul(size_of::<f32>()))?;
         let features = preprocessing::scaled_features(&config.features, &normalization);
@@ -244,8 +242,7 @@ impl VinnEncoder {
     }
 
     pub(super) fn cost(&self) -> Cost {
-        let images: usize = self.inputs.sizes().iter().map(|size| Inputs::len(&[*size])).sum();
-        let buffer_bytes = (self.encoders.buffers_len() + images) * size_of::<f32>();
+        let buffer_bytes = (self.encoders.buffers_len() + self.inputs.values()) * size_of::<f32>();
         Cost { buffer_bytes, ..self.encoders.cost() }
     }
 

@@ -5,9 +5,10 @@ use super::index::{Index, Neighbor};
 use super::info::VinnNetworkInfo;
 use super::memory::{VinnMemory, VinnMemoryError};
 use crate::info::{NetworkInfo, PolicyInfo};
+use crate::layers::feature_scaling::FeatureScaling;
 use crate::lerobot::{FeatureType, LoadError, PolicyConfig, VinnConfig};
+use crate::outputs::Outputs;
 use crate::policy::{Cost, LoadOptions, Observation, Policy, PolicyDescription, PredictError};
-use crate::preprocessing::check_finite;
 use crate::source::{self, Source};
 use crate::tensor_file;
 use crate::trace::Trace;
@@ -24,6 +25,7 @@ pub struct VinnPolicy {
     info: PolicyInfo,
     encoder: VinnEncoder,
     index: Index,
+    outputs: Outputs,
     query: Vec<f32>,
     neighbors: Vec<Neighbor>,
     weights: Vec<f64>,
@@ -92,7 +94,9 @@ impl VinnPolicy {
             search: config.search.clone(),
         });
         let info = crate::info::collect(&description, &config.features, &normalization, network);
+        let chunk_size = config.chunk_size;
         Ok(Self {
+            outputs: Outputs { chunk_size, action_size, scaling: FeatureScaling::Identity },
             description,
             info,
             query: vec![0.0; index.query_len()],
@@ -109,12 +113,7 @@ impl VinnPolicy {
         actions: &mut [f32],
         mut trace: Option<&mut Trace>,
     ) -> Result<(), PredictError> {
-        let PolicyDescription { action_size, chunk_size, .. } = self.description;
-        let needed = chunk_size * action_size;
-        if actions.len() != needed {
-            let (feature, got) = ("action".to_owned(), actions.len());
-            return Err(PredictError::Size { feature, needed, got });
-        }
+        self.outputs.check(actions)?;
         let Self { encoder, index, query, neighbors, weights, .. } = self;
         let width = encoder.widths().iter().sum();
         let (features, state) = query.split_at_mut(width);
@@ -127,13 +126,11 @@ impl VinnPolicy {
         index.search(encoder.engine(), query, 0..0, weights.len(), neighbors);
         let nearest = &neighbors[..weights.len()];
         index.chunk(nearest, weights, actions);
-        check_finite("action", actions)?;
-        if let Some(trace) = trace {
+        if let Some(trace) = trace.as_deref_mut() {
             let distances: Vec<f32> = nearest.iter().map(|neighbor| neighbor.distance).collect();
             trace.record("mid.distances", &[1, distances.len()], &distances);
-            trace.record("out.action_chunk", &[1, chunk_size, action_size], actions);
         }
-        Ok(())
+        self.outputs.finish(actions, trace)
     }
 }
 
