@@ -342,7 +342,7 @@ impl PolicyWorker {
             _ => description.action_steps,
         };
         // A chunk must last until the next one is there: twice the slowest of the latest inferences,
-        // and a step.
+        // and a step, or less where it is short.
         let span = self.settings.step.saturating_mul(description.chunk_size as u32);
         let last_moment =
             span.saturating_sub(2 * self.latest_latencies.slowest() + self.settings.step);

@@ -102,9 +102,11 @@ impl Chunk {
         }
     }
 
-    /// How many of its actions lay in the past when it was finished.
+    /// How many of its actions lay in the past when it was finished. The last one is held for a
+    /// step.
     pub fn expired(&self) -> usize {
         let (index, fraction) = self.phase(self.finished);
-        (index + usize::from(fraction > 0.0)).min(self.actions.len())
+        let held = usize::from(self.finished < self.end());
+        (index + usize::from(fraction > 0.0)).min(self.actions.len().saturating_sub(held))
     }
 }

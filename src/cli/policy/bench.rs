@@ -6,8 +6,9 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 use sinew_models::Device;
+use sinew_models::LoadOptions;
 
-use super::EngineArguments;
+use super::{EngineArguments, SamplingArguments};
 use crate::bench::{self, InferenceError, InferenceReport};
 use crate::cli::tables::micros;
 use crate::cli::{Format, fail};
@@ -21,6 +22,8 @@ pub(crate) struct BenchArguments {
     seconds: f64,
     #[command(flatten)]
     engine: EngineArguments,
+    #[command(flatten)]
+    sampling: SamplingArguments,
     /// Text for people, or one JSON object
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -28,15 +31,16 @@ pub(crate) struct BenchArguments {
 
 pub(super) fn bench(arguments: &BenchArguments) -> u8 {
     let time = Duration::from_secs_f64(arguments.seconds);
-    let report =
-        match bench::measure_inference(&arguments.folder, &arguments.engine.options(), time) {
-            Ok(report) => report,
-            Err(error @ InferenceError::Roofline(_)) => return fail(&error, 14, arguments.format),
-            Err(InferenceError::Load(error)) => {
-                return fail(&error, super::code_of(&error), arguments.format);
-            }
-            Err(error) => return fail(&error, 11, arguments.format),
-        };
+    let diffusion = arguments.sampling.options();
+    let options = LoadOptions { diffusion, ..arguments.engine.options() };
+    let report = match bench::measure_inference(&arguments.folder, &options, time) {
+        Ok(report) => report,
+        Err(error @ InferenceError::Roofline(_)) => return fail(&error, 14, arguments.format),
+        Err(InferenceError::Load(error)) => {
+            return fail(&error, super::code_of(&error), arguments.format);
+        }
+        Err(error) => return fail(&error, 11, arguments.format),
+    };
     match arguments.format {
         Format::Text => bench_lines(&report).iter().for_each(|line| say!("{line}")),
         Format::Json => {

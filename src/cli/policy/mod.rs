@@ -100,6 +100,27 @@ impl EngineArguments {
     }
 }
 
+/// How a Diffusion Policy samples.
+#[derive(Debug, Args)]
+struct SamplingArguments {
+    /// Sample in this way instead of the checkpoint's own (Diffusion Policy)
+    #[arg(long, value_enum)]
+    scheduler: Option<SchedulerName>,
+    /// Sample in this many steps instead of the checkpoint's own number (Diffusion Policy)
+    #[arg(long, value_name = "N")]
+    steps: Option<usize>,
+}
+
+impl SamplingArguments {
+    fn options(&self) -> DiffusionOptions {
+        DiffusionOptions {
+            scheduler: self.scheduler.map(Scheduler::from),
+            steps: self.steps,
+            ..DiffusionOptions::default()
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct CheckArguments {
     /// The checkpoint folder
@@ -109,12 +130,8 @@ pub(super) struct CheckArguments {
     /// Safetensors file with in.raw.* and out.* tensors
     #[arg(long, value_name = "FILE")]
     golden: PathBuf,
-    /// Sample in this way instead of the checkpoint's own (Diffusion Policy)
-    #[arg(long, value_enum)]
-    scheduler: Option<SchedulerName>,
-    /// Sample in this many steps instead of the checkpoint's own number (Diffusion Policy)
-    #[arg(long, value_name = "N")]
-    steps: Option<usize>,
+    #[command(flatten)]
+    sampling: SamplingArguments,
     /// Also print intermediate tensors (mid.*); they do not decide
     #[arg(long)]
     verbose: bool,
@@ -162,11 +179,7 @@ fn info(arguments: &InfoArguments) -> u8 {
 }
 
 fn check(arguments: &CheckArguments) -> u8 {
-    let diffusion = DiffusionOptions {
-        scheduler: arguments.scheduler.map(Scheduler::from),
-        steps: arguments.steps,
-        ..DiffusionOptions::default()
-    };
+    let diffusion = arguments.sampling.options();
     let options = LoadOptions { diffusion, ..arguments.engine.options() };
     let mut policy = match sinew_models::load(&arguments.folder, &options) {
         Ok(policy) => policy,
