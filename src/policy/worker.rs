@@ -341,12 +341,9 @@ impl PolicyWorker {
             Execution::Ensemble => 1,
             _ => description.action_steps,
         };
-        // A chunk must last until the next one is there: twice the slowest of the latest inferences,
-        // and a step, or less where it is short.
         let span = self.settings.step.saturating_mul(description.chunk_size as u32);
-        let last_moment =
-            span.saturating_sub(2 * self.latest_latencies.slowest() + self.settings.step);
-        self.settings.step.saturating_mul(steps as u32).min(last_moment)
+        let wanted = self.settings.step.saturating_mul(steps as u32);
+        wanted.min(latest_start(span, self.settings.step, self.latest_latencies.slowest()))
     }
 
     fn deliver(&mut self, mut chunk: Box<Chunk>) {
@@ -365,6 +362,12 @@ impl PolicyWorker {
     }
 }
 
+/// How long after one inference the next may start, if a chunk is to last until the next one is
+/// there: with time for two inferences and a step, or less than a step where the chunk is short.
+fn latest_start(span: Duration, step: Duration, inference: Duration) -> Duration {
+    span.saturating_sub(2 * inference + step.min(span / 4))
+}
+
 /// Calls `run` with the current frames and `vector`.
 fn with_observation<R>(
     mailboxes: &PolicyMailboxes,
@@ -376,4 +379,21 @@ fn with_observation<R>(
         mailboxes.views.iter().map(|view| frames[*view].output_buffer().rgb.as_slice()).collect();
     let vectors: &[&[f32]] = if vector.is_empty() { &[] } else { &[vector] };
     run(&Observation { vectors, images: &images })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_last_until_the_next_one_is_there() {
+        let millis = Duration::from_millis;
+        let latest = |actions: u32, inference| {
+            latest_start(actions * millis(100), millis(100), millis(inference)).as_millis()
+        };
+        assert_eq!(latest(8, 20), 660);
+        // A single action: as often as it takes, not all the time.
+        assert_eq!(latest(1, 1), 73);
+        assert_eq!(latest(1, 60), 0);
+    }
 }
