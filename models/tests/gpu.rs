@@ -48,17 +48,25 @@ fn ddim() -> DiffusionOptions {
 
 #[test]
 fn act_on_the_graphics_card_agrees_with_the_recorded_runs() {
-    for checkpoint in ["act_tiny", "act_tiny_prenorm_env", "act_legacy_v033"] {
+    for checkpoint in ["act_tiny", "act_tiny_prenorm_env"] {
         recorded(checkpoint, "inference.safetensors", &DiffusionOptions::default());
     }
 }
 
 #[test]
 fn diffusion_on_the_graphics_card_agrees_with_the_recorded_rollouts() {
-    for checkpoint in ["diffusion_tiny", "diffusion_tiny_v06", "diffusion_tiny_env"] {
+    for checkpoint in ["diffusion_tiny", "diffusion_tiny_env"] {
         recorded(checkpoint, "rollout.safetensors", &ddim());
     }
-    recorded("diffusion_tiny", "inference.safetensors", &DiffusionOptions::default());
+}
+
+/// Hundreds of steps: minutes on a graphics card made of software.
+#[test]
+#[ignore = "takes minutes; run it by hand on a new card"]
+fn every_recorded_sampling_comes_out_on_the_graphics_card() {
+    for checkpoint in ["diffusion_tiny", "diffusion_tiny_v06", "diffusion_tiny_env"] {
+        recorded(checkpoint, "inference.safetensors", &DiffusionOptions::default());
+    }
 }
 
 #[test]
