@@ -263,7 +263,7 @@ fn what_goes_beyond_lerobot_is_read_strictly() {
         (json!({ "backbone_per_camera": "yes" }), "sinew.backbone_per_camera is \"yes\""),
         (
             json!({ "other": 1 }),
-            "sinew.other is 1, needed backbone_per_camera, colors and image_weights only",
+            "sinew.other is 1, needed no other keys than backbone_per_camera, colors, cameras, background, keep,",
         ),
         (json!([]), "sinew is [], needed an object"),
         (

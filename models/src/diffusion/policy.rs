@@ -19,7 +19,7 @@ use crate::policy::{
     Continuation, Cost, FeatureKind, LoadOptions, Observation, Policy, PolicyDescription,
     PredictError, SamplingProgress,
 };
-use crate::preprocessing::{self, ImageInput, Inputs, ScaledFeature, check_finite};
+use crate::preprocessing::{self, ImageInput, ImagePlan, Inputs, ScaledFeature, check_finite};
 use crate::source::{self, Source};
 use crate::trace::Trace;
 use std::path::Path;
@@ -90,8 +90,8 @@ impl DiffusionPolicy {
         let Source { folder, sha256, mut tensors, normalization, engine, precision, .. } = source;
         let sampling = sampling(&config, options, folder)?;
         let features = preprocessing::scaled_features(&config.features, &normalization);
-        let declared = config.features.image_sizes();
-        let image = declared.first().map(|image| config.geometry.output(*image));
+        let plans = config.image_plans();
+        let image = plans.first().map(ImagePlan::output);
         let network = weights::read(&config, image, &mut tensors, precision)?;
 
         let sizes = |kind: FeatureKind| -> Vec<usize> {
@@ -101,15 +101,15 @@ impl DiffusionPolicy {
         let [state, environment, pictures] =
             [FeatureKind::State, FeatureKind::Environment, FeatureKind::Visual].map(sizes);
         let state: usize = state.iter().sum();
-        let encoded = state..state + declared.len() * network.features();
+        let encoded = state..state + plans.len() * network.features();
         let moment = encoded.end + environment.iter().sum::<usize>();
         let lengths = image.map(|image| {
             let lengths = network.encoders.iter().map(|encoder| encoder.buffer_lengths(image));
             lengths.fold(EncoderLengths::default(), EncoderLengths::max)
         });
         // One map serves all cameras; as many are counted as there are.
-        let map_values = Inputs::len(&declared, config.geometry)
-            .saturating_add(lengths.map_or(0, EncoderLengths::total));
+        let map_values =
+            Inputs::len(&plans).saturating_add(lengths.map_or(0, EncoderLengths::total));
         // What each timestep does to the blocks is kept.
         let films = sampling.steps.saturating_mul(network.unet.films.outputs());
         let bytes = map_values
@@ -117,12 +117,7 @@ impl DiffusionPolicy {
             .saturating_mul(size_of::<f32>())
             .saturating_add(config.history.saturating_mul(pictures.iter().sum()));
         source::check_memory(folder, bytes)?;
-        let pictured = features.iter().filter(|scaled| scaled.feature.kind == FeatureKind::Visual);
-        let images: Vec<ImageInput> = declared
-            .iter()
-            .zip(pictured)
-            .map(|(size, scaled)| ImageInput::new(*size, config.geometry, &scaled.scaling))
-            .collect();
+        let images = preprocessing::image_inputs(&features, &plans);
         let schedule = Schedule::new(config.betas, config.train_steps);
         let plan = Plan::new(&engine, &network.unet, &schedule, sampling);
         let action_size = config.features.action.statistics_len();
@@ -142,8 +137,13 @@ impl DiffusionPolicy {
         let (cost, encoders) = (network.unet.cost(), network.encoders.len());
         let network_info = info::collect(&config, &tensors, sampling, cost, encoders);
         let network_info = NetworkInfo::Diffusion(network_info);
-        let info =
-            crate::info::collect(&description, &config.features, &normalization, network_info);
+        let info = crate::info::collect(
+            &description,
+            &config.features,
+            &normalization,
+            &plans,
+            network_info,
+        );
         let buffers = Buffers {
             map: vec![0.0; image.map_or(0, |image| image_layout(image).len())],
             encoder: lengths.map(EncoderBuffers::new),

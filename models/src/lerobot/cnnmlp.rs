@@ -5,6 +5,7 @@ use super::config::{self, ConfigError, unsupported};
 use super::extension::Extension;
 use super::features::{FeatureType, Features, MAX_CAMERAS};
 use super::json::Node;
+use crate::preprocessing::{Geometry, ImagePlan};
 
 /// Keys that are read.
 const KNOWN_KEYS: &[&str] = &[
@@ -45,8 +46,12 @@ impl CnnMlpConfig {
             return Err(unsupported(root, "input_features", &needed, remedy));
         }
         let backbone = root.optional("vision_backbone")?.map_or(Ok("resnet18"), |n| n.string())?;
-        let extension = Extension::read(root)?;
-        extension.check(root, &features)?;
+        let extension = Extension::read(root, &features)?;
         Ok(Self { features, backbone: backbone.to_owned(), extension, warnings })
+    }
+
+    /// What becomes of the images of each camera.
+    pub(crate) fn image_plans(&self) -> Vec<ImagePlan> {
+        self.extension.plans(&self.features, Geometry::default())
     }
 }

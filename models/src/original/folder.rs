@@ -3,7 +3,7 @@
 use super::names::Weight;
 use super::statistics::Statistics;
 use super::{Conversion, ConvertError};
-use crate::lerobot::{Extension, ImageWeights};
+use crate::lerobot::Extension;
 use crate::policy::LoadOptions;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -27,7 +27,8 @@ pub(super) struct Content<'c> {
     pub action: usize,
     /// `config.json` without features, normalisation and extension.
     pub network: Value,
-    pub extension: Extension,
+    /// What goes beyond LeRobot, if anything does.
+    pub extension: Option<Value>,
     pub statistics: Statistics,
     pub weights: Vec<Weight>,
 }
@@ -123,15 +124,8 @@ fn config(content: &Content<'_>) -> Value {
     config["input_features"] = json!(inputs(content));
     config["output_features"] = json!({ "action": action(content) });
     config["normalization_mapping"] = modes();
-    if *extension != Extension::default() {
-        config[Extension::KEY] = json!({
-            "backbone_per_camera": extension.backbone_per_camera,
-            "colors": extension.colors.name(),
-        });
-        if let Some(ImageWeights { inside, outside, rectangle }) = extension.image_weights {
-            config[Extension::KEY]["image_weights"] =
-                json!({ "inside": inside, "outside": outside, "rectangle": rectangle });
-        }
+    if let Some(extension) = extension {
+        config[Extension::KEY] = extension.clone();
     }
     config
 }

@@ -29,9 +29,10 @@ mod statistics;
 
 pub use error::ConvertError;
 
-use crate::lerobot::{Colors, Extension, ImageWeights, RESIDUAL_ATTENTION};
+use crate::lerobot::{Colors, ImageWeights, RESIDUAL_ATTENTION, Rectangle};
 use folder::Content;
 use names::Sizes;
+use serde_json::{Value, json};
 use state_dict::StateDict;
 use statistics::Statistics;
 use std::path::{Path, PathBuf};
@@ -138,13 +139,12 @@ fn convert_act<'c>(
         notes.push(format!("its {} backbones are the same; one is written", sizes.backbones));
     }
     let image_weights = image_weights(conversion, &sizes, &mut notes);
-    let (backbone_per_camera, colors) = (!shared, conversion.colors);
-    let extension = Extension { backbone_per_camera, colors, image_weights };
+    let extension = extension(conversion, shared, image_weights);
     if sizes.backbone == RESIDUAL_ATTENTION {
         notes.push(format!(
             "LeRobot cannot load the result: it has no backbone {RESIDUAL_ATTENTION}"
         ));
-    } else if extension != Extension::default() {
+    } else if extension.is_some() {
         notes.push("LeRobot cannot load the result: config.json needs the key sinew".to_owned());
     }
     let mut weights = names::rename(tensors, &sizes, shared)?;
@@ -193,8 +193,8 @@ fn check_options(conversion: &Conversion, file: &Path, sizes: &Sizes) -> Result<
 /// Size of the images, rectangle and weights that the one-arm fork has in the code of its residual
 /// attention backbone.
 const WEIGHED: (usize, usize) = (480, 640);
-const WEIGHTS: ImageWeights =
-    ImageWeights { inside: 1.5, outside: 0.5, rectangle: [230, 350, 412, 400] };
+const WEIGHTS: ImageWeights = ImageWeights { inside: 1.5, outside: 0.5, rectangle: RECTANGLE };
+const RECTANGLE: Rectangle = Rectangle { left: 230, top: 350, right: 412, bottom: 400 };
 
 /// The weights of pixels that no tensor tells of.
 fn image_weights(
@@ -206,7 +206,8 @@ fn image_weights(
         return None;
     }
     let weighed = conversion.cameras.iter().all(|camera| (camera.height, camera.width) == WEIGHED);
-    let ImageWeights { inside, outside, rectangle: [left, top, right, bottom] } = WEIGHTS;
+    let ImageWeights { inside, outside, .. } = WEIGHTS;
+    let Rectangle { left, top, right, bottom } = RECTANGLE;
     notes.push(if weighed {
         format!(
             "its images are multiplied by {inside} from ({left}, {top}) to ({right}, {bottom}) and by {outside} elsewhere, as the code of the one-arm fork does; where a training did not, remove sinew.image_weights from config.json"
@@ -215,6 +216,23 @@ fn image_weights(
         "its images are not weighed: the one-arm fork does so at 640 x 480 only".to_owned()
     });
     weighed.then_some(WEIGHTS)
+}
+
+/// What goes beyond LeRobot, if anything does.
+fn extension(
+    conversion: &Conversion,
+    shared: bool,
+    image_weights: Option<ImageWeights>,
+) -> Option<Value> {
+    let colors = conversion.colors;
+    if shared && colors == Colors::Rgb && image_weights.is_none() {
+        return None;
+    }
+    let mut extension = json!({ "backbone_per_camera": !shared, "colors": colors });
+    if let Some(weights) = image_weights {
+        extension["image_weights"] = json!(weights);
+    }
+    Some(extension)
 }
 
 /// Refuses cameras that share a name.
