@@ -27,6 +27,7 @@ fn cnnmlp() -> Checkpoint {
         colors: Colors::Rgb,
         qpos: None,
         actions: None,
+        chunk: None,
     };
     let out = folder.path().join("converted");
     convert(&conversion, &out).unwrap();

@@ -43,6 +43,9 @@ pub(crate) struct Extension {
     /// Each camera has a backbone of its own, `model.backbones.0` and so on in the order of the
     /// inputs.
     pub backbone_per_camera: bool,
+    /// The features of a Diffusion Policy's images keep their sign; LeRobot cuts off what is
+    /// negative.
+    pub signed_features: bool,
     /// Order of the colour channels.
     pub colors: Colors,
     /// What is done to the images of each camera, in the order of the inputs.
@@ -50,7 +53,7 @@ pub(crate) struct Extension {
 }
 
 /// Keys that are not about images.
-const KEYS: [&str; 3] = ["backbone_per_camera", "colors", "cameras"];
+const KEYS: [&str; 4] = ["backbone_per_camera", "signed_features", "colors", "cameras"];
 
 impl Extension {
     /// Its name in `config.json`.
@@ -66,6 +69,13 @@ impl Extension {
         super::preparation::only(&node, &known)?;
         if let Some(flag) = node.optional("backbone_per_camera")? {
             extension.backbone_per_camera = flag.boolean()?;
+        }
+        if let Some(flag) = node.optional("signed_features")? {
+            extension.signed_features = flag.boolean()?;
+            let kind = root.optional("type")?;
+            if !kind.is_some_and(|kind| kind.string().is_ok_and(|kind| kind == "diffusion")) {
+                return Err(flag.refuse("no such key but for the type diffusion").into());
+            }
         }
         if let Some(colors) = node.optional("colors")? {
             extension.colors = Colors::read(&colors)?;

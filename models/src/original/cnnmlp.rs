@@ -1,6 +1,6 @@
 //! The CNNMLP baseline of the originals.
 
-use super::folder::Content;
+use super::folder::{Content, Scalings};
 use super::names::{self, Weight};
 use super::state_dict::{StateDict, unsupported};
 use super::statistics::Statistics;
@@ -85,7 +85,15 @@ pub(super) fn convert<'c>(
     }
     let extension = super::extension(conversion, shared, None);
     let network = json!({ "type": "cnnmlp", "vision_backbone": backbone });
-    let content =
-        Content { conversion, state, action: kept, network, extension, statistics, weights };
+    let content = Content {
+        conversion,
+        state,
+        action: kept,
+        network,
+        extension,
+        statistics,
+        scalings: Scalings::MeanStd,
+        weights,
+    };
     Ok((content, notes))
 }

@@ -17,10 +17,12 @@
 //!   base, the one-arm fork with a column of zeros. They can be cut off; the variational encoder,
 //!   which read them in training, then goes as well.
 //! * The baseline CNNMLP has a layout of its own (`"type": "cnnmlp"`): LeRobot has no such policy.
+//! * The Diffusion policy of act-plus-plus needs what [`diffusion`] says.
 //! * The originals feed real recordings as OpenCV delivers them, blue first, but normalise as if red
 //!   came first. `"sinew": {"colors": "bgr"}` does the same.
 
 mod cnnmlp;
+mod diffusion;
 mod error;
 mod folder;
 mod names;
@@ -30,7 +32,7 @@ mod statistics;
 pub use error::ConvertError;
 
 use crate::lerobot::{Colors, ImageWeights, RESIDUAL_ATTENTION, Rectangle};
-use folder::Content;
+use folder::{Content, Scalings};
 use names::Sizes;
 use serde_json::{Value, json};
 use state_dict::StateDict;
@@ -90,6 +92,8 @@ pub struct Conversion {
     pub qpos: Option<String>,
     /// Actions to keep, from the front; all if `None`.
     pub actions: Option<usize>,
+    /// Actions in a chunk, where the policy is a Diffusion policy.
+    pub chunk: Option<usize>,
 }
 
 /// Converts a checkpoint into the new folder `out`, and reads the result once. Returns what is worth
@@ -114,7 +118,17 @@ pub fn convert(conversion: &Conversion, out: &Path) -> Result<Vec<String>, Conve
 
     let bytes = crate::pickle::read_file(&file)?;
     let document = state_dict::read(&file, &bytes)?;
+    if let Some(found) = StateDict::of_diffusion(&file, &document) {
+        let (mut tensors, averaged) = found?;
+        let (content, notes) = diffusion::convert(conversion, &statistics, &mut tensors, averaged)?;
+        folder::write(out, &file, &content)?;
+        return Ok(notes);
+    }
     let mut tensors = StateDict::new(&file, &document)?;
+    if conversion.chunk.is_some() {
+        let (kind, option) = ("regression", "chunk to name: its tensors say how long it is");
+        return Err(ConvertError::NoPlace { file, kind, option });
+    }
     let (content, notes) = if cnnmlp::is_one(&tensors) {
         cnnmlp::convert(conversion, &statistics, &mut tensors)?
     } else {
@@ -161,7 +175,9 @@ fn convert_act<'c>(
     }
     let network = sizes.config(conversion.heads.unwrap_or(DEFAULT_HEADS));
     let (state, action) = (sizes.state, sizes.action);
-    let content = Content { conversion, state, action, network, extension, statistics, weights };
+    let scalings = Scalings::MeanStd;
+    let content =
+        Content { conversion, state, action, network, extension, statistics, scalings, weights };
     Ok((content, notes))
 }
 
