@@ -4,12 +4,14 @@ use crate::act::ActNetworkInfo;
 use crate::backbone::{self, Place};
 use crate::cnnmlp::CnnMlpNetworkInfo;
 use crate::diffusion::DiffusionNetworkInfo;
+use crate::layers::convolution::MapSize;
 use crate::lerobot::RESIDUAL_ATTENTION;
 use crate::lerobot::{
     CheckpointFormat, Colors, Extension, FeatureStatistics, Features, Normalization,
-    NormalizationMode,
+    NormalizationMode, Preparation, Rectangle,
 };
 use crate::policy::{FeatureKind, PolicyDescription};
+use crate::preprocessing::ImagePlan;
 use crate::residual_attention;
 use crate::tensor_file::TensorFile;
 use crate::vinn::VinnNetworkInfo;
@@ -31,6 +33,8 @@ pub struct PolicyInfo {
     pub sha256: String,
     /// Inputs in the checkpoint's order.
     pub inputs: Vec<FeatureInfo>,
+    /// What becomes of the images of each camera.
+    pub images: Vec<ImageInfo>,
     /// The action. Names of its elements are not in checkpoints.
     pub action: FeatureInfo,
     /// Actions in one chunk.
@@ -63,6 +67,22 @@ pub struct FeatureInfo {
     /// Statistics it is normalised by, in the checkpoint's own units (images: 0 to 1), by
     /// LeRobot's names; one value per element or channel.
     pub statistics: BTreeMap<&'static str, Vec<f32>>,
+}
+
+/// What becomes of the images of one camera before the network sees them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ImageInfo {
+    /// Name that the robot side delivers.
+    pub camera: String,
+    /// Order of the channels that the network sees; images come as RGB.
+    pub colors: Colors,
+    /// What is done before the policy's own resizing and cropping.
+    #[serde(flatten)]
+    pub preparation: Preparation,
+    /// What the network sees of the image, in pixels of the camera, rounded outwards.
+    pub seen: Rectangle,
+    /// Height and width of what the network sees.
+    pub size: [usize; 2],
 }
 
 /// Sizes of the network, and what else only policies of one kind have.
@@ -107,7 +127,7 @@ pub(crate) fn backbone_info(
     name: &str,
     tensors: &TensorFile<'_>,
     place: &Place,
-    extension: Extension,
+    extension: &Extension,
 ) -> Option<BackboneInfo> {
     let stages = if residual_attention::is_one(tensors, &place.prefix) {
         residual_attention::stages(tensors, &place.prefix)
@@ -126,8 +146,16 @@ pub(crate) fn collect(
     description: &PolicyDescription,
     features: &Features,
     normalization: &Normalization,
+    plans: &[ImagePlan],
     network: NetworkInfo,
 ) -> PolicyInfo {
+    let names = description.inputs.iter().filter(|input| input.kind == FeatureKind::Visual);
+    let images = names.zip(plans).map(|(feature, plan)| {
+        let MapSize { height, width } = plan.output();
+        let (camera, preparation) = (feature.name.clone(), plan.preparation.clone());
+        let (colors, seen) = (plan.colors, plan.seen());
+        ImageInfo { camera, colors, preparation, seen, size: [height, width] }
+    });
     let inputs = description.inputs.iter().zip(&features.inputs).filter_map(|(feature, spec)| {
         let renamed_to = (feature.name != spec.name).then(|| spec.name.clone());
         let statistics = normalization.inputs.get(&spec.name)?;
@@ -140,6 +168,7 @@ pub(crate) fn collect(
         format: normalization.format,
         sha256: description.sha256.clone(),
         inputs: inputs.collect(),
+        images: images.collect(),
         action: feature_info(&action.name, None, None, &action.shape, &normalization.action),
         chunk_size: description.chunk_size,
         action_steps: description.action_steps,
@@ -184,6 +213,9 @@ impl Display for PolicyInfo {
         for input in &self.inputs {
             write!(f, "input         {input}")?;
         }
+        for image in &self.images {
+            writeln!(f, "image         {image}")?;
+        }
         write!(f, "output        {}", self.action)?;
         let (chunk, steps) = (self.chunk_size, self.action_steps);
         writeln!(f, "chunk         {chunk} actions, {steps} executed before the next inference")?;
@@ -212,6 +244,17 @@ impl Display for FeatureInfo {
             writeln!(f, "                {name:<4} {}", values.join(" "))?;
         }
         Ok(())
+    }
+}
+
+impl Display for ImageInfo {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (prepared, [height, width]) = (self.preparation.to_string(), self.size);
+        write!(f, "{}: {}", self.camera, self.colors.name().to_uppercase())?;
+        if !prepared.is_empty() {
+            write!(f, "; {prepared}")?;
+        }
+        write!(f, "; the network sees {height} x {width}")
     }
 }
 

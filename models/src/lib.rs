@@ -48,8 +48,8 @@ pub use bounded_file::ReadError;
 pub use cnnmlp::{CnnMlpNetworkInfo, CnnMlpPolicy};
 pub use diffusion::{DiffusionNetworkInfo, DiffusionOptions, DiffusionPolicy, Scheduler};
 pub use engine::Roofline;
-pub use info::{BackboneInfo, FeatureInfo, NetworkInfo, PolicyInfo, StageInfo};
-pub use lerobot::{Colors, LoadError};
+pub use info::{BackboneInfo, FeatureInfo, ImageInfo, NetworkInfo, PolicyInfo, StageInfo};
+pub use lerobot::{Colors, LoadError, Rectangle};
 pub use policy::{
     Continuation, Cost, Device, Feature, FeatureKind, Isa, LoadOptions, Observation, Policy,
     PolicyDescription, Precision, PredictError, SamplingProgress,

@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used)]
 #![allow(unsafe_code, reason = "an allocator that counts")]
 
+mod support;
+
+use serde_json::json;
 use sinew_models::{LoadOptions, Observation};
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use support::Checkpoint;
 
 /// Counts what every thread asks for.
 struct Counting;
@@ -33,13 +36,23 @@ static ALLOCATOR: Counting = Counting;
 /// The only test of this program: another one beside it would be counted as well.
 #[test]
 fn no_thread_allocates_while_a_policy_infers() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/act_tiny");
+    let plain = Checkpoint::copy("act_tiny");
+    let prepared = Checkpoint::copy("act_tiny");
+    prepared.edit_json("config.json", |config| {
+        config["sinew"] = json!({
+            "colors": "bgr",
+            "keep": [[1, 2, 60, 40]],
+            "image_weights": { "inside": 2, "outside": 1, "rectangle": [9, 9, 20, 20] },
+            "crop": { "center": [40, 40] },
+            "resize": [64, 48],
+        });
+    });
     let image = vec![77; 48 * 64 * 3];
     let observation = Observation { vectors: &[&[0.1; 6]], images: &[&image, &image] };
     let mut actions = [0.0; 48];
-    for threads in [1, 3] {
+    for (threads, folder) in [(1, plain.path()), (3, plain.path()), (3, prepared.path())] {
         let options = LoadOptions { threads, ..LoadOptions::default() };
-        let mut policy = sinew_models::load(&folder, &options).unwrap();
+        let mut policy = sinew_models::load(folder, &options).unwrap();
         policy.predict(&observation, &mut actions).unwrap();
         let before = COUNT.load(Ordering::Relaxed);
         for _ in 0..20 {

@@ -35,6 +35,7 @@ fn conversion(from: &Path) -> Conversion {
         colors: Colors::Rgb,
         qpos: None,
         actions: None,
+        chunk: None,
     }
 }
 

@@ -272,6 +272,7 @@ proptest! {
             colors: Colors::Rgb,
             qpos: None,
             actions: None,
+            chunk: None,
         };
         let out = copy.path().join("out");
         let mut result = None;

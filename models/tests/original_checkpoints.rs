@@ -106,6 +106,7 @@ fn conversion(from: &Path) -> Conversion {
         colors: Colors::Rgb,
         qpos: None,
         actions: None,
+        chunk: None,
     }
 }
 
@@ -263,7 +264,7 @@ fn what_goes_beyond_lerobot_is_read_strictly() {
         (json!({ "backbone_per_camera": "yes" }), "sinew.backbone_per_camera is \"yes\""),
         (
             json!({ "other": 1 }),
-            "sinew.other is 1, needed backbone_per_camera, colors and image_weights only",
+            "sinew.other is 1, needed no other keys than backbone_per_camera, signed_features, colors, cameras, background, keep,",
         ),
         (json!([]), "sinew is [], needed an object"),
         (
@@ -446,7 +447,7 @@ fn other_policies_and_files_are_refused_by_name() {
     assert!(message.contains("holds no policy_best.ckpt"), "{message}");
     let file = folder.path().join("policy_best.ckpt");
     let cases: [(&[u8], &str); 5] = [
-        (b"\x80\x02}(X\x04\0\0\0nets}X\x03\0\0\0ema}u.", "nets belongs to a Diffusion policy"),
+        (b"\x80\x02}(X\x04\0\0\0nets}X\x03\0\0\0ema}u.", "policy.linears.0.weight is missing"),
         (b"\x80\x02].", "is a list, needed a dictionary of named tensors"),
         (b"\x80\x02}K\x01Ns.", "is a dictionary with a number as a key"),
         (b"\x80\x02}X\x01\0\0\0aNs.", "is a dictionary with None as a"),

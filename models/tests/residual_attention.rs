@@ -25,6 +25,7 @@ fn conversion(height: usize, width: usize) -> Conversion {
         colors: Colors::Rgb,
         qpos: None,
         actions: None,
+        chunk: None,
     }
 }
 

@@ -12,7 +12,9 @@ pub use picture::{Picture, PictureError};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use sinew_models::{FeatureKind, LoadError, LoadOptions, PredictError, TraceTensor};
+use sinew_models::{
+    FeatureKind, ImageInfo, LoadError, LoadOptions, PredictError, Rectangle, TraceTensor,
+};
 
 use drawing::Heat;
 
@@ -105,6 +107,8 @@ pub struct Request {
 pub struct Report {
     /// Name of the input.
     pub camera: String,
+    /// What is done to its images.
+    pub image: ImageInfo,
     /// Maps in the order of computation.
     pub maps: Vec<MapReport>,
 }
@@ -163,9 +167,12 @@ pub fn draw(request: &Request, options: &LoadOptions) -> Result<Report, FeatureM
     }
     let write = |source| FeatureMapError::Write { folder: request.out.clone(), source };
     std::fs::create_dir_all(&request.out).map_err(write)?;
+    let prepared = policy.info().images[index].clone();
+    let Rectangle { left, top, right, bottom } = prepared.seen;
+    let seen = image.part([left, top], [right - left, bottom - top]);
     let maps = maps.tensors().iter().enumerate();
-    let maps = maps.map(|(place, map)| draw_map(request, &image, place, map));
-    Ok(Report { camera: camera.clone(), maps: maps.collect::<Result<_, _>>()? })
+    let maps = maps.map(|(place, map)| draw_map(request, &seen, place, map));
+    Ok(Report { camera: camera.clone(), image: prepared, maps: maps.collect::<Result<_, _>>()? })
 }
 
 fn refuse_existing(out: &Path) -> Result<(), FeatureMapError> {

@@ -50,6 +50,17 @@ pub struct Picture {
 }
 
 impl Picture {
+    /// The part that begins at this column and row, of this width and height.
+    pub(super) fn part(&self, [left, top]: [usize; 2], [width, height]: [usize; 2]) -> Self {
+        let mut part = Self::filled(width, height, [0; 3]);
+        for y in 0..height {
+            for x in 0..width {
+                part.set(x, y, self.pixel(left + x, top + y));
+            }
+        }
+        part
+    }
+
     /// A picture of one colour.
     #[must_use]
     pub fn filled(width: usize, height: usize, color: [u8; 3]) -> Self {

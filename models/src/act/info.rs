@@ -42,7 +42,7 @@ pub(crate) fn collect(
 ) -> ActNetworkInfo {
     let place = Place::of_camera(config.extension.backbone_per_camera.then_some(0));
     ActNetworkInfo {
-        backbone: info::backbone_info(&config.backbone, tensors, &place, config.extension),
+        backbone: info::backbone_info(&config.backbone, tensors, &place, &config.extension),
         width: config.width,
         heads: config.heads,
         feed_forward: config.feed_forward,

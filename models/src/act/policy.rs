@@ -8,7 +8,7 @@ use crate::info::{NetworkInfo, PolicyInfo};
 use crate::lerobot::{ActConfig, LoadError, PolicyConfig};
 use crate::outputs::Outputs;
 use crate::policy::{Cost, LoadOptions, Observation, Policy, PolicyDescription, PredictError};
-use crate::preprocessing::{self, Geometry, Inputs};
+use crate::preprocessing::{self, ImagePlan, Inputs};
 use crate::source::{self, Source};
 use crate::trace::Trace;
 use std::path::Path;
@@ -48,14 +48,15 @@ impl ActPolicy {
     /// Makes a policy of a checkpoint that was read.
     pub(crate) fn from_source(source: Source<'_>, config: &ActConfig) -> Result<Self, LoadError> {
         let Source { folder, sha256, mut tensors, normalization, engine, precision, .. } = source;
-        let network = weights::read(config, &mut tensors, precision)?;
-        let images = config.features.image_sizes();
+        let plans = config.image_plans();
+        let images: Vec<_> = plans.iter().map(ImagePlan::output).collect();
+        let network = weights::read(config, &images, &mut tensors, precision)?;
         let values = network
             .buffers_len(&images, engine.workers().threads())
-            .saturating_add(Inputs::len(&images, Geometry::default()));
+            .saturating_add(Inputs::len(&plans));
         source::check_memory(folder, values.saturating_mul(size_of::<f32>()))?;
         let features = preprocessing::scaled_features(&config.features, &normalization);
-        let inputs = Inputs::new(features, Geometry::default(), config.extension);
+        let inputs = Inputs::new(features, &plans);
         let description = PolicyDescription {
             kind: "act",
             path: folder.to_path_buf(),
@@ -70,8 +71,13 @@ impl ActPolicy {
         };
         let tokens = network.token_count(&images);
         let network_info = NetworkInfo::Act(info::collect(config, &tensors, tokens));
-        let info =
-            crate::info::collect(&description, &config.features, &normalization, network_info);
+        let info = crate::info::collect(
+            &description,
+            &config.features,
+            &normalization,
+            &plans,
+            network_info,
+        );
         let outputs = Outputs {
             chunk_size: config.chunk_size,
             action_size: description.action_size,

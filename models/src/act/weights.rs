@@ -20,9 +20,11 @@ use crate::tensor_file::{TensorError, TensorFile};
 /// Tensors that a variational encoder has; only training uses them.
 pub(crate) const VAE_PREFIX: &str = "model.vae_encoder";
 
-/// Reads all layers and refuses tensors that belong to none of them.
+/// Reads all layers and refuses tensors that belong to none of them. `images` are the sizes that
+/// the backbones read.
 pub(crate) fn read(
     config: &ActConfig,
+    images: &[MapSize],
     tensors: &mut TensorFile<'_>,
     precision: Precision,
 ) -> Result<Network, TensorError> {
@@ -42,7 +44,7 @@ pub(crate) fn read(
     let vector_positions =
         tensors.take("model.encoder_1d_feature_pos_embed.weight", &[vector_tokens, width])?;
 
-    let largest = config.features.image_sizes().into_iter().max_by_key(|image| image.pixels());
+    let largest = images.iter().copied().max_by_key(|image| image.pixels());
     let backbones = match largest {
         Some(image) => backbones(config, tensors, image, precision)?,
         None => Vec::new(),

@@ -23,7 +23,7 @@ pub(super) fn collect(config: &CnnMlpConfig, tensors: &TensorFile<'_>) -> CnnMlp
     let place = Place::of_camera(config.extension.backbone_per_camera.then_some(0));
     let outputs = |name: String| tensors.shape(&format!("{name}.bias"))?.first().copied();
     CnnMlpNetworkInfo {
-        backbone: info::backbone_info(&config.backbone, tensors, &place, config.extension),
+        backbone: info::backbone_info(&config.backbone, tensors, &place, &config.extension),
         projection: weights::projection(0).map_while(outputs).collect(),
         layers: weights::layers().map_while(outputs).collect(),
     }

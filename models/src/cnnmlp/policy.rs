@@ -7,7 +7,7 @@ use crate::info::{NetworkInfo, PolicyInfo};
 use crate::lerobot::{CnnMlpConfig, LoadError, PolicyConfig};
 use crate::outputs::Outputs;
 use crate::policy::{Cost, LoadOptions, Observation, Policy, PolicyDescription, PredictError};
-use crate::preprocessing::{self, Geometry, Inputs};
+use crate::preprocessing::{self, ImagePlan, Inputs};
 use crate::source::{self, Source};
 use crate::trace::Trace;
 use std::path::Path;
@@ -47,13 +47,13 @@ impl CnnMlpPolicy {
         config: &CnnMlpConfig,
     ) -> Result<Self, LoadError> {
         let Source { folder, sha256, mut tensors, normalization, engine, precision, .. } = source;
-        let images = config.features.image_sizes();
+        let plans = config.image_plans();
+        let images: Vec<_> = plans.iter().map(ImagePlan::output).collect();
         let network = weights::read(config, &images, &mut tensors, precision)?;
-        let values =
-            network.buffers_len(&images).saturating_add(Inputs::len(&images, Geometry::default()));
+        let values = network.buffers_len(&images).saturating_add(Inputs::len(&plans));
         source::check_memory(folder, values.saturating_mul(size_of::<f32>()))?;
         let features = preprocessing::scaled_features(&config.features, &normalization);
-        let inputs = Inputs::new(features, Geometry::default(), config.extension);
+        let inputs = Inputs::new(features, &plans);
         let description = PolicyDescription {
             kind: "cnnmlp",
             path: folder.to_path_buf(),
@@ -67,8 +67,13 @@ impl CnnMlpPolicy {
             parameters: tensors.count_values("model."),
         };
         let network_info = NetworkInfo::CnnMlp(info::collect(config, &tensors));
-        let info =
-            crate::info::collect(&description, &config.features, &normalization, network_info);
+        let info = crate::info::collect(
+            &description,
+            &config.features,
+            &normalization,
+            &plans,
+            network_info,
+        );
         let buffers = network.buffers(&images);
         let outputs = Outputs {
             chunk_size: 1,

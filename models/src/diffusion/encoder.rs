@@ -13,8 +13,10 @@ pub(crate) struct ImageEncoder {
     pub backbone: ResNet,
     /// Places of features on the backbone's map.
     pub keypoints: Keypoints,
-    /// Followed by cutting off what is negative.
+    /// From key points to features.
     pub out: Linear,
+    /// Whether features keep their sign, instead of losing what is negative.
+    pub signed: bool,
 }
 
 /// Everything that [`ImageEncoder::forward`] writes beside its result.
@@ -100,7 +102,11 @@ impl ImageEncoder {
         let points = &mut points[..2 * self.keypoints.count()];
         layout.copy_inside(map, pixels);
         self.keypoints.forward(engine, (pixels, layout.size), scores, points);
-        self.out.finish(engine, points, self.out.bias().and_relu(), features);
+        if self.signed {
+            self.out.forward(engine, points, features);
+        } else {
+            self.out.finish(engine, points, self.out.bias().and_relu(), features);
+        }
         if let Some(trace) = trace {
             let MapSize { height, width } = layout.size;
             let shape = [1, layout.channels, height, width];

@@ -4,7 +4,7 @@ use super::sampler::Sampling;
 use super::unet::Cost;
 use super::weights;
 use crate::info::{self, BackboneInfo};
-use crate::lerobot::{DiffusionConfig, Extension};
+use crate::lerobot::DiffusionConfig;
 use crate::tensor_file::TensorFile;
 use serde::Serialize;
 use std::fmt::{self, Display, Formatter};
@@ -53,7 +53,7 @@ pub(super) fn collect(
 ) -> DiffusionNetworkInfo {
     let backbones = (0..encoders).filter_map(|encoder| {
         let place = weights::backbone_place(config, encoder);
-        info::backbone_info(&config.backbone, tensors, &place, Extension::default())
+        info::backbone_info(&config.backbone, tensors, &place, &config.extension)
     });
     DiffusionNetworkInfo {
         backbones: backbones.collect(),

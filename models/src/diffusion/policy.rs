@@ -18,7 +18,7 @@ use crate::policy::{
     Continuation, Cost, FeatureKind, LoadOptions, Observation, Policy, PolicyDescription,
     PredictError, SamplingProgress,
 };
-use crate::preprocessing::{self, ImageInput, Inputs, ScaledFeature, check_finite};
+use crate::preprocessing::{self, ImageInput, ImagePlan, Inputs, ScaledFeature, check_finite};
 use crate::source::{self, Source};
 use crate::tensor_file::{TensorError, TensorFile};
 use crate::trace::Trace;
@@ -108,8 +108,8 @@ impl DiffusionPolicy {
         let Source { folder, sha256, mut tensors, normalization, engine, .. } = source;
         let sampling = sampling(&config, options, folder)?;
         let features = preprocessing::scaled_features(&config.features, &normalization);
-        let declared = config.features.image_sizes();
-        let image = declared.first().map(|image| config.geometry.output(*image));
+        let plans = config.image_plans();
+        let image = plans.first().map(ImagePlan::output);
         let mut compute = read(&config, image, &mut tensors)?;
 
         let sizes = |kind: FeatureKind| -> Vec<usize> {
@@ -119,20 +119,15 @@ impl DiffusionPolicy {
         let [state, environment, pictures] =
             [FeatureKind::State, FeatureKind::Environment, FeatureKind::Visual].map(sizes);
         let state: usize = state.iter().sum();
-        let encoded = state..state + declared.len() * compute.features();
+        let encoded = state..state + plans.len() * compute.features();
         let moment = encoded.end + environment.iter().sum::<usize>();
         // One map serves all cameras; as many are counted as there are.
-        let bytes = Inputs::len(&declared, config.geometry)
+        let bytes = Inputs::len(&plans)
             .saturating_add(compute.buffer_len(image, sampling.steps))
             .saturating_mul(size_of::<f32>())
             .saturating_add(config.history.saturating_mul(pictures.iter().sum()));
         source::check_memory(folder, bytes)?;
-        let pictured = features.iter().filter(|scaled| scaled.feature.kind == FeatureKind::Visual);
-        let images: Vec<ImageInput> = declared
-            .iter()
-            .zip(pictured)
-            .map(|(size, scaled)| ImageInput::new(*size, config.geometry, &scaled.scaling))
-            .collect();
+        let images = preprocessing::image_inputs(&features, &plans);
         let schedule = Schedule::new(config.betas, config.train_steps);
         let plan = Plan::new(&schedule, sampling);
         compute.prepare(&engine, image, &plan.timesteps);
@@ -153,8 +148,13 @@ impl DiffusionPolicy {
         let (cost, encoders) = (compute.step_cost(), compute.encoders());
         let network_info = info::collect(&config, &tensors, sampling, cost, encoders);
         let network_info = NetworkInfo::Diffusion(network_info);
-        let info =
-            crate::info::collect(&description, &config.features, &normalization, network_info);
+        let info = crate::info::collect(
+            &description,
+            &config.features,
+            &normalization,
+            &plans,
+            network_info,
+        );
         let buffers = Buffers {
             map: vec![0.0; image.map_or(0, |image| image_layout(image).len())],
             condition: vec![0.0; config.history * moment],

@@ -7,7 +7,7 @@ use super::sampler::{NoiseSource, Plan, Sampling};
 use crate::layers::convolution::MapSize;
 use crate::layers::feature_scaling::FeatureScaling;
 use crate::policy::{FeatureKind, PredictError};
-use crate::preprocessing::{Geometry, ImageInput};
+use crate::preprocessing::{ImageInput, ImagePlan};
 use crate::trace::Trace;
 
 impl DiffusionPolicy {
@@ -107,7 +107,7 @@ impl DiffusionPolicy {
     ) -> Vec<f32> {
         let &[_, height, width] = feature.shape.as_slice() else { return Vec::new() };
         let size = MapSize { height, width };
-        let mut input = ImageInput::new(size, Geometry::default(), scaling);
+        let mut input = ImageInput::new(&ImagePlan::plain(size), scaling);
         let mut map = vec![0.0; input.layout().len()];
         input.write(&self.engine, image, &mut map);
         input.layout().channels_first(&map)

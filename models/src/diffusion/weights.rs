@@ -100,6 +100,7 @@ fn encoder(
         backbone,
         keypoints: Keypoints::new(Linear::new(&weight, bias, precision)),
         out: linear(tensors, &format!("{prefix}.out"), [2 * count, 2 * count], precision)?,
+        signed: config.extension.signed_features,
     })
 }
 

@@ -5,6 +5,8 @@ use super::extension::Extension;
 use super::features::{FeatureType, Features, MAX_CAMERAS};
 use super::json::{JsonError, Node};
 use crate::layers::activation::Activation;
+use crate::layers::convolution::MapSize;
+use crate::preprocessing::{Geometry, ImagePlan};
 
 /// Name of the residual attention network of the one-arm fork, which LeRobot does not have.
 pub(crate) const RESIDUAL_ATTENTION: &str = "residual_attention_18";
@@ -106,9 +108,11 @@ impl ActConfig {
             return Err(unsupported(root, "n_obs_steps", "1", "ACT reads a single observation"));
         }
         let activation = activation(root)?;
+        let features = Features::read(root, "ACT", &mut warnings)?;
+        let extension = Extension::read(root, &features)?;
         let backbone = root.optional("vision_backbone")?.map_or(Ok("resnet18"), |n| n.string())?;
         let config = Self {
-            features: Features::read(root, "ACT", &mut warnings)?,
+            features,
             chunk_size: integer("chunk_size", 100, MAX_CHUNK)?,
             action_steps: integer("n_action_steps", 100, MAX_CHUNK)?,
             ensemble_coefficient: root
@@ -125,16 +129,20 @@ impl ActConfig {
             decoder_layers: integer("n_decoder_layers", 1, MAX_LAYERS)?,
             use_vae: root.optional("use_vae")?.map_or(Ok(true), |node| node.boolean())?,
             latent: integer("latent_dim", 32, MAX_WIDTH)?,
-            extension: Extension::read(root)?,
+            extension,
             warnings,
         };
         config.check(root)?;
         Ok(config)
     }
 
+    /// What becomes of the images of each camera.
+    pub(crate) fn image_plans(&self) -> Vec<ImagePlan> {
+        self.extension.plans(&self.features, Geometry::default())
+    }
+
     /// Checks what concerns several keys at once.
     fn check(&self, root: &Node<'_>) -> Result<(), ConfigError> {
-        self.extension.check(root, &self.features)?;
         if self.action_steps > self.chunk_size {
             let needed = format!("at most chunk_size, which is {}", self.chunk_size);
             return Err(unsupported(
@@ -156,8 +164,8 @@ impl ActConfig {
             let needed = format!("a divisor of dim_model, which is {}", self.width);
             return Err(unsupported(root, "n_heads", &needed, "each head gets an equal share"));
         }
-        let images = self.features.images();
-        let cameras = images.clone().count();
+        let images = self.image_plans();
+        let cameras = images.len();
         if cameras == 0 && self.features.vector_len(FeatureType::Environment).is_none() {
             return Err(unsupported(
                 root,
@@ -169,16 +177,11 @@ impl ActConfig {
         if cameras == 0 {
             return Ok(());
         }
-        let tokens: usize = images
-            .map(|image| {
-                image
-                    .shape
-                    .iter()
-                    .skip(1)
-                    .map(|side| side.div_ceil(TOKEN_STRIDE))
-                    .product::<usize>()
-            })
-            .sum();
+        let tokens = images.iter().map(|image| {
+            let MapSize { height, width } = image.output();
+            height.div_ceil(TOKEN_STRIDE) * width.div_ceil(TOKEN_STRIDE)
+        });
+        let tokens: usize = tokens.sum();
         if cameras > MAX_CAMERAS || tokens > MAX_TOKENS {
             let needed = format!("at most {MAX_CAMERAS} images of {MAX_TOKENS} tokens together");
             let remedy = "a token is 32 x 32 pixels; train with smaller images";

@@ -5,6 +5,7 @@ use super::config::{self, ConfigError, unsupported};
 use super::extension::Extension;
 use super::features::{FeatureType, Features, MAX_CAMERAS};
 use super::json::Node;
+use crate::preprocessing::{Geometry, ImagePlan};
 
 /// Keys beyond [`config::COMMON_KEYS`].
 const KNOWN_KEYS: &[&str] = &[Extension::KEY];
@@ -38,8 +39,12 @@ impl CnnMlpConfig {
             return Err(unsupported(root, "input_features", &needed, remedy));
         }
         let backbone = root.optional("vision_backbone")?.map_or(Ok("resnet18"), |n| n.string())?;
-        let extension = Extension::read(root)?;
-        extension.check(root, &features)?;
+        let extension = Extension::read(root, &features)?;
         Ok(Self { features, backbone: backbone.to_owned(), extension, warnings })
+    }
+
+    /// What becomes of the images of each camera.
+    pub(crate) fn image_plans(&self) -> Vec<ImagePlan> {
+        self.extension.plans(&self.features, Geometry::default())
     }
 }

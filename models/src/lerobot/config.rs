@@ -21,6 +21,18 @@ pub enum ConfigError {
     /// A key is missing or holds something else.
     #[error(transparent)]
     Json(#[from] JsonError),
+    /// A picture that it names is not usable.
+    #[error("{}: is {found}, needed {needed}; config.json names it as {key}", file.display())]
+    Picture {
+        /// Path of the picture.
+        file: PathBuf,
+        /// Path of the key, joined by dots.
+        key: String,
+        /// What it is.
+        found: String,
+        /// What it should be.
+        needed: String,
+    },
     /// A value is valid, but stands for something that is not implemented or contradicts another.
     #[error("{}: {key} is {found}, needed {needed}; {remedy}", file.display())]
     Unsupported {

@@ -1,11 +1,13 @@
 //! `config.json` of a Diffusion Policy.
 
 use super::config::{self, ConfigError, unsupported};
-use super::features::{FeatureType, Features, MAX_CAMERAS, MAX_PIXELS, MAX_SIDE};
+use super::extension::Extension;
+use super::features::{FeatureType, Features, MAX_CAMERAS};
 use super::json::{JsonError, Node};
+use super::preparation::map_size;
 use crate::diffusion::{BetaSchedule, Prediction, Scheduler};
 use crate::layers::convolution::MapSize;
-use crate::preprocessing::Geometry;
+use crate::preprocessing::{Geometry, ImagePlan};
 
 /// Longest horizon.
 const MAX_HORIZON: usize = 1024;
@@ -63,6 +65,8 @@ pub(crate) struct DiffusionConfig {
     pub clip: Option<f32>,
     /// Steps of one inference.
     pub steps: usize,
+    /// What goes beyond LeRobot.
+    pub extension: Extension,
     /// Things that are accepted but worth knowing.
     pub warnings: Vec<String>,
 }
@@ -99,6 +103,7 @@ const KNOWN_KEYS: &[&str] = &[
     "optimizer_eps",
     "scheduler_name",
     "scheduler_warmup_steps",
+    Extension::KEY,
 ];
 
 impl DiffusionConfig {
@@ -123,6 +128,7 @@ impl DiffusionConfig {
             warnings.push("config.json: use_amp is set; inference uses f32 throughout".to_owned());
         }
         let features = Features::read(root, "Diffusion Policy", &mut warnings)?;
+        let extension = Extension::read(root, &features)?;
         let has_images = features.images().next().is_some();
         let stated_flag = |key: &str| -> Result<bool, JsonError> {
             let node = if has_images {
@@ -157,10 +163,16 @@ impl DiffusionConfig {
                 .optional("num_inference_steps")?
                 .map_or(Ok(train_steps), |node| node.integer(1..=train_steps))?,
             train_steps,
+            extension,
             warnings,
         };
         config.check(root)?;
         Ok(config)
+    }
+
+    /// What becomes of the images of each camera.
+    pub(crate) fn image_plans(&self) -> Vec<ImagePlan> {
+        self.extension.plans(&self.features, self.geometry)
     }
 
     /// Checks what concerns several keys at once.
@@ -200,27 +212,29 @@ impl DiffusionConfig {
             let remedy = "Diffusion Policy is conditioned on it";
             return inputs("observation.state among the inputs", remedy);
         }
-        let images = self.features.images();
-        let Some(first) = images.clone().next() else {
+        let images = self.image_plans();
+        let Some(first) = images.first() else {
             if self.features.vector_len(FeatureType::Environment).is_none() {
                 let remedy = "Diffusion Policy cannot act on joint positions alone";
                 return inputs("an image or observation.environment_state", remedy);
             }
             return Ok(());
         };
-        if images.clone().any(|image| image.shape != first.shape) {
+        if images.iter().any(|image| image.cropped() != first.cropped()) {
             let remedy = "Diffusion Policy stacks its cameras";
             return inputs("images of one shape", remedy);
         }
-        if images.count() > MAX_CAMERAS {
+        if images.len() > MAX_CAMERAS {
             return inputs(&format!("at most {MAX_CAMERAS} images"), "leave cameras out");
         }
-        let &[_, height, width] = first.shape.as_slice() else { return Ok(()) };
-        let source = self.geometry.resize.unwrap_or(MapSize { height, width });
+        if self.extension.backbone_per_camera {
+            let remedy = "use_separate_rgb_encoder_per_camera says so here";
+            return Err(unsupported(root, Extension::KEY, "no backbone_per_camera", remedy));
+        }
+        let MapSize { height, width } = first.cropped();
         if let Some(crop) = self.geometry.crop
-            && (crop.height > source.height || crop.width > source.width)
+            && (crop.height > height || crop.width > width)
         {
-            let MapSize { height, width } = source;
             let needed = format!("at most [{height}, {width}], the size of what is cropped");
             return Err(unsupported(root, "crop_shape", &needed, "a crop is a part of an image"));
         }
@@ -285,19 +299,6 @@ fn clip(root: &Node<'_>) -> Result<Option<f32>, JsonError> {
         return Ok(clips.then_some(range));
     }
     Err(node.refuse("a number above 0"))
-}
-
-pub(super) fn map_size(root: &Node<'_>, key: &str) -> Result<Option<MapSize>, JsonError> {
-    let Some(node) = root.optional(key)? else { return Ok(None) };
-    let elements = node.elements()?;
-    let [height, width] = elements.as_slice() else {
-        return Err(node.refuse("[height, width]"));
-    };
-    let [height, width] = [height.integer(1..=MAX_SIDE)?, width.integer(1..=MAX_SIDE)?];
-    if height * width > MAX_PIXELS {
-        return Err(node.refuse(format!("at most {MAX_PIXELS} pixels")));
-    }
-    Ok(Some(MapSize { height, width }))
 }
 
 /// Where images are resized, the crop follows from `crop_ratio`, and `crop_shape` is a result.

@@ -1,9 +1,10 @@
 //! What policies of other programs need beyond LeRobot's configuration.
 
-use super::config::{ConfigError, unsupported};
-use super::features::{Features, MAX_SIDE};
+use super::config::ConfigError;
+use super::features::Features;
 use super::json::{JsonError, Node};
-use crate::layers::convolution::MapSize;
+use super::preparation::Preparation;
+use crate::preprocessing::{Geometry, ImagePlan};
 
 /// Order of the colour channels that a policy was trained with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -25,98 +26,97 @@ impl Colors {
             Self::Bgr => "bgr",
         }
     }
-}
 
-/// What pixels are multiplied by after they were normalised, inside and outside of a rectangle.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct ImageWeights {
-    /// Inside.
-    pub inside: f32,
-    /// Outside.
-    pub outside: f32,
-    /// First column, first row, and the column and row after the last.
-    pub rectangle: [usize; 4],
-}
-
-impl ImageWeights {
     fn read(node: &Node<'_>) -> Result<Self, JsonError> {
-        let number = |key: &str| -> Result<f32, JsonError> {
-            Ok(node.required(key, "a number")?.number()? as f32)
-        };
-        let needed = "[first column, first row, column after the last, row after the last]";
-        let corners = node.required("rectangle", needed)?;
-        let elements = corners.elements()?;
-        let mut rectangle = [0; 4];
-        if elements.len() != rectangle.len() {
-            return Err(corners.refuse(needed));
+        match node.string()? {
+            "rgb" => Ok(Self::Rgb),
+            "bgr" => Ok(Self::Bgr),
+            _ => Err(node.refuse("rgb or bgr")),
         }
-        for (corner, element) in rectangle.iter_mut().zip(&elements) {
-            *corner = element.integer(0..=MAX_SIDE)?;
-        }
-        let [left, top, right, bottom] = rectangle;
-        if left >= right || top >= bottom {
-            return Err(corners.refuse(needed));
-        }
-        for (key, member) in node.members()? {
-            if !["inside", "outside", "rectangle"].contains(&key) {
-                return Err(member.refuse("inside, outside and rectangle only"));
-            }
-        }
-        Ok(Self { inside: number("inside")?, outside: number("outside")?, rectangle })
     }
 }
 
 /// The key `sinew` of `config.json`, which LeRobot does not have: what policies of other programs
 /// need beyond it. LeRobot refuses such a configuration, as it should.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Extension {
     /// Each camera has a backbone of its own, `model.backbones.0` and so on in the order of the
     /// inputs.
     pub backbone_per_camera: bool,
+    /// The features of a Diffusion Policy's images keep their sign; LeRobot cuts off what is
+    /// negative.
+    pub signed_features: bool,
     /// Order of the colour channels.
     pub colors: Colors,
-    /// Weights of the pixels of all images.
-    pub image_weights: Option<ImageWeights>,
+    /// What is done to the images of each camera, in the order of the inputs.
+    pub preparations: Vec<Preparation>,
 }
+
+/// Keys that are not about images.
+const KEYS: [&str; 4] = ["backbone_per_camera", "signed_features", "colors", "cameras"];
 
 impl Extension {
     /// Its name in `config.json`.
     pub(crate) const KEY: &'static str = "sinew";
 
     /// Reads it strictly: whoever wrote it meant this reader.
-    pub(super) fn read(root: &Node<'_>) -> Result<Self, JsonError> {
-        let mut extension = Self::default();
+    pub(super) fn read(root: &Node<'_>, features: &Features) -> Result<Self, ConfigError> {
+        let sizes = features.image_sizes();
+        let mut extension =
+            Self { preparations: vec![Preparation::default(); sizes.len()], ..Self::default() };
         let Some(node) = root.optional(Self::KEY)? else { return Ok(extension) };
-        for (key, member) in node.members()? {
-            match key {
-                "backbone_per_camera" => extension.backbone_per_camera = member.boolean()?,
-                "image_weights" => extension.image_weights = Some(ImageWeights::read(&member)?),
-                "colors" => {
-                    extension.colors = match member.string()? {
-                        "rgb" => Colors::Rgb,
-                        "bgr" => Colors::Bgr,
-                        _ => return Err(member.refuse("rgb or bgr")),
-                    };
-                }
-                _ => {
-                    return Err(member.refuse("backbone_per_camera, colors and image_weights only"));
-                }
+        let known = [KEYS.as_slice(), &Preparation::KEYS].concat();
+        super::preparation::only(&node, &known)?;
+        if let Some(flag) = node.optional("backbone_per_camera")? {
+            extension.backbone_per_camera = flag.boolean()?;
+        }
+        if let Some(flag) = node.optional("signed_features")? {
+            extension.signed_features = flag.boolean()?;
+            let kind = root.optional("type")?;
+            if !kind.is_some_and(|kind| kind.string().is_ok_and(|kind| kind == "diffusion")) {
+                return Err(flag.refuse("no such key but for the type diffusion").into());
             }
+        }
+        if let Some(colors) = node.optional("colors")? {
+            extension.colors = Colors::read(&colors)?;
+        }
+        let names: Vec<&str> = features.images().map(|image| image.name.as_str()).collect();
+        let cameras = node.optional("cameras")?;
+        for (camera, own) in
+            cameras.iter().map(Node::members).collect::<Result<Vec<_>, _>>()?.concat()
+        {
+            if !names.contains(&camera) {
+                return Err(own.refuse(format!("no cameras but {}", names.join(", "))).into());
+            }
+            super::preparation::only(&own, &Preparation::KEYS)?;
+        }
+        if let Some(key) = Preparation::KEYS.into_iter().find(|_| names.is_empty())
+            && let Some(image_key) = node.optional(key)?
+        {
+            return Err(image_key.refuse("no such key, as input_features has no images").into());
+        }
+        for ((preparation, name), size) in extension.preparations.iter_mut().zip(names).zip(sizes) {
+            let own = cameras.as_ref().map(|node| node.optional(name)).transpose()?.flatten();
+            // What is said of one camera takes the place of what is said of all.
+            let find = |key: &str| match own.as_ref().map(|own| own.optional(key)).transpose()? {
+                Some(Some(found)) => Ok(Some(found)),
+                _ => node.optional(key),
+            };
+            *preparation = Preparation::read(find, size)?;
         }
         Ok(extension)
     }
 
-    /// Refuses weights whose rectangle does not lie within every image.
-    pub(super) fn check(&self, root: &Node<'_>, features: &Features) -> Result<(), ConfigError> {
-        let Some(ImageWeights { rectangle: [_, _, right, bottom], .. }) = self.image_weights else {
-            return Ok(());
+    /// What becomes of the images of each camera, before the policy reshapes them by `geometry`
+    /// and by that.
+    pub(crate) fn plans(&self, features: &Features, geometry: Geometry) -> Vec<ImagePlan> {
+        let sizes = features.image_sizes().into_iter();
+        let plan = |(source, preparation): (_, &Preparation)| ImagePlan {
+            source,
+            colors: self.colors,
+            preparation: preparation.clone(),
+            geometry,
         };
-        match features.image_sizes().iter().find(|s| right > s.width || bottom > s.height) {
-            None => Ok(()),
-            Some(MapSize { height, width }) => {
-                let needed = format!("image_weights.rectangle within {width} x {height} pixels");
-                Err(unsupported(root, Self::KEY, &needed, "the weights belong to other images"))
-            }
-        }
+        sizes.zip(&self.preparations).map(plan).collect()
     }
 }

@@ -18,6 +18,8 @@ mod extension;
 mod features;
 mod json;
 mod legacy;
+mod picture;
+mod preparation;
 mod processors;
 mod statistics;
 mod vinn;
@@ -29,9 +31,10 @@ pub(crate) use config::PolicyConfig;
 pub(crate) use diffusion::DiffusionConfig;
 pub use error::LoadError;
 pub use extension::Colors;
-pub(crate) use extension::{Extension, ImageWeights};
+pub(crate) use extension::Extension;
 pub(crate) use features::{FeatureSpec, FeatureType, Features};
 pub use json::JsonError;
+pub use preparation::{Background, ImageWeights, Preparation, Rectangle};
 pub use processors::ProcessorError;
 pub(crate) use statistics::FeatureStatistics;
 pub use statistics::{NormalizationMode, StatisticsError};
@@ -137,5 +140,25 @@ fn read_normalization(
                 warnings,
             })
         }
+    }
+}
+
+/// For tests of other modules.
+#[cfg(test)]
+pub(crate) mod test_config {
+    use super::{ConfigError, Extension, Features};
+    use crate::lerobot::json::Node;
+    use crate::preprocessing::{Geometry, ImagePlan};
+    use std::path::Path;
+
+    /// What becomes of the images of a configuration that is in `file`.
+    pub(crate) fn image_plans(
+        file: &Path,
+        config: &serde_json::Value,
+        geometry: Geometry,
+    ) -> Result<Vec<ImagePlan>, ConfigError> {
+        let root = Node::root(file, config);
+        let features = Features::read(&root, "a test", &mut Vec::new())?;
+        Ok(Extension::read(&root, &features)?.plans(&features, geometry))
     }
 }

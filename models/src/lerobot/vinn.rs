@@ -2,15 +2,15 @@
 //! type and most keys are ours, and keys that are not known are refused.
 
 use super::config::{ConfigError, unsupported};
-use super::diffusion::map_size;
 use super::extension::Extension;
 use super::features::{FeatureSpec, FeatureType, Features, MAX_CAMERAS};
 use super::json::{JsonError, Node};
+use super::preparation::map_size;
 use super::statistics::{FeatureStatistics, NormalizationMode};
 use super::{CheckpointFormat, Normalization};
 use crate::layers::convolution::MapSize;
 use crate::layers::feature_scaling::FeatureScaling;
-use crate::preprocessing::Geometry;
+use crate::preprocessing::{Geometry, ImagePlan};
 use crate::vinn::{Search, StateDistance};
 use std::collections::BTreeMap;
 
@@ -85,15 +85,11 @@ impl VinnConfig {
             resize: map_size(root, "resize_shape")?,
             crop: map_size(root, "crop_shape")?,
         };
-        check_geometry(root, &features, geometry)?;
+        let extension = Extension::read(root, &features)?;
+        check_geometry(root, &features, &extension, geometry)?;
         let integer = |key: &str, limit: usize| -> Result<usize, JsonError> {
             root.required(key, "a whole number")?.integer(1..=limit)
         };
-        let extension = Extension::read(root)?;
-        if extension.image_weights.is_some() {
-            let remedy = "the encoders of VINN see their images as they are";
-            return Err(unsupported(root, Extension::KEY, "no image_weights", remedy));
-        }
         let chunk_size = integer("chunk_size", MAX_CHUNK)?;
         let action_steps = integer("n_action_steps", chunk_size)?;
         let backbone = root.optional("vision_backbone")?.map_or(Ok("resnet18"), |n| n.string())?;
@@ -116,6 +112,11 @@ impl VinnConfig {
             features,
             warnings,
         })
+    }
+
+    /// What becomes of the images of each camera.
+    pub(crate) fn image_plans(&self) -> Vec<ImagePlan> {
+        self.extension.plans(&self.features, self.geometry)
     }
 
     /// How inputs and actions are normalised: images by what the configuration says, vectors not
@@ -163,10 +164,11 @@ fn check_inputs(root: &Node<'_>, features: &Features) -> Result<(), ConfigError>
 fn check_geometry(
     root: &Node<'_>,
     features: &Features,
+    extension: &Extension,
     geometry: Geometry,
 ) -> Result<(), ConfigError> {
-    for image in features.image_sizes() {
-        let MapSize { height, width } = geometry.resize.unwrap_or(image);
+    for plan in extension.plans(features, geometry) {
+        let MapSize { height, width } = plan.cropped();
         if geometry.crop.is_some_and(|crop| crop.height > height || crop.width > width) {
             let needed = format!("at most [{height}, {width}], the size of what is cropped");
             return Err(unsupported(root, "crop_shape", &needed, "a crop is a part of an image"));

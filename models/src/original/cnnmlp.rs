@@ -1,11 +1,11 @@
 //! The CNNMLP baseline of the originals.
 
-use super::folder::Content;
+use super::folder::{Content, Scalings};
 use super::names::{self, Weight};
 use super::state_dict::{StateDict, unsupported};
 use super::statistics::Statistics;
 use super::{Conversion, ConvertError, check_actions, check_names};
-use crate::lerobot::{Extension, RESIDUAL_ATTENTION};
+use crate::lerobot::RESIDUAL_ATTENTION;
 use serde_json::json;
 use std::path::Path;
 
@@ -83,10 +83,17 @@ pub(super) fn convert<'c>(
         }
         statistics.action.iter_mut().for_each(|values| values.truncate(kept));
     }
-    let (backbone_per_camera, colors) = (!shared, conversion.colors);
-    let extension = Extension { backbone_per_camera, colors, image_weights: None };
+    let extension = super::extension(conversion, shared, None);
     let network = json!({ "type": "cnnmlp", "vision_backbone": backbone });
-    let content =
-        Content { conversion, state, action: kept, network, extension, statistics, weights };
+    let content = Content {
+        conversion,
+        state,
+        action: kept,
+        network,
+        extension,
+        statistics,
+        scalings: Scalings::MeanStd,
+        weights,
+    };
     Ok((content, notes))
 }

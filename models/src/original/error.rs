@@ -51,6 +51,12 @@ pub enum ConvertError {
         /// What was given.
         option: &'static str,
     },
+    /// The length of a chunk, which no tensor tells.
+    #[error("{}: is a Diffusion policy, whose tensors do not say how many actions it makes at once; say with --chunk what --chunk_size of its training was", file.display())]
+    NoChunk {
+        /// Path of the checkpoint.
+        file: PathBuf,
+    },
     /// Heads that do not divide the width.
     #[error("{}: {heads} attention heads do not share its width of {width}; say with --heads how many it was trained with", file.display())]
     Heads {
@@ -106,7 +112,7 @@ pub enum ConvertError {
         remedy: &'static str,
     },
     /// A tensor is not there.
-    #[error("{}: {tensor} is missing; it must come from an ACT policy of act, act-plus-plus or a fork", file.display())]
+    #[error("{}: {tensor} is missing; it must come from a policy of act, act-plus-plus or a fork", file.display())]
     Missing {
         /// Path of the file.
         file: PathBuf,
@@ -136,7 +142,7 @@ pub enum ConvertError {
         found: String,
     },
     /// Tensors are left over.
-    #[error("{}: {count} unknown tensor(s): {}; no ACT policy of the originals has them, and ignoring them could change what the policy does", file.display(), tensors.join(", "))]
+    #[error("{}: {count} unknown tensor(s): {}; no policy of the originals has them, and ignoring them could change what the policy does", file.display(), tensors.join(", "))]
     Unknown {
         /// Path of the checkpoint.
         file: PathBuf,

@@ -3,7 +3,7 @@
 use super::names::Weight;
 use super::statistics::Statistics;
 use super::{Conversion, ConvertError};
-use crate::lerobot::{Extension, ImageWeights};
+use crate::lerobot::Extension;
 use crate::policy::LoadOptions;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -27,9 +27,20 @@ pub(super) struct Content<'c> {
     pub action: usize,
     /// `config.json` without features, normalisation and extension.
     pub network: Value,
-    pub extension: Extension,
+    /// What goes beyond LeRobot, if anything does.
+    pub extension: Option<Value>,
     pub statistics: Statistics,
+    pub scalings: Scalings,
     pub weights: Vec<Weight>,
+}
+
+/// How inputs and actions are normalised.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scalings {
+    /// All by mean and standard deviation, images by ImageNet's.
+    MeanStd,
+    /// Joint positions by mean and standard deviation, actions by their range, images not at all.
+    Range,
 }
 
 /// Refuses an output that exists, unless it is an empty folder.
@@ -112,8 +123,12 @@ fn action(content: &Content<'_>) -> Value {
     json!({ "type": "ACTION", "shape": [content.action] })
 }
 
-fn modes() -> Value {
-    json!({ "VISUAL": "MEAN_STD", "STATE": "MEAN_STD", "ACTION": "MEAN_STD" })
+fn modes(content: &Content<'_>) -> Value {
+    let (visual, action) = match content.scalings {
+        Scalings::MeanStd => ("MEAN_STD", "MEAN_STD"),
+        Scalings::Range => ("IDENTITY", "MIN_MAX"),
+    };
+    json!({ "VISUAL": visual, "STATE": "MEAN_STD", "ACTION": action })
 }
 
 /// `config.json`: what the architecture says, and what all have.
@@ -122,23 +137,16 @@ fn config(content: &Content<'_>) -> Value {
     let mut config = content.network.clone();
     config["input_features"] = json!(inputs(content));
     config["output_features"] = json!({ "action": action(content) });
-    config["normalization_mapping"] = modes();
-    if *extension != Extension::default() {
-        config[Extension::KEY] = json!({
-            "backbone_per_camera": extension.backbone_per_camera,
-            "colors": extension.colors.name(),
-        });
-        if let Some(ImageWeights { inside, outside, rectangle }) = extension.image_weights {
-            config[Extension::KEY]["image_weights"] =
-                json!({ "inside": inside, "outside": outside, "rectangle": rectangle });
-        }
+    config["normalization_mapping"] = modes(content);
+    if let Some(extension) = extension {
+        config[Extension::KEY] = extension.clone();
     }
     config
 }
 
 /// The originals divide by the standard deviation alone.
-fn normalizer(features: Map<String, Value>) -> Value {
-    json!({ "eps": 0.0, "features": features, "norm_map": modes() })
+fn normalizer(content: &Content<'_>, features: Map<String, Value>) -> Value {
+    json!({ "eps": 0.0, "features": features, "norm_map": modes(content) })
 }
 
 fn device() -> Value {
@@ -163,7 +171,7 @@ fn preprocessor(content: &Content<'_>) -> Value {
             device(),
             {
                 "registry_name": "normalizer_processor",
-                "config": normalizer(features),
+                "config": normalizer(content, features),
                 "state_file": INPUT_STATE,
             },
         ],
@@ -177,7 +185,7 @@ fn postprocessor(content: &Content<'_>) -> Value {
         "steps": [
             {
                 "registry_name": "unnormalizer_processor",
-                "config": normalizer(features),
+                "config": normalizer(content, features),
                 "state_file": OUTPUT_STATE,
             },
             device(),
@@ -189,17 +197,22 @@ fn postprocessor(content: &Content<'_>) -> Value {
 fn state(content: &Content<'_>) -> Vec<Weight> {
     let Statistics { state, action } = &content.statistics;
     let mut weights = Vec::new();
-    let mut add = |feature: &str, statistics: [&[f32]; 2], shape: &[usize]| {
-        for (statistic, values) in ["mean", "std"].into_iter().zip(statistics) {
+    let moments = ["mean", "std"];
+    let mut add = |feature: &str, names: [&str; 2], statistics: [&[f32]; 2], shape: &[usize]| {
+        for (statistic, values) in names.into_iter().zip(statistics) {
             let (name, shape) = (format!("{feature}.{statistic}"), shape.to_vec());
             weights.push(Weight { name, shape, values: values.to_vec() });
         }
     };
-    add("observation.state", [&state[0], &state[1]], &[state[0].len()]);
+    add("observation.state", moments, [&state[0], &state[1]], &[state[0].len()]);
     for camera in &content.conversion.cameras {
         let feature = format!("observation.images.{}", camera.name);
-        add(&feature, [&IMAGE_MEAN, &IMAGE_STD], &[3, 1, 1]);
+        add(&feature, moments, [&IMAGE_MEAN, &IMAGE_STD], &[3, 1, 1]);
     }
-    add("action", [&action[0], &action[1]], &[action[0].len()]);
+    let of_actions = match content.scalings {
+        Scalings::MeanStd => moments,
+        Scalings::Range => ["min", "max"],
+    };
+    add("action", of_actions, [&action[0], &action[1]], &[action[0].len()]);
     weights
 }

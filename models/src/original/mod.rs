@@ -17,10 +17,12 @@
 //!   base, the one-arm fork with a column of zeros. They can be cut off; the variational encoder,
 //!   which read them in training, then goes as well.
 //! * The baseline CNNMLP has a layout of its own (`"type": "cnnmlp"`): LeRobot has no such policy.
+//! * The Diffusion policy of act-plus-plus needs what [`diffusion`] says.
 //! * The originals feed real recordings as OpenCV delivers them, blue first, but normalise as if red
 //!   came first. `"sinew": {"colors": "bgr"}` does the same.
 
 mod cnnmlp;
+mod diffusion;
 mod error;
 mod folder;
 mod names;
@@ -29,9 +31,10 @@ mod statistics;
 
 pub use error::ConvertError;
 
-use crate::lerobot::{Colors, Extension, ImageWeights, RESIDUAL_ATTENTION};
-use folder::Content;
+use crate::lerobot::{Colors, ImageWeights, RESIDUAL_ATTENTION, Rectangle};
+use folder::{Content, Scalings};
 use names::Sizes;
+use serde_json::{Value, json};
 use state_dict::StateDict;
 use statistics::Statistics;
 use std::path::{Path, PathBuf};
@@ -89,6 +92,8 @@ pub struct Conversion {
     pub qpos: Option<String>,
     /// Actions to keep, from the front; all if `None`.
     pub actions: Option<usize>,
+    /// Actions in a chunk, where the policy is a Diffusion policy.
+    pub chunk: Option<usize>,
 }
 
 /// Converts a checkpoint into the new folder `out`, and reads the result once. Returns what is worth
@@ -113,7 +118,17 @@ pub fn convert(conversion: &Conversion, out: &Path) -> Result<Vec<String>, Conve
 
     let bytes = crate::pickle::read_file(&file)?;
     let document = state_dict::read(&file, &bytes)?;
+    if let Some(found) = StateDict::of_diffusion(&file, &document) {
+        let (mut tensors, averaged) = found?;
+        let (content, notes) = diffusion::convert(conversion, &statistics, &mut tensors, averaged)?;
+        folder::write(out, &file, &content)?;
+        return Ok(notes);
+    }
     let mut tensors = StateDict::new(&file, &document)?;
+    if conversion.chunk.is_some() {
+        let (kind, option) = ("regression", "chunk to name: its tensors say how long it is");
+        return Err(ConvertError::NoPlace { file, kind, option });
+    }
     let (content, notes) = if cnnmlp::is_one(&tensors) {
         cnnmlp::convert(conversion, &statistics, &mut tensors)?
     } else {
@@ -138,13 +153,12 @@ fn convert_act<'c>(
         notes.push(format!("its {} backbones are the same; one is written", sizes.backbones));
     }
     let image_weights = image_weights(conversion, &sizes, &mut notes);
-    let (backbone_per_camera, colors) = (!shared, conversion.colors);
-    let extension = Extension { backbone_per_camera, colors, image_weights };
+    let extension = extension(conversion, shared, image_weights);
     if sizes.backbone == RESIDUAL_ATTENTION {
         notes.push(format!(
             "LeRobot cannot load the result: it has no backbone {RESIDUAL_ATTENTION}"
         ));
-    } else if extension != Extension::default() {
+    } else if extension.is_some() {
         notes.push("LeRobot cannot load the result: config.json needs the key sinew".to_owned());
     }
     let mut weights = names::rename(tensors, &sizes, shared)?;
@@ -161,7 +175,9 @@ fn convert_act<'c>(
     }
     let network = sizes.config(conversion.heads.unwrap_or(DEFAULT_HEADS));
     let (state, action) = (sizes.state, sizes.action);
-    let content = Content { conversion, state, action, network, extension, statistics, weights };
+    let scalings = Scalings::MeanStd;
+    let content =
+        Content { conversion, state, action, network, extension, statistics, scalings, weights };
     Ok((content, notes))
 }
 
@@ -193,8 +209,8 @@ fn check_options(conversion: &Conversion, file: &Path, sizes: &Sizes) -> Result<
 /// Size of the images, rectangle and weights that the one-arm fork has in the code of its residual
 /// attention backbone.
 const WEIGHED: (usize, usize) = (480, 640);
-const WEIGHTS: ImageWeights =
-    ImageWeights { inside: 1.5, outside: 0.5, rectangle: [230, 350, 412, 400] };
+const WEIGHTS: ImageWeights = ImageWeights { inside: 1.5, outside: 0.5, rectangle: RECTANGLE };
+const RECTANGLE: Rectangle = Rectangle { left: 230, top: 350, right: 412, bottom: 400 };
 
 /// The weights of pixels that no tensor tells of.
 fn image_weights(
@@ -206,7 +222,8 @@ fn image_weights(
         return None;
     }
     let weighed = conversion.cameras.iter().all(|camera| (camera.height, camera.width) == WEIGHED);
-    let ImageWeights { inside, outside, rectangle: [left, top, right, bottom] } = WEIGHTS;
+    let ImageWeights { inside, outside, .. } = WEIGHTS;
+    let Rectangle { left, top, right, bottom } = RECTANGLE;
     notes.push(if weighed {
         format!(
             "its images are multiplied by {inside} from ({left}, {top}) to ({right}, {bottom}) and by {outside} elsewhere, as the code of the one-arm fork does; where a training did not, remove sinew.image_weights from config.json"
@@ -215,6 +232,23 @@ fn image_weights(
         "its images are not weighed: the one-arm fork does so at 640 x 480 only".to_owned()
     });
     weighed.then_some(WEIGHTS)
+}
+
+/// What goes beyond LeRobot, if anything does.
+fn extension(
+    conversion: &Conversion,
+    shared: bool,
+    image_weights: Option<ImageWeights>,
+) -> Option<Value> {
+    let colors = conversion.colors;
+    if shared && colors == Colors::Rgb && image_weights.is_none() {
+        return None;
+    }
+    let mut extension = json!({ "backbone_per_camera": !shared, "colors": colors });
+    if let Some(weights) = image_weights {
+        extension["image_weights"] = json!(weights);
+    }
+    Some(extension)
 }
 
 /// Refuses cameras that share a name.

@@ -1,7 +1,7 @@
 //! The tensors of a state dict, by name.
 
 use super::ConvertError;
-use crate::pickle::{self, Classes, Document, Kind, Limits, Tensor};
+use crate::pickle::{self, Classes, Document, Entries, Kind, Limits, Tensor};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -29,6 +29,30 @@ impl<'d> StateDict<'d> {
             Kind::Dict(entries) => entries,
             kind => return refuse(kind.describe().to_owned()),
         };
+        Self::of_entries(file, entries)
+    }
+
+    /// The tensors of a Diffusion policy of act-plus-plus, if the document is one, and whether
+    /// they are the moving average of the training.
+    pub(super) fn of_diffusion(
+        file: &Path,
+        document: &'d Document<'_>,
+    ) -> Option<Result<(Self, bool), ConvertError>> {
+        let Kind::Dict(entries) = document.root().kind() else { return None };
+        let part = |name: &str| match entries.get(name)?.kind() {
+            Kind::Dict(entries) => Some(entries),
+            _ => None,
+        };
+        let averaged = part("ema");
+        let is_averaged = averaged.is_some();
+        let networks = part("nets")?;
+        let tensors = Self::of_entries(file, averaged.unwrap_or(networks));
+        Some(tensors.map(|tensors| (tensors, is_averaged)))
+    }
+
+    fn of_entries(file: &Path, entries: Entries<'d>) -> Result<Self, ConvertError> {
+        let refuse =
+            |found: String| Err(ConvertError::NotAStateDict { file: file.to_path_buf(), found });
         let mut tensors = BTreeMap::new();
         for (key, value) in entries.iter() {
             let Kind::Text(name) = key.kind() else {
@@ -42,14 +66,6 @@ impl<'d> StateDict<'d> {
                 }
                 // Counts the batches of a training; nothing reads it.
                 Kind::Tensor(_) if name.ends_with(".num_batches_tracked") => {}
-                Kind::Dict(_) if matches!(name, "nets" | "ema") => {
-                    return Err(unsupported(
-                        file,
-                        name,
-                        "a Diffusion policy of act-plus-plus",
-                        "only ACT policies are converted",
-                    ));
-                }
                 kind => {
                     let what = match kind {
                         Kind::Tensor(_) => "a tensor of whole numbers",

@@ -8,13 +8,41 @@ use std::path::Path;
 pub(super) struct Statistics {
     /// Mean and standard deviation of joint positions.
     pub state: [Vec<f32>; 2],
-    /// The same of actions.
+    /// The same of actions, or their smallest and largest values.
     pub action: [Vec<f32>; 2],
 }
 
 impl Statistics {
     /// Reads the statistics for vectors of these lengths.
     pub(super) fn read(file: &Path, state: usize, action: usize) -> Result<Self, ConvertError> {
+        Self::read_as(file, state, action, ["action_mean", "action_std"])
+    }
+
+    /// The same for a policy that normalises actions by their smallest and largest values.
+    pub(super) fn read_range(
+        file: &Path,
+        state: usize,
+        action: usize,
+    ) -> Result<Self, ConvertError> {
+        let names = ["action_min", "action_max"];
+        let statistics = Self::read_as(file, state, action, names)?;
+        let [low, high] = &statistics.action;
+        match low.iter().zip(high).position(|(low, high)| low >= high) {
+            None => Ok(statistics),
+            Some(index) => Err(ConvertError::Numbers {
+                file: file.to_path_buf(),
+                tensor: names[1].to_owned(),
+                found: format!("is not above {} at index {index}", names[0]),
+            }),
+        }
+    }
+
+    fn read_as(
+        file: &Path,
+        state: usize,
+        action: usize,
+        [first, second]: [&str; 2],
+    ) -> Result<Self, ConvertError> {
         let bytes = pickle::read_file(file)?;
         let document = pickle::plain(file, &bytes, &Limits::default(), Classes::Refused)?;
         let entries = match document.root().kind() {
@@ -27,7 +55,7 @@ impl Statistics {
         let take = |name: &str, length| numbers(file, entries, name, length);
         Ok(Self {
             state: [take("qpos_mean", state)?, take("qpos_std", state)?],
-            action: [take("action_mean", action)?, take("action_std", action)?],
+            action: [take(first, action)?, take(second, action)?],
         })
     }
 }

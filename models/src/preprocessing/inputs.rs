@@ -1,10 +1,9 @@
 //! Vectors and images as networks read them.
 
 use super::features::{ScaledFeature, check, check_camera};
-use super::image::{Geometry, ImageInput};
+use super::image::{ImageInput, ImagePlan};
 use crate::engine::Engine;
 use crate::layers::convolution::MapSize;
-use crate::lerobot::Extension;
 use crate::policy::{Feature, FeatureKind, Observation, PredictError};
 use crate::trace::Trace;
 
@@ -19,16 +18,8 @@ pub(crate) struct Inputs {
 
 impl Inputs {
     /// Plans and allocates.
-    pub(crate) fn new(
-        features: Vec<ScaledFeature>,
-        geometry: Geometry,
-        extension: Extension,
-    ) -> Self {
-        let images = features.iter().filter_map(|scaled| {
-            let size = map_size(&scaled.feature)?;
-            Some(ImageInput::new(size, geometry, &scaled.scaling).trained_with(extension))
-        });
-        let images: Vec<ImageInput> = images.collect();
+    pub(crate) fn new(features: Vec<ScaledFeature>, plans: &[ImagePlan]) -> Self {
+        let images = image_inputs(&features, plans);
         let vector = |kind: FeatureKind| {
             let size = features.iter().find(|scaled| scaled.feature.kind == kind);
             vec![0.0; size.map_or(0, |scaled| scaled.size)]
@@ -42,10 +33,9 @@ impl Inputs {
         }
     }
 
-    /// Number of values that [`Inputs::new`] allocates for images of these sizes.
-    pub(crate) fn len(images: &[MapSize], geometry: Geometry) -> usize {
-        let values = images.iter().map(|size| ImageInput::len(*size, geometry));
-        values.fold(0, usize::saturating_add)
+    /// Number of values that [`Inputs::new`] allocates for images.
+    pub(crate) fn len(plans: &[ImagePlan]) -> usize {
+        plans.iter().map(ImagePlan::values).fold(0, usize::saturating_add)
     }
 
     /// Number of values of this one's images.
@@ -135,10 +125,8 @@ impl Inputs {
     }
 }
 
-/// Size of an image.
-fn map_size(feature: &Feature) -> Option<MapSize> {
-    match *feature.shape.as_slice() {
-        [_, height, width] => Some(MapSize { height, width }),
-        _ => None,
-    }
+/// One for each image among the features, which the plans are for.
+pub(crate) fn image_inputs(features: &[ScaledFeature], plans: &[ImagePlan]) -> Vec<ImageInput> {
+    let images = features.iter().filter(|scaled| scaled.feature.kind == FeatureKind::Visual);
+    images.zip(plans).map(|(scaled, plan)| ImageInput::new(plan, &scaled.scaling)).collect()
 }

@@ -4,7 +4,10 @@ mod features;
 mod image;
 mod inputs;
 mod resampling;
+mod retouch;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use features::{ScaledFeature, check, check_camera, check_finite, scaled_features};
-pub(crate) use image::{Geometry, ImageInput};
-pub(crate) use inputs::Inputs;
+pub(crate) use image::{Geometry, ImageInput, ImagePlan, centre};
+pub(crate) use inputs::{Inputs, image_inputs};

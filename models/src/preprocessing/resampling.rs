@@ -45,6 +45,12 @@ impl Axis {
         Self { taps, weights }
     }
 
+    /// The same for a source that begins `offset` positions later.
+    pub(super) fn after(mut self, offset: usize) -> Self {
+        self.taps.iter_mut().for_each(|taps| taps.first += offset);
+        self
+    }
+
     /// Target positions.
     pub(super) fn len(&self) -> usize {
         self.taps.len()

@@ -7,7 +7,7 @@ use crate::layers::convolution::{Layout, MapSize};
 use crate::layers::resnet::{BufferLengths, ResNet, ResNetBuffers};
 use crate::lerobot::{LoadError, PolicyConfig, VinnConfig};
 use crate::policy::{Cost, Feature, LoadOptions, Observation, PredictError};
-use crate::preprocessing::{self, Inputs};
+use crate::preprocessing::{self, ImagePlan, Inputs};
 use crate::source::{self, Source};
 use crate::tensor_file::{TensorError, TensorFile};
 use crate::trace::Trace;
@@ -173,17 +173,17 @@ impl VinnEncoder {
         config: &VinnConfig,
     ) -> Result<(Self, Option<BackboneInfo>, usize), LoadError> {
         let Source { folder, mut tensors, normalization, engine, precision, .. } = source;
-        let declared = config.features.image_sizes();
-        let images = declared.iter().map(|image| config.geometry.output(*image)).collect();
+        let plans = config.image_plans();
+        let images = plans.iter().map(ImagePlan::output).collect();
         let mut encoders = Encoders::read(config, images, &mut tensors, precision)?;
         let place = Place::of_camera(config.extension.backbone_per_camera.then_some(0));
-        let info = info::backbone_info(&config.backbone, &tensors, &place, config.extension);
+        let info = info::backbone_info(&config.backbone, &tensors, &place, &config.extension);
         let parameters = tensors.count_values("model.");
-        let inputs_len = Inputs::len(&declared, config.geometry);
+        let inputs_len = Inputs::len(&plans);
         let values = encoders.buffers_len().saturating_add(inputs_len);
         source::check_memory(folder, values.saturating_mul(size_of::<f32>()))?;
         let features = preprocessing::scaled_features(&config.features, &normalization);
-        let inputs = Inputs::new(features, config.geometry, config.extension);
+        let inputs = Inputs::new(features, &plans);
         encoders.allocate();
         let widths = encoders.widths();
         Ok((Self { engine, inputs, encoders, widths }, info, parameters))

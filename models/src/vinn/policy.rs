@@ -93,7 +93,13 @@ impl VinnPolicy {
             episodes: memory.episode_lengths().len(),
             search: config.search.clone(),
         });
-        let info = crate::info::collect(&description, &config.features, &normalization, network);
+        let info = crate::info::collect(
+            &description,
+            &config.features,
+            &normalization,
+            &config.image_plans(),
+            network,
+        );
         let chunk_size = config.chunk_size;
         Ok(Self {
             outputs: Outputs { chunk_size, action_size, scaling: FeatureScaling::Identity },

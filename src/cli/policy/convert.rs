@@ -34,6 +34,9 @@ pub(crate) struct ConvertArguments {
     /// Actions to keep, from the front, where the last ones are a base's or padding
     #[arg(long, value_name = "N")]
     actions: Option<usize>,
+    /// Actions in a chunk (chunk_size of the training), which no tensor of a Diffusion policy tells
+    #[arg(long, value_name = "N")]
+    chunk: Option<usize>,
     /// Text for people, or one JSON object
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -61,6 +64,7 @@ pub(super) fn convert(arguments: &ConvertArguments) -> u8 {
         },
         qpos: arguments.qpos.clone(),
         actions: arguments.actions,
+        chunk: arguments.chunk,
     };
     let notes = match original::convert(&conversion, &arguments.out) {
         Ok(notes) => notes,
@@ -90,6 +94,7 @@ fn code_of(error: &ConvertError) -> u8 {
         | ConvertError::Cameras { .. }
         | ConvertError::Heads { .. }
         | ConvertError::NoPlace { .. }
+        | ConvertError::NoChunk { .. }
         | ConvertError::Actions { .. }
         | ConvertError::Exists { .. } => 2,
         ConvertError::Write { .. } | ConvertError::Layout { .. } => 13,

@@ -45,7 +45,7 @@ pub(super) fn features(arguments: &FeaturesArguments) -> u8 {
     };
     match arguments.format {
         Format::Text => {
-            say!("camera        {}", report.camera);
+            say!("image         {}", report.image);
             report.maps.iter().flat_map(lines).for_each(|line| say!("{line}"));
         }
         // Plain numbers and strings: serialising cannot fail.
