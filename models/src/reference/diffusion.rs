@@ -10,6 +10,7 @@ use crate::layers::convolution::MapSize;
 use crate::layers::resnet::image_layout;
 use crate::lerobot::{self, DiffusionConfig, LoadError, PolicyConfig};
 use crate::policy::PredictError;
+use crate::preprocessing::ImagePlan;
 use crate::tensor_file::{TensorError, TensorFile};
 use crate::trace::Trace;
 use burn::module::Module;
@@ -34,8 +35,7 @@ impl DiffusionReference {
         let mut tensors = lerobot::open_weights(folder)?;
         match lerobot::read_checkpoint(folder, &mut tensors)?.config {
             PolicyConfig::Diffusion(config) => {
-                let sizes = config.features.image_sizes();
-                let image = sizes.first().map(|size| config.geometry.output(*size));
+                let image = config.image_plans().first().map(ImagePlan::output);
                 Ok(Self::read(&config, image, &mut tensors, device)?)
             }
             other => {

@@ -20,6 +20,9 @@ pub(super) struct ImageEncoder {
     backbone: ResNet,
     keypoints: Linear,
     out: Linear,
+    /// Whether features keep their sign.
+    #[module(skip)]
+    signed: bool,
 }
 
 impl ImageEncoder {
@@ -38,6 +41,7 @@ impl ImageEncoder {
             keypoints: reader.pointwise(&nets, [count, backbone.outputs()])?,
             backbone,
             out: reader.linear(&format!("{prefix}.out"), [2 * count, 2 * count])?,
+            signed: config.extension.signed_features,
         })
     }
 
@@ -53,7 +57,8 @@ impl ImageEncoder {
         let weights = softmax(self.keypoints.forward(pixels), 1).swap_dims(1, 2);
         let count = weights.dims()[1];
         let points = weights.matmul(places.expand([batch, size.pixels(), 2]));
-        let features = relu(self.out.forward(points.clone().reshape([batch, 2 * count])));
+        let features = self.out.forward(points.clone().reshape([batch, 2 * count]));
+        let features = if self.signed { features } else { relu(features) };
         if let Some(trace) = trace {
             record(trace, "preprocessed_and_backbone".to_owned(), &map);
             record(trace, "keypoints".to_owned(), &points);
