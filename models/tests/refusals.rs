@@ -5,6 +5,7 @@
 mod support;
 
 use serde_json::{Value, json};
+use sinew_models::{Device, LoadOptions};
 use support::{Checkpoint, floats, values};
 
 const NORMALIZER: &str = "policy_preprocessor_step_3_normalizer_processor.safetensors";
@@ -651,5 +652,22 @@ fn weights_that_contradict_a_diffusion_configuration_are_named() {
     ];
     for (change, parts) in cases {
         refused("diffusion_tiny", change, parts);
+    }
+}
+
+#[test]
+fn a_device_that_this_build_lacks_is_refused_with_the_feature_that_has_it() {
+    for (device, feature) in
+        [(Device::Gpu, "wgpu"), (Device::Ndarray, "ndarray"), (Device::Flex, "train")]
+    {
+        if device.is_built() {
+            continue;
+        }
+        let options = LoadOptions { device, ..LoadOptions::default() };
+        let error = sinew_models::load(&support::fixture("act_tiny"), &options).err().unwrap();
+        let text = error.to_string();
+        for part in [device.name(), "needed cpu", &format!("--features {feature}")] {
+            assert!(text.contains(part), "{part:?} is not in: {text}");
+        }
     }
 }
