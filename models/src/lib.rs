@@ -25,11 +25,14 @@ pub mod golden;
 mod info;
 mod layers;
 pub mod lerobot;
+#[cfg(test)]
+mod mutations;
 pub mod original;
 mod outputs;
 pub mod pickle;
 mod policy;
 mod preprocessing;
+mod quote;
 pub mod recurrent;
 mod residual_attention;
 mod source;
