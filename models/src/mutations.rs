@@ -274,7 +274,7 @@ fn mutations_of_configurations() {
     seeds.push(prepared());
     // Beside the background that the last of them names.
     let file = fixture("image_preparation/damaged.json");
-    mutate(&seeds, 1, "damaged.json", |bytes| test_config::read(&file, bytes));
+    mutate(&seeds, 1, "image_preparation", |bytes| test_config::read(&file, bytes));
 }
 
 /// A configuration that says everything there is to say of images.

@@ -6,7 +6,7 @@ use super::statistics::NormalizationMode;
 use crate::layers::convolution::MapSize;
 use crate::quote::quote;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 /// Longest state or action vector.
 const MAX_VECTOR: usize = 4096;
@@ -23,6 +23,19 @@ pub(crate) const NAME: &str = "a name of 1 to 160 characters that can be printed
 /// Whether a feature may be called so.
 pub(crate) fn is_name(name: &str) -> bool {
     !name.is_empty() && quote(name).to_string() == name
+}
+
+/// Path of the file that `node` names beside its own. A checkpoint must not reach outside its own
+/// folder, and messages repeat the name.
+pub(crate) fn beside(node: &Node<'_>, needed: &str) -> Result<PathBuf, JsonError> {
+    let name = node.string()?;
+    let mut parts = Path::new(name).components();
+    let is_one = matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None));
+    if is_one && is_name(name) {
+        Ok(node.file().with_file_name(name))
+    } else {
+        Err(node.refuse(needed))
+    }
 }
 
 /// LeRobot's feature types.

@@ -10,7 +10,7 @@ use crate::bounded_file::{self, ReadError};
 use crate::quote::quote;
 use crate::tensor_file::{TensorError, TensorFile};
 use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// Largest state file that is read, in bytes.
 const MAX_STATE: u64 = 16 << 20;
@@ -337,13 +337,7 @@ fn read_normalizer(
         None => None,
     };
     let state_node = step.required("state_file", "the name of a safetensors file")?;
-    let state_name = Path::new(state_node.string()?);
-    // A checkpoint must not reach outside its own folder.
-    let mut parts = state_name.components();
-    if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
-        return Err(state_node.refuse("the name of a file in the same folder").into());
-    }
-    let state_path = file.with_file_name(state_name);
+    let state_path = features::beside(&state_node, "the name of a file in the same folder")?;
     Ok(Normalizer {
         file: file.to_path_buf(),
         step: step_index,
