@@ -12,6 +12,7 @@ use crate::lerobot::{
 };
 use crate::policy::{FeatureKind, PolicyDescription};
 use crate::preprocessing::ImagePlan;
+use crate::quote::quote;
 use crate::residual_attention;
 use crate::tensor_file::TensorFile;
 use crate::vinn::VinnNetworkInfo;
@@ -275,7 +276,7 @@ impl Display for BackboneInfo {
         let stages: Vec<String> = stages.collect();
         let what =
             if self.name == RESIDUAL_ATTENTION { "attention levels" } else { "basic blocks" };
-        write!(f, "{}: {what} x channels {}", self.name, stages.join(", "))?;
+        write!(f, "{}: {what} x channels {}", quote(&self.name), stages.join(", "))?;
         if self.per_camera {
             write!(f, ", one for each camera")?;
         }

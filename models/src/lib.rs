@@ -29,11 +29,14 @@ pub mod golden;
 mod info;
 mod layers;
 pub mod lerobot;
+#[cfg(test)]
+mod mutations;
 pub mod original;
 mod outputs;
 pub mod pickle;
 mod policy;
 mod preprocessing;
+mod quote;
 pub mod recurrent;
 #[cfg(feature = "burn")]
 pub mod reference;

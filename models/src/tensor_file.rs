@@ -6,6 +6,7 @@
 //! end beyond the end of the file.
 
 use crate::bounded_file::{self, ReadError};
+use crate::quote::{list, quote, shape};
 use safetensors::tensor::{Metadata, TensorInfo};
 use safetensors::{Dtype, SafeTensorError};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
@@ -42,7 +43,7 @@ pub enum TensorError {
         limit: u64,
     },
     /// The header is not what safetensors prescribes.
-    #[error("{}: header is not valid: {source}; copy the file again", file.display())]
+    #[error("{}: header is not valid: {}; copy the file again", file.display(), quote(&source.to_string()))]
     Header {
         /// Path of the file.
         file: PathBuf,
@@ -50,7 +51,7 @@ pub enum TensorError {
         source: serde_json::Error,
     },
     /// A name occurs twice.
-    #[error("{}: tensor {tensor} is listed twice; write the file again with unique names", file.display())]
+    #[error("{}: tensor {tensor} is listed twice; write the file again with unique names", file.display(), tensor = quote(tensor))]
     Duplicate {
         /// Path of the file.
         file: PathBuf,
@@ -58,7 +59,7 @@ pub enum TensorError {
         tensor: String,
     },
     /// The data of a tensor ends beyond the end of the file.
-    #[error("{}: tensor {tensor} ends at byte {end} of the data, the file holds {available}; it is truncated: copy it again", file.display())]
+    #[error("{}: tensor {tensor} ends at byte {end} of the data, the file holds {available}; it is truncated: copy it again", file.display(), tensor = quote(tensor))]
     Truncated {
         /// Path of the file.
         file: PathBuf,
@@ -70,7 +71,7 @@ pub enum TensorError {
         available: u64,
     },
     /// Offsets, shapes and types contradict each other.
-    #[error("{}: not a consistent safetensors file: {source}; copy the file again", file.display())]
+    #[error("{}: not a consistent safetensors file: {}; copy the file again", file.display(), quote(&source.to_string()))]
     Layout {
         /// Path of the file.
         file: PathBuf,
@@ -78,7 +79,7 @@ pub enum TensorError {
         source: SafeTensorError,
     },
     /// A tensor is not there.
-    #[error("{}: tensor {tensor} is missing, needed with shape {needed}; {remedy}", file.display())]
+    #[error("{}: tensor {tensor} is missing, needed with shape {needed}; {remedy}", file.display(), tensor = quote(tensor))]
     Missing {
         /// Path of the file.
         file: PathBuf,
@@ -90,7 +91,7 @@ pub enum TensorError {
         remedy: &'static str,
     },
     /// A tensor has another element type.
-    #[error("{}: tensor {tensor} has type {found}, needed {needed}; convert it", file.display())]
+    #[error("{}: tensor {tensor} has type {found}, needed {needed}; convert it", file.display(), tensor = quote(tensor))]
     Type {
         /// Path of the file.
         file: PathBuf,
@@ -102,7 +103,7 @@ pub enum TensorError {
         needed: &'static str,
     },
     /// A tensor has another shape.
-    #[error("{}: tensor {tensor} has shape {found:?}, needed {needed}; it must come from the same training as config.json", file.display())]
+    #[error("{}: tensor {tensor} has shape {found}, needed {needed}; it must come from the same training as config.json", file.display(), found = shape(found), tensor = quote(tensor))]
     Shape {
         /// Path of the file.
         file: PathBuf,
@@ -114,7 +115,7 @@ pub enum TensorError {
         needed: String,
     },
     /// A tensor holds a number that cannot be used.
-    #[error("{}: tensor {tensor} holds {value} at index {index}, needed {needed}; the training diverged or the file is damaged", file.display())]
+    #[error("{}: tensor {tensor} holds {value} at index {index}, needed {needed}; the training diverged or the file is damaged", file.display(), tensor = quote(tensor))]
     Value {
         /// Path of the file.
         file: PathBuf,
@@ -128,7 +129,7 @@ pub enum TensorError {
         needed: &'static str,
     },
     /// A tensor belongs to something that is not implemented.
-    #[error("{}: tensor {tensor} belongs to {what}; {remedy}", file.display())]
+    #[error("{}: tensor {tensor} belongs to {what}; {remedy}", file.display(), tensor = quote(tensor))]
     Unsupported {
         /// Path of the file.
         file: PathBuf,
@@ -140,7 +141,7 @@ pub enum TensorError {
         remedy: &'static str,
     },
     /// Tensors are left over.
-    #[error("{}: {count} unknown tensor(s): {}; this architecture does not use them, and ignoring them could change what the policy does", file.display(), tensors.join(", "))]
+    #[error("{}: {count} unknown tensor(s): {}; this architecture does not use them, and ignoring them could change what the policy does", file.display(), list(tensors))]
     Unknown {
         /// Path of the file.
         file: PathBuf,

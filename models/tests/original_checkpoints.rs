@@ -395,7 +395,7 @@ fn what_cannot_be_converted_is_refused_by_name() {
         ),
         (
             |original| drop(original.tensors.remove("model.query_embed.weight")),
-            "model.query_embed.weight is missing; it must come from an ACT policy",
+            "model.query_embed.weight is missing; it must come from a policy of act",
         ),
         (
             |original| drop(original.tensors.remove("model.transformer.decoder.norm.bias")),

@@ -3,6 +3,7 @@
 use super::execution::ExecutionError;
 use crate::bounded_file::ReadError;
 use crate::policy::PredictError;
+use crate::quote::{quote, shape};
 use crate::tensor_file::TensorError;
 use std::path::PathBuf;
 
@@ -34,7 +35,7 @@ pub enum GoldenError {
         file: PathBuf,
     },
     /// A name is not part of either layout.
-    #[error("{}: tensor {tensor} is not part of a golden file, needed in.*, mid.*, check.* or a known out.*; rename or remove it", file.display())]
+    #[error("{}: tensor {tensor} is not part of a golden file, needed in.*, mid.*, check.* or a known out.*; rename or remove it", file.display(), tensor = quote(tensor))]
     UnknownTensor {
         /// Path of the file.
         file: PathBuf,
@@ -42,7 +43,7 @@ pub enum GoldenError {
         tensor: String,
     },
     /// The policy does not produce a tensor that the file holds.
-    #[error("{}: tensor {tensor} is recorded, but this policy does not produce it; the file belongs to another policy", file.display())]
+    #[error("{}: tensor {tensor} is recorded, but this policy does not produce it; the file belongs to another policy", file.display(), tensor = quote(tensor))]
     NotProduced {
         /// Path of the file.
         file: PathBuf,
@@ -50,7 +51,7 @@ pub enum GoldenError {
         tensor: String,
     },
     /// How a sampling was drawn cannot be read from its name.
-    #[error("{}: {name} does not say how it was sampled, needed ddpm or ddim, a number of steps from 1 to {limit}, and perhaps _epsilon or _sample and _clip or _noclip; rename its tensors", file.display())]
+    #[error("{}: {name} does not say how it was sampled, needed ddpm or ddim, a number of steps from 1 to {limit}, and perhaps _epsilon or _sample and _clip or _noclip; rename its tensors", file.display(), name = quote(name))]
     Sampling {
         /// Path of the file.
         file: PathBuf,
@@ -68,7 +69,7 @@ pub enum GoldenError {
         scheduler: String,
     },
     /// The rollout has no steps, or no leading axis of steps.
-    #[error("{}: tensor {tensor} has shape {found:?}, needed {needed}; stack the observations of all steps", file.display())]
+    #[error("{}: tensor {tensor} has shape {found}, needed {needed}; stack the observations of all steps", file.display(), found = shape(found), tensor = quote(tensor))]
     Steps {
         /// Path of the file.
         file: PathBuf,
@@ -80,7 +81,7 @@ pub enum GoldenError {
         needed: &'static str,
     },
     /// The queue was recorded, but not how many actions it executes.
-    #[error("{}: metadata n_action_steps is {found}, needed a whole number from 1 to {limit}, the chunk size, because out.queue.action is recorded; write the file again with it", file.display())]
+    #[error("{}: metadata n_action_steps is {found}, needed a whole number from 1 to {limit}, the chunk size, because out.queue.action is recorded; write the file again with it", file.display(), found = quote(found))]
     ActionSteps {
         /// Path of the file.
         file: PathBuf,

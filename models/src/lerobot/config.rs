@@ -7,6 +7,7 @@ use super::features::Features;
 use super::json::{self, JsonError, Node};
 use super::vinn::VinnConfig;
 use crate::bounded_file::{self, ReadError};
+use crate::quote::quote;
 use std::path::{Path, PathBuf};
 
 /// Largest JSON file that is read, in bytes.
@@ -22,7 +23,7 @@ pub enum ConfigError {
     #[error(transparent)]
     Json(#[from] JsonError),
     /// A picture that it names is not usable.
-    #[error("{}: is {found}, needed {needed}; config.json names it as {key}", file.display())]
+    #[error("{}: is {found}, needed {needed}; config.json names it as {key}", file.display(), found = quote(found), key = quote(key))]
     Picture {
         /// Path of the picture.
         file: PathBuf,
@@ -34,7 +35,7 @@ pub enum ConfigError {
         needed: String,
     },
     /// A value is valid, but stands for something that is not implemented or contradicts another.
-    #[error("{}: {key} is {found}, needed {needed}; {remedy}", file.display())]
+    #[error("{}: {key} is {found}, needed {needed}; {remedy}", file.display(), found = quote(found), key = quote(key))]
     Unsupported {
         /// Path of the file.
         file: PathBuf,
@@ -67,21 +68,25 @@ impl PolicyConfig {
     pub(crate) fn read(folder: &Path) -> Result<Self, ConfigError> {
         let file = folder.join("config.json");
         let value = json::parse(&file, &bounded_file::read(&file, MAX_JSON)?)?;
-        let root = Node::root(&file, &value);
+        Self::of(&Node::root(&file, &value))
+    }
+
+    /// Reads the root of a file.
+    pub(super) fn of(root: &Node<'_>) -> Result<Self, ConfigError> {
         let mut warnings = Vec::new();
         let kind = root.optional("type")?;
         if kind.is_none() {
             warnings.push("config.json: key type is missing; read as act".to_owned());
         }
         match kind.map_or(Ok("act"), |node| node.string())? {
-            "act" => Ok(Self::Act(ActConfig::read(&root, warnings)?)),
-            "diffusion" => Ok(Self::Diffusion(DiffusionConfig::read(&root, warnings)?)),
-            "cnnmlp" => Ok(Self::CnnMlp(CnnMlpConfig::read(&root, warnings)?)),
-            "vinn" => Ok(Self::Vinn(VinnConfig::read(&root, warnings)?)),
+            "act" => Ok(Self::Act(ActConfig::read(root, warnings)?)),
+            "diffusion" => Ok(Self::Diffusion(DiffusionConfig::read(root, warnings)?)),
+            "cnnmlp" => Ok(Self::CnnMlp(CnnMlpConfig::read(root, warnings)?)),
+            "vinn" => Ok(Self::Vinn(VinnConfig::read(root, warnings)?)),
             _ => {
                 let remedy = "other architectures are not implemented";
                 Err(unsupported(
-                    &root,
+                    root,
                     "type",
                     "\"act\", \"diffusion\", \"cnnmlp\" or \"vinn\"",
                     remedy,
@@ -170,7 +175,7 @@ pub(super) fn warn_about_unknown_keys(
 ) -> Result<(), JsonError> {
     let is_known = |key: &str| COMMON_KEYS.contains(&key) || known.contains(&key);
     for (key, _) in root.members()?.iter().filter(|(key, _)| !is_known(key)) {
-        warnings.push(format!("config.json: unknown key {key} is ignored"));
+        warnings.push(format!("config.json: unknown key {} is ignored", quote(key)));
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use super::config::ConfigError;
 use super::processors::ProcessorError;
 use super::statistics::StatisticsError;
 use crate::bounded_file::ReadError;
+use crate::quote::quote;
 use crate::tensor_file::TensorError;
 use crate::vinn::VinnMemoryError;
 use std::path::PathBuf;
@@ -37,7 +38,7 @@ pub enum LoadError {
         folder: PathBuf,
     },
     /// Statistics exist in the places of both generations.
-    #[error("{}: holds processor files (LeRobot 0.4 and later) and tensor {tensor} in model.safetensors (up to 0.3), which may contradict each other; remove one of them or migrate the checkpoint again", folder.display())]
+    #[error("{}: holds processor files (LeRobot 0.4 and later) and tensor {tensor} in model.safetensors (up to 0.3), which may contradict each other; remove one of them or migrate the checkpoint again", folder.display(), tensor = quote(tensor))]
     BothFormats {
         /// Folder of the checkpoint.
         folder: PathBuf,

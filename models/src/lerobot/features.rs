@@ -4,8 +4,9 @@ use super::config::ConfigError;
 use super::json::{JsonError, Node};
 use super::statistics::NormalizationMode;
 use crate::layers::convolution::MapSize;
+use crate::quote::quote;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 /// Longest state or action vector.
 const MAX_VECTOR: usize = 4096;
@@ -15,6 +16,27 @@ pub(super) const MAX_SIDE: usize = 4096;
 pub(super) const MAX_PIXELS: usize = 1 << 22;
 /// Most cameras.
 pub(super) const MAX_CAMERAS: usize = 32;
+
+/// What the name of a feature looks like. Names are printed, compared and looked up.
+pub(crate) const NAME: &str = "a name of 1 to 160 characters that can be printed";
+
+/// Whether a feature may be called so.
+pub(crate) fn is_name(name: &str) -> bool {
+    !name.is_empty() && quote(name).to_string() == name
+}
+
+/// Path of the file that `node` names beside its own. A checkpoint must not reach outside its own
+/// folder, and messages repeat the name.
+pub(crate) fn beside(node: &Node<'_>, needed: &str) -> Result<PathBuf, JsonError> {
+    let name = node.string()?;
+    let mut parts = Path::new(name).components();
+    let is_one = matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None));
+    if is_one && is_name(name) {
+        Ok(node.file().with_file_name(name))
+    } else {
+        Err(node.refuse(needed))
+    }
+}
 
 /// LeRobot's feature types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +88,9 @@ impl FeatureSpec {
 
     /// Reads `{"type": ..., "shape": [...]}`.
     pub(crate) fn read(name: &str, node: &Node<'_>) -> Result<Self, JsonError> {
+        if !is_name(name) {
+            return Err(node.refuse(NAME));
+        }
         let kind_node = node.required("type", "STATE, ENV, VISUAL or ACTION")?;
         let kind = FeatureType::from_name(kind_node.string()?)
             .ok_or_else(|| kind_node.refuse("STATE, ENV, VISUAL or ACTION"))?;
@@ -216,7 +241,7 @@ fn action(
 ) -> Result<FeatureSpec, ConfigError> {
     let outputs = root.required("output_features", "an object with the feature action")?;
     for (name, _) in outputs.members()?.iter().filter(|(name, _)| *name != "action") {
-        warnings.push(format!("config.json: output {name} is ignored, as {policy} does"));
+        warnings.push(format!("config.json: output {} is ignored, as {policy} does", quote(name)));
     }
     let node = outputs.required("action", "a feature of type ACTION")?;
     let feature = FeatureSpec::read("action", &node)?;

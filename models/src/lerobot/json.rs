@@ -1,5 +1,6 @@
 //! JSON values with the file and key that errors name.
 
+use crate::quote::quote;
 use serde_json::{Map, Value};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum JsonError {
     /// It is not JSON.
-    #[error("{}: not valid JSON: {source}; copy the file again", file.display())]
+    #[error("{}: not valid JSON: {}; copy the file again", file.display(), quote(&source.to_string()))]
     Syntax {
         /// Path of the file.
         file: PathBuf,
@@ -16,7 +17,7 @@ pub enum JsonError {
         source: serde_json::Error,
     },
     /// A key is not there.
-    #[error("{}: key {key} is missing, needed {needed}; the file was written by a version of LeRobot that is not supported, or edited", file.display())]
+    #[error("{}: key {key} is missing, needed {needed}; the file was written by a version of LeRobot that is not supported, or edited", file.display(), key = quote(key))]
     Missing {
         /// Path of the file.
         file: PathBuf,
@@ -26,7 +27,7 @@ pub enum JsonError {
         needed: String,
     },
     /// A key holds something else.
-    #[error("{}: {key} is {found}, needed {needed}", file.display())]
+    #[error("{}: {key} is {found}, needed {needed}", file.display(), found = quote(found), key = quote(key))]
     Value {
         /// Path of the file.
         file: PathBuf,

@@ -146,7 +146,7 @@ fn read_normalization(
 /// For tests of other modules.
 #[cfg(test)]
 pub(crate) mod test_config {
-    use super::{ConfigError, Extension, Features};
+    use super::{ConfigError, Extension, Features, PolicyConfig, json, processors};
     use crate::lerobot::json::Node;
     use crate::preprocessing::{Geometry, ImagePlan};
     use std::path::Path;
@@ -160,5 +160,21 @@ pub(crate) mod test_config {
         let root = Node::root(file, config);
         let features = Features::read(&root, "a test", &mut Vec::new())?;
         Ok(Extension::read(&root, &features)?.plans(&features, geometry))
+    }
+
+    fn config(file: &Path, bytes: &[u8]) -> Result<PolicyConfig, ConfigError> {
+        PolicyConfig::of(&Node::root(file, &json::parse(file, bytes)?))
+    }
+
+    /// Reads a configuration and says why not.
+    pub(crate) fn read(file: &Path, bytes: &[u8]) -> Result<(), String> {
+        config(file, bytes).map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Reads the processors in `folder` for a configuration, and says why not.
+    pub(crate) fn processors(folder: &Path, bytes: &[u8]) -> Result<(), String> {
+        let config = config(folder, bytes).map_err(|error| error.to_string())?;
+        let read = processors::read(folder, config.features());
+        read.map(drop).map_err(|error| error.to_string())
     }
 }

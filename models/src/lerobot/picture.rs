@@ -1,11 +1,12 @@
 //! PNG pictures that belong to a checkpoint.
 
 use super::config::ConfigError;
+use super::features::beside;
 use super::json::Node;
 use crate::bounded_file;
 use crate::layers::convolution::MapSize;
 use std::io::Cursor;
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What a name looks like.
@@ -17,15 +18,10 @@ const MAX_DECODER: usize = 64 << 20;
 
 /// Reads the picture that `name` names beside its file: red, green and blue of each pixel.
 pub(super) fn read(name: &Node<'_>, size: MapSize) -> Result<Arc<[u8]>, ConfigError> {
-    let text = name.string()?;
-    let path = Path::new(text);
-    let mut parts = path.components();
-    let is_name = matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None));
-    // As the name of a file ends, `a/` is the same to the components as `a`.
-    if !is_name || !text.ends_with(".png") {
+    let file = beside(name, NAME)?;
+    if !name.string()?.ends_with(".png") {
         return Err(name.refuse(NAME).into());
     }
-    let file = name.file().with_file_name(path);
     let bytes = bounded_file::read(&file, MAX_FILE)?;
     let refuse = |file: PathBuf, found: String| {
         let MapSize { height, width } = size;

@@ -1,15 +1,16 @@
 //! `policy_preprocessor.json` and `policy_postprocessor.json` of LeRobot 0.4 and later.
 
 use super::config::MAX_JSON;
-use super::features::{FeatureSpec, FeatureType, Features, normalization_map};
+use super::features::{self, FeatureSpec, FeatureType, Features, is_name, normalization_map};
 use super::json::{self, JsonError, Node};
 use super::statistics::{
     self, Epsilon, FeatureStatistics, NormalizationMode, Side, StatisticsError,
 };
 use crate::bounded_file::{self, ReadError};
+use crate::quote::quote;
 use crate::tensor_file::{TensorError, TensorFile};
 use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// Largest state file that is read, in bytes.
 const MAX_STATE: u64 = 16 << 20;
@@ -32,7 +33,7 @@ pub enum ProcessorError {
     #[error(transparent)]
     Statistics(#[from] StatisticsError),
     /// A step is not known here, or at this side of the policy.
-    #[error("{}: {key} is {step:?}, known steps are {known}; this step would change what the policy sees or does, so the checkpoint cannot be run without it", file.display())]
+    #[error("{}: {key} is {step:?}, known steps are {known}; this step would change what the policy sees or does, so the checkpoint cannot be run without it", file.display(), key = quote(key))]
     UnknownStep {
         /// Path of the file.
         file: PathBuf,
@@ -54,7 +55,7 @@ pub enum ProcessorError {
         count: usize,
     },
     /// A feature that the policy needs is not normalised.
-    #[error("{}: steps.{step}.config.features lacks {feature}, which config.json declares; LeRobot would pass it through unchanged: export the checkpoint again", file.display())]
+    #[error("{}: steps.{step}.config.features lacks {feature}, which config.json declares; LeRobot would pass it through unchanged: export the checkpoint again", file.display(), feature = quote(feature))]
     MissingFeature {
         /// Path of the file.
         file: PathBuf,
@@ -64,7 +65,7 @@ pub enum ProcessorError {
         feature: String,
     },
     /// Two files declare a feature differently.
-    #[error("{}: {key} is {found}, but {} declares {needed}; the files come from different trainings", file.display(), other_file.display())]
+    #[error("{}: {key} is {found}, but {} declares {needed}; the files come from different trainings", file.display(), other_file.display(), key = quote(key))]
     Disagreement {
         /// Path of the file.
         file: PathBuf,
@@ -78,7 +79,7 @@ pub enum ProcessorError {
         other_file: PathBuf,
     },
     /// Renaming leaves an input without a source, or gives it two.
-    #[error("{}: rename_map leaves input {feature} with {count} sources, needed exactly one; correct the map", file.display())]
+    #[error("{}: rename_map leaves input {feature} with {count} sources, needed exactly one; correct the map", file.display(), feature = quote(feature))]
     Rename {
         /// Path of the file.
         file: PathBuf,
@@ -261,6 +262,9 @@ fn read_steps(
             }
             "rename_observations_processor" if normalizing == "normalizer_processor" => {
                 for (from, to) in config.required("rename_map", "an object of names")?.members()? {
+                    if !is_name(from) {
+                        return Err(to.refuse(features::NAME).into());
+                    }
                     renames.push((from.to_owned(), to.string()?.to_owned()));
                 }
                 &["rename_map"]
@@ -282,7 +286,7 @@ fn read_steps(
         for (key, node) in config.members()? {
             if !known_keys.contains(&key) {
                 let file_name = file.file_name().unwrap_or_default().display();
-                warnings.push(format!("{file_name}: unknown key {} is ignored", node.key()));
+                warnings.push(format!("{file_name}: unknown key {} is ignored", quote(node.key())));
             }
         }
     }
@@ -333,13 +337,7 @@ fn read_normalizer(
         None => None,
     };
     let state_node = step.required("state_file", "the name of a safetensors file")?;
-    let state_name = Path::new(state_node.string()?);
-    // A checkpoint must not reach outside its own folder.
-    let mut parts = state_name.components();
-    if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
-        return Err(state_node.refuse("the name of a file in the same folder").into());
-    }
-    let state_path = file.with_file_name(state_name);
+    let state_path = features::beside(&state_node, "the name of a file in the same folder")?;
     Ok(Normalizer {
         file: file.to_path_buf(),
         step: step_index,

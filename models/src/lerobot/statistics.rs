@@ -2,6 +2,7 @@
 
 use super::features::FeatureSpec;
 use crate::layers::feature_scaling::FeatureScaling;
+use crate::quote::quote;
 use crate::tensor_file::{TensorError, TensorFile};
 use std::path::{Path, PathBuf};
 
@@ -65,7 +66,7 @@ impl NormalizationMode {
 #[derive(Debug, thiserror::Error)]
 pub enum StatisticsError {
     /// A statistic is not there.
-    #[error("{}: statistic {tensor} is missing, feature {feature} is normalised by {mode} and needs it; train with a dataset that has it, or copy the complete folder", file.display())]
+    #[error("{}: statistic {tensor} is missing, feature {feature} is normalised by {mode} and needs it; train with a dataset that has it, or copy the complete folder", file.display(), feature = quote(feature), tensor = quote(tensor))]
     Missing {
         /// Path of the file.
         file: PathBuf,
@@ -80,7 +81,7 @@ pub enum StatisticsError {
     #[error(transparent)]
     Tensor(#[from] TensorError),
     /// The spread of an element is not positive.
-    #[error("{}: {tensor}[{index}] is {value}, feature {feature} needs {needed}; an element that never moved in the dataset cannot be normalised: leave it out or train with IDENTITY", file.display())]
+    #[error("{}: {tensor}[{index}] is {value}, feature {feature} needs {needed}; an element that never moved in the dataset cannot be normalised: leave it out or train with IDENTITY", file.display(), feature = quote(feature), tensor = quote(tensor))]
     Spread {
         /// Path of the file.
         file: PathBuf,
@@ -96,7 +97,7 @@ pub enum StatisticsError {
         needed: String,
     },
     /// Input and output sides hold different statistics for the same feature.
-    #[error("{}: {tensor}[{index}] is {value}, but {} holds {other_value}; the files come from different trainings", file.display(), other_file.display())]
+    #[error("{}: {tensor}[{index}] is {value}, but {} holds {other_value}; the files come from different trainings", file.display(), other_file.display(), tensor = quote(tensor))]
     Disagreement {
         /// Path of the file.
         file: PathBuf,
@@ -112,7 +113,7 @@ pub enum StatisticsError {
         other_value: f32,
     },
     /// A mode that this generation of the format does not have.
-    #[error("{}: feature {feature} is normalised by {mode}, which LeRobot up to 0.3 does not have; needed IDENTITY, MEAN_STD or MIN_MAX, or processor files", file.display())]
+    #[error("{}: feature {feature} is normalised by {mode}, which LeRobot up to 0.3 does not have; needed IDENTITY, MEAN_STD or MIN_MAX, or processor files", file.display(), feature = quote(feature))]
     Mode {
         /// Path of the file.
         file: PathBuf,
@@ -122,7 +123,7 @@ pub enum StatisticsError {
         mode: &'static str,
     },
     /// Two features have the same name once their dots are underscores.
-    #[error("{}: features {first} and {second} both have statistics called {tensor}; save the checkpoint with LeRobot 0.4 or later", file.display())]
+    #[error("{}: features {first} and {second} both have statistics called {tensor}; save the checkpoint with LeRobot 0.4 or later", file.display(), first = quote(first), second = quote(second), tensor = quote(tensor))]
     Ambiguous {
         /// Path of the file.
         file: PathBuf,

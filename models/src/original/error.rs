@@ -3,6 +3,7 @@
 use crate::bounded_file::ReadError;
 use crate::lerobot::LoadError;
 use crate::pickle::PickleError;
+use crate::quote::{list, quote, shape};
 use safetensors::SafeTensorError;
 use std::path::PathBuf;
 
@@ -24,7 +25,7 @@ pub enum ConvertError {
         camera: String,
     },
     /// Two cameras have the same name.
-    #[error("camera {camera} is named twice; each needs a name of its own")]
+    #[error("camera {camera} is named twice; each needs a name of its own", camera = quote(camera))]
     CameraTwice {
         /// The name.
         camera: String,
@@ -100,7 +101,7 @@ pub enum ConvertError {
         found: &'static str,
     },
     /// It is of a kind that cannot be converted.
-    #[error("{}: {tensor} belongs to {what}; {remedy}", file.display())]
+    #[error("{}: {tensor} belongs to {what}; {remedy}", file.display(), tensor = quote(tensor))]
     Unsupported {
         /// Path of the checkpoint.
         file: PathBuf,
@@ -112,7 +113,7 @@ pub enum ConvertError {
         remedy: &'static str,
     },
     /// A tensor is not there.
-    #[error("{}: {tensor} is missing; it must come from a policy of act, act-plus-plus or a fork", file.display())]
+    #[error("{}: {tensor} is missing; it must come from a policy of act, act-plus-plus or a fork", file.display(), tensor = quote(tensor))]
     Missing {
         /// Path of the file.
         file: PathBuf,
@@ -120,7 +121,7 @@ pub enum ConvertError {
         tensor: String,
     },
     /// A tensor has another shape.
-    #[error("{}: {tensor} has shape {found:?}, needed {needed}", file.display())]
+    #[error("{}: {tensor} has shape {found}, needed {needed}", file.display(), found = shape(found), tensor = quote(tensor))]
     Shape {
         /// Path of the file.
         file: PathBuf,
@@ -132,7 +133,7 @@ pub enum ConvertError {
         needed: String,
     },
     /// A tensor does not hold usable numbers.
-    #[error("{}: {tensor} {found}; the training diverged or the file is damaged", file.display())]
+    #[error("{}: {tensor} {found}; the training diverged or the file is damaged", file.display(), tensor = quote(tensor))]
     Numbers {
         /// Path of the file.
         file: PathBuf,
@@ -142,7 +143,7 @@ pub enum ConvertError {
         found: String,
     },
     /// Tensors are left over.
-    #[error("{}: {count} unknown tensor(s): {}; no policy of the originals has them, and ignoring them could change what the policy does", file.display(), tensors.join(", "))]
+    #[error("{}: {count} unknown tensor(s): {}; no policy of the originals has them, and ignoring them could change what the policy does", file.display(), list(tensors))]
     Unknown {
         /// Path of the checkpoint.
         file: PathBuf,

@@ -290,3 +290,13 @@ fn notes(conversion: &Conversion, sizes: &Sizes) -> Vec<String> {
     }
     notes
 }
+
+/// Statistics for as many joint positions and actions, as tests of other modules read them.
+#[cfg(test)]
+pub(crate) fn test_statistics(
+    file: &Path,
+    [state, action]: [usize; 2],
+) -> Result<(), ConvertError> {
+    Statistics::read(file, state, action)?;
+    Statistics::read_range(file, state, action).map(drop)
+}

@@ -2,6 +2,7 @@
 
 use super::ConvertError;
 use crate::pickle::{self, Classes, Document, Entries, Kind, Limits, Tensor};
+use crate::quote::quote;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -61,7 +62,7 @@ impl<'d> StateDict<'d> {
             match value.kind() {
                 Kind::Tensor(tensor) if tensor.element_type().is_float() => {
                     if tensors.insert(name, tensor).is_some() {
-                        return refuse(format!("a dictionary with {name:.80} twice"));
+                        return refuse(format!("a dictionary with {} twice", quote(name)));
                     }
                 }
                 // Counts the batches of a training; nothing reads it.
@@ -71,7 +72,7 @@ impl<'d> StateDict<'d> {
                         Kind::Tensor(_) => "a tensor of whole numbers",
                         kind => kind.describe(),
                     };
-                    return refuse(format!("a dictionary with {what} as {name:.80}"));
+                    return refuse(format!("a dictionary with {what} as {}", quote(name)));
                 }
             }
         }
@@ -134,7 +135,7 @@ impl<'d> StateDict<'d> {
         if left.is_empty() {
             return Ok(());
         }
-        let tensors = left.iter().take(LISTED_NAMES).map(|name| format!("{name:.80}")).collect();
+        let tensors = left.iter().take(LISTED_NAMES).map(|name| (*name).to_owned()).collect();
         Err(ConvertError::Unknown { file: self.file.clone(), tensors, count: left.len() })
     }
 
@@ -171,6 +172,6 @@ pub(super) fn unsupported(
     what: &'static str,
     remedy: &'static str,
 ) -> ConvertError {
-    let tensor = format!("{tensor:.80}");
-    ConvertError::Unsupported { file: file.to_path_buf(), tensor, what, remedy }
+    let (file, tensor) = (file.to_path_buf(), tensor.to_owned());
+    ConvertError::Unsupported { file, tensor, what, remedy }
 }

@@ -184,15 +184,7 @@ impl Fault {
     }
 }
 
-/// Longest piece of a file that an error repeats, in characters.
-const LONGEST_QUOTE: usize = 80;
-
 /// Text from a file for an error: printable and short.
 pub(super) fn quote(text: &str) -> String {
-    let mut short: String =
-        text.chars().take(LONGEST_QUOTE).flat_map(char::escape_default).collect();
-    if text.chars().nth(LONGEST_QUOTE).is_some() {
-        short.push_str(" ...");
-    }
-    short
+    crate::quote::quote(text).to_string()
 }

@@ -1,6 +1,7 @@
 //! Why a network was not made, or not stepped.
 
 use crate::bounded_file::ReadError;
+use crate::quote::{quote, shape};
 use crate::tensor_file::TensorError;
 use std::path::PathBuf;
 
@@ -18,7 +19,7 @@ pub enum NetworkError {
         limit: usize,
     },
     /// A slice of weights has another length.
-    #[error("{tensor} holds {found} numbers, needed {needed:?}; give it in PyTorch's layout")]
+    #[error("{tensor} holds {found} numbers, needed {needed}; give it in PyTorch's layout", needed = shape(needed), tensor = quote(tensor))]
     Length {
         /// Name of the tensor, as PyTorch has it.
         tensor: String,
@@ -28,7 +29,7 @@ pub enum NetworkError {
         needed: Vec<usize>,
     },
     /// A weight cannot be used.
-    #[error("{tensor} holds {value:?} at index {index}, needed {needed}")]
+    #[error("{tensor} holds {value:?} at index {index}, needed {needed}", tensor = quote(tensor))]
     Value {
         /// Name of the tensor, as PyTorch has it.
         tensor: String,
@@ -46,7 +47,7 @@ pub enum NetworkError {
     #[error(transparent)]
     Tensor(#[from] TensorError),
     /// A tensor of the file has a shape that no network of this kind has.
-    #[error("{}: tensor {tensor} has shape {found:?}, needed {needed}; name the prefix of the right module", file.display())]
+    #[error("{}: tensor {tensor} has shape {found}, needed {needed}; name the prefix of the right module", file.display(), found = shape(found), tensor = quote(tensor))]
     Shape {
         /// Path of the file.
         file: PathBuf,
