@@ -68,7 +68,7 @@ with open(os.path.join(checkpoint, "config.json"), "w") as file:
     json.dump(config, file)
 weights = {f"model.backbones.0.{name}": value.contiguous() for name, value in network.state_dict().items()}
 save_file({name: value for name, value in weights.items() if "num_batches" not in name}, os.path.join(checkpoint, "model.safetensors"))
-moment = {"features": features.contiguous(), "state": torch.zeros(1, 1), "action": torch.zeros(1, 1)}
+moment = {"features": features.contiguous(), "states": torch.zeros(1, 1), "actions": torch.zeros(1, 1)}
 save_file(moment, os.path.join(checkpoint, "memory.safetensors"), metadata={"episode_lengths": "1"})
 
 
