@@ -17,7 +17,8 @@
 //!   base, the one-arm fork with a column of zeros. They can be cut off; the variational encoder,
 //!   which read them in training, then goes as well.
 //! * The baseline CNNMLP has a layout of its own (`"type": "cnnmlp"`): LeRobot has no such policy.
-//! * The Diffusion policy of act-plus-plus needs what [`diffusion`] says.
+//! * The Diffusion policy of act-plus-plus keeps the sign of its image features and crops before it
+//!   resizes: the key `sinew` says so, and LeRobot refuses it.
 //! * The originals feed real recordings as OpenCV delivers them, blue first, but normalise as if red
 //!   came first. `"sinew": {"colors": "bgr"}` does the same.
 
