@@ -90,8 +90,8 @@ pub struct PolicyLink {
     pub state: StateMailbox,
     /// Number of chunks that a queue has asked for.
     pub demand: Arc<AtomicU64>,
-    /// How often commands began anew since the arm was armed.
-    pub restarts: Arc<AtomicU64>,
+    /// When commands began anew last, in ns of the clock; 0: not since the arm was armed.
+    pub restarted: Arc<AtomicU64>,
     /// True once the target source has said its last.
     pub finished: Arc<AtomicBool>,
 }
@@ -235,7 +235,7 @@ impl<'a> ControlLoop<'a> {
             sample.outcome = self.cycle.step(&sample.state, sample.inputs, tick.scheduled);
             let outcome = &sample.outcome;
             if outcome.restarted {
-                self.link.restarts.fetch_add(1, Ordering::Release);
+                self.link.restarted.store(tick.scheduled.as_nanos(), Ordering::Release);
             }
             self.ask(tick.scheduled);
             let decided = pacer.now();

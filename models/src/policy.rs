@@ -216,8 +216,8 @@ pub enum PredictError {
 /// What an inference costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Cost {
-    /// Multiply-adds by the definition of the layers. Kernels may do with fewer. 0 where they are
-    /// not counted, on devices other than [`Device::Cpu`].
+    /// Multiply-adds by the definition of the layers. Kernels may do with fewer. On devices other
+    /// than [`Device::Cpu`] only those of a Diffusion Policy's steps are counted.
     pub products: usize,
     /// Bytes of weights, as they are stored for inference.
     pub weight_bytes: usize,

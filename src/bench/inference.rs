@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use sinew_models::{
-    Cost, Device, FeatureKind, LoadError, LoadOptions, Observation, Policy, PredictError, Roofline,
+    Cost, Device, DiffusionOptions, FeatureKind, LoadError, LoadOptions, Observation, Policy,
+    PredictError, Roofline,
 };
 
 use super::Machine;
@@ -65,6 +66,15 @@ pub enum InferenceError {
     /// The limits of the computer could not be measured.
     #[error("a thread could not be started: {0}; ask for fewer threads")]
     Roofline(std::io::Error),
+    /// Sampling was asked for, and the checkpoint does not sample.
+    #[error(
+        "a scheduler and steps are for a Diffusion Policy, the checkpoint is of type {kind}. Leave \
+         them out"
+    )]
+    Sampling {
+        /// Type of the checkpoint.
+        kind: &'static str,
+    },
 }
 
 /// Infers for about `time` from random pictures, and measures.
@@ -79,6 +89,9 @@ pub fn measure(
     let begin = Instant::now();
     let mut policy = sinew_models::load(folder, options)?;
     let load = begin.elapsed();
+    if options.diffusion != DiffusionOptions::default() && policy.as_diffusion().is_none() {
+        return Err(InferenceError::Sampling { kind: policy.description().kind });
+    }
     let mut inputs = Inputs::new(policy.as_ref());
     let begin = Instant::now();
     inputs.infer(policy.as_mut())?;

@@ -278,8 +278,8 @@ fn link(now: Timestamp) -> (PolicyLink, Feeder) {
         now,
         _state: state_out,
     };
-    let (demand, restarts, finished) = (Arc::default(), Arc::default(), Arc::default());
-    (PolicyLink { chunks, spent, state, demand, restarts, finished }, feeder)
+    let (demand, restarted, finished) = (Arc::default(), Arc::default(), Arc::default());
+    (PolicyLink { chunks, spent, state, demand, restarted, finished }, feeder)
 }
 
 impl Feeder {

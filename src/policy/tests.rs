@@ -5,15 +5,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sinew_firmware_interfaces::{Clock, Frame, LinkStatus, SimulatedClock, State, Timestamp};
+use sinew_firmware_interfaces::{
+    Clock, Frame, LinkStatus, MAX_JOINTS, SimulatedClock, State, Timestamp,
+};
 use sinew_models::{
-    Continuation, Cost, Observation, Policy, PolicyDescription, PolicyInfo, PredictError, Trace,
+    Continuation, Cost, Observation, Policy, PolicyDescription, PolicyInfo, PredictError,
+    SamplingProgress, Trace,
 };
 
-use super::{Mapping, PolicyMailboxes, PolicySettings, PolicyWorker};
+use super::{Mapping, PolicyMailboxes, PolicySettings, PolicyWorker, WarmUpError, warm_up};
 use crate::config::{self, Execution};
+use crate::control::OperatorSignal;
 use crate::recording::RecorderInbox;
 use crate::targets::Chunk;
+
+/// How old what is seen is, in ns.
+const LAG: u64 = 5_000_000;
 
 type Calls = Arc<Mutex<Vec<(u64, &'static str)>>>;
 
@@ -122,10 +129,10 @@ fn calls_of(
     state_in.write(arm);
     let picture = Frame { rgb: vec![7; 64 * 48 * 3], ..Frame::default() };
     let (mut frame_in, frame) = triple_buffer::triple_buffer(&Frame::default());
-    frame_in.write(picture);
+    frame_in.write(picture.clone());
     let (chunks, mut taken) = rtrb::RingBuffer::new(Chunk::IN_TRANSIT);
     let (_spent_in, spent) = rtrb::RingBuffer::new(Chunk::BOXES);
-    let (demand, restarts) = (Arc::new(AtomicU64::new(1)), Arc::<AtomicU64>::default());
+    let (demand, restarted) = (Arc::new(AtomicU64::new(1)), Arc::<AtomicU64>::default());
     let mailboxes = PolicyMailboxes {
         state,
         frames: vec![frame],
@@ -133,7 +140,7 @@ fn calls_of(
         chunks,
         spent,
         demand,
-        restarts: Arc::clone(&restarts),
+        restarted: Arc::clone(&restarted),
     };
     let (inbox, _messages) = RecorderInbox::new();
     let shared: Arc<dyn Clock> = Arc::new(clock.clone());
@@ -142,8 +149,12 @@ fn calls_of(
     let mut reconnect = reconnect.map(|at| Timestamp::from_nanos(at * 1_000_000));
     while clock.now() < end {
         if reconnect.take_if(|at| *at <= clock.now()).is_some() {
-            restarts.fetch_add(1, Ordering::Release);
+            restarted.store(clock.now().as_nanos(), Ordering::Release);
         }
+        // A bus and a camera that are a moment behind.
+        let captured = Timestamp::from_nanos(clock.now().as_nanos().saturating_sub(LAG));
+        state_in.write(State { captured: [captured; MAX_JOINTS], ..arm });
+        frame_in.write(Frame { captured, ..picture.clone() });
         let next = worker.step(clock.now());
         clock.advance_to(next.max(clock.now()));
         // The first four wake-ups are late.
@@ -182,13 +193,14 @@ fn after_a_long_inference_the_history_is_filled_first() {
     assert_eq!(calls(180, Some(50), None)[..5], expected);
 }
 
+/// With what is seen after commands began anew: the control thread refuses what came before.
 #[test]
 fn a_reconnected_arm_begins_anew() {
     let expected = [
         (0, "begin"),
         (100, "observe"),
         (200, "reset"),
-        (200, "begin"),
+        (206, "begin"),
         (300, "observe"),
         (400, "observe"),
     ];
@@ -206,6 +218,67 @@ fn inferences_keep_their_distance_in_observations_whatever_the_jitter() {
 /// Without a history to fill, it does not wait for the end of its period either.
 #[test]
 fn a_policy_of_one_observation_begins_anew_at_once() {
-    let expected = [(0, "begin"), (200, "reset"), (200, "begin"), (800, "continue")];
+    let expected = [(0, "begin"), (200, "reset"), (206, "begin"), (806, "continue")];
     assert_eq!(calls_of("demo", 10, Some(600), Some(150), 0), expected);
+}
+
+/// A policy that asks for an end itself and samples for ever, or panics.
+struct Stubborn {
+    policy: Box<dyn Policy>,
+    operator: OperatorSignal,
+    panics: bool,
+}
+
+impl Policy for Stubborn {
+    fn description(&self) -> &PolicyDescription {
+        self.policy.description()
+    }
+
+    fn info(&self) -> &PolicyInfo {
+        self.policy.info()
+    }
+
+    fn cost(&self) -> Cost {
+        self.policy.cost()
+    }
+
+    fn progress(&self) -> Option<Arc<SamplingProgress>> {
+        self.policy.progress()
+    }
+
+    fn feature_maps(&mut self, camera: usize, image: &[u8]) -> Result<Trace, PredictError> {
+        self.policy.feature_maps(camera, image)
+    }
+
+    fn predict(
+        &mut self,
+        observation: &Observation<'_>,
+        actions: &mut [f32],
+    ) -> Result<(), PredictError> {
+        assert!(!self.panics, "as asked");
+        self.operator.raise();
+        (0..1_000_000).try_for_each(|_| self.policy.predict(observation, actions))
+    }
+}
+
+fn warm_up_of(panics: bool) -> Result<Duration, WarmUpError> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let loaded = config::load(&root.join("configs/diffusion.toml"), &[]).unwrap();
+    let config = &loaded.config;
+    let policy = sinew_models::load(&config.policy.path, &config.policy.load_options()).unwrap();
+    let robot = crate::robots::description(&config.robot);
+    let mapping = Mapping::new(config, &robot, policy.description(), |_| Some((64, 48))).unwrap();
+    let operator = OperatorSignal::default();
+    let mut stubborn = Stubborn { policy, operator: operator.clone(), panics };
+    warm_up(&mut stubborn, &mapping, Duration::from_secs(1), &operator)
+}
+
+#[test]
+fn a_first_inference_that_runs_already_ends_when_the_operator_asks() {
+    assert!(warm_up_of(false).unwrap_err().is_interrupted());
+}
+
+#[test]
+fn a_first_inference_that_panics_ends() {
+    assert!(std::panic::catch_unwind(|| warm_up_of(true)).is_err());
 }

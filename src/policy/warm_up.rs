@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use sinew_firmware_interfaces::State;
@@ -53,15 +53,30 @@ pub fn warm_up(
     mapping.observe(&State::default(), &mut vector);
     let vectors: &[&[f32]] = if vector.is_empty() { &[] } else { &[&vector] };
     let observation = Observation { vectors, images: &images };
-    let mut infer = || {
-        let began = Instant::now();
+    let mut infer = || -> Result<Duration, PredictError> {
         let progress = policy.progress();
-        unless_interrupted(progress, operator, || policy.predict(&observation, &mut actions))?;
+        let took = unless_interrupted(progress, operator, || {
+            let began = Instant::now();
+            policy.predict(&observation, &mut actions).map(|()| began.elapsed())
+        })?;
         policy.reset();
-        Ok(began.elapsed())
+        Ok(took)
     };
     let first = infer()?;
-    if first < span { Ok(first) } else { infer().map(|second| second.min(first)) }
+    Ok(if first < span { first } else { infer()?.min(first) })
+}
+
+/// Lets the watcher end.
+struct Finish<'a> {
+    done: &'a AtomicBool,
+    watcher: &'a Thread,
+}
+
+impl Drop for Finish<'_> {
+    fn drop(&mut self) {
+        self.done.store(true, Ordering::Relaxed);
+        self.watcher.unpark();
+    }
 }
 
 /// Calls `infer`, and cancels it when the operator asks for a stop.
@@ -79,15 +94,15 @@ fn unless_interrupted<R>(
     look();
     let done = AtomicBool::new(false);
     let result = thread::scope(|scope| {
-        scope.spawn(|| {
+        let watcher = scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 look();
                 thread::park_timeout(LOOK);
             }
         });
-        let result = infer();
-        done.store(true, Ordering::Relaxed);
-        result
+        // Also when the inference panics: the scope waits for the watcher.
+        let _finish = Finish { done: &done, watcher: watcher.thread() };
+        infer()
     });
     progress.allow();
     result

@@ -69,8 +69,15 @@ pub struct PolicyMailboxes {
     pub spent: rtrb::Consumer<Box<Chunk>>,
     /// Number of chunks the queue has asked for.
     pub demand: Arc<AtomicU64>,
-    /// How often commands began anew: what was seen and planned before does not continue.
-    pub restarts: Arc<AtomicU64>,
+    /// When commands began anew last, in ns of the clock; 0: not since the arm was armed. What was
+    /// seen and planned before does not continue, and chunks from what was seen before are refused.
+    pub restarted: Arc<AtomicU64>,
+}
+
+impl PolicyMailboxes {
+    fn restarted(&self) -> Timestamp {
+        Timestamp::from_nanos(self.restarted.load(Ordering::Acquire))
+    }
 }
 
 /// A policy with its mailboxes.
@@ -99,7 +106,7 @@ pub struct PolicyWorker {
     complained: bool,
     /// An inference is due and an observation is not there.
     waits: bool,
-    restarts: u64,
+    restarted: Timestamp,
     statistics: PolicyStatistics,
 }
 
@@ -137,7 +144,7 @@ impl PolicyWorker {
             pending: None,
             complained: false,
             waits: false,
-            restarts: 0,
+            restarted: Timestamp::ZERO,
             statistics: PolicyStatistics::default(),
         }
     }
@@ -167,7 +174,7 @@ impl PolicyWorker {
             return self.step_with_history(now, due);
         }
         // An arm that was lost is due at once: its chunks are gone.
-        let lost = !queue && self.mailboxes.restarts.load(Ordering::Acquire) != self.restarts;
+        let lost = !queue && self.mailboxes.restarted() != self.restarted;
         if !due && !lost {
             return if queue {
                 now.after(RETRY)
@@ -230,11 +237,11 @@ impl PolicyWorker {
     /// Makes the freshest observation current. Returns the capture time of its oldest part, or
     /// `None` when a part is missing or too old.
     fn observe(&mut self, now: Timestamp, due: bool) -> Option<Timestamp> {
-        let restarts = self.mailboxes.restarts.load(Ordering::Acquire);
-        // After the restarts: not a state from before one that was seen.
+        let restarted = self.mailboxes.restarted();
+        // After that: not a state from before a beginning that was seen.
         let state = *self.mailboxes.state.read();
-        if restarts != self.restarts {
-            self.restarts = restarts;
+        if restarted != self.restarted {
+            self.restarted = restarted;
             self.next = now;
             // What was seen and planned before does not continue.
             self.policy.reset();
@@ -249,14 +256,16 @@ impl PolicyWorker {
             .min()
             .unwrap_or(now);
         let up = state.sequence > 0 && state.link == LinkStatus::Up;
-        if !up || now.since(measured) > self.settings.state_max_age {
+        if !up || measured < restarted || now.since(measured) > self.settings.state_max_age {
             self.put_off(due, |statistics| &mut statistics.stale_states);
             return None;
         }
         let mut oldest = measured.min(now);
         for frame in &mut self.mailboxes.frames {
             let frame = frame.read();
-            if frame.rgb.is_empty() || now.since(frame.captured) > self.settings.frame_max_age {
+            let old = frame.captured < restarted
+                || now.since(frame.captured) > self.settings.frame_max_age;
+            if frame.rgb.is_empty() || old {
                 self.put_off(due, |statistics| &mut statistics.stale_frames);
                 return None;
             }
@@ -347,6 +356,10 @@ impl PolicyWorker {
     }
 
     fn deliver(&mut self, mut chunk: Box<Chunk>) {
+        // What was planned from before a new beginning would be refused, or worse, not be.
+        if self.mailboxes.restarted() != self.restarted {
+            return;
+        }
         // This is the only producer: a free slot stays free until the push.
         if self.mailboxes.chunks.slots() == 0 || self.mailboxes.chunks.is_abandoned() {
             self.statistics.dropped_chunks += u64::from(!self.mailboxes.chunks.is_abandoned());

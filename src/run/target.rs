@@ -115,21 +115,21 @@ impl Target {
         let (chunks, chunks_out) = rtrb::RingBuffer::new(Chunk::IN_TRANSIT);
         let (spent_in, spent) = rtrb::RingBuffer::new(Chunk::BOXES);
         let demand = Arc::new(AtomicU64::new(1));
-        let restarts = Arc::<AtomicU64>::default();
+        let restarted = Arc::<AtomicU64>::default();
         let finished = Arc::<AtomicBool>::default();
         let link = PolicyLink {
             chunks: chunks_out,
             spent: spent_in,
             state: state_in,
             demand: Arc::clone(&demand),
-            restarts: Arc::clone(&restarts),
+            restarted: Arc::clone(&restarted),
             finished: Arc::clone(&finished),
         };
         let worker = match self {
             Self::Policy(PolicyTarget { policy, mapping, .. }) => {
                 let (frames, views) = views(&mapping, cameras);
                 let mailboxes =
-                    PolicyMailboxes { state, frames, views, chunks, spent, demand, restarts };
+                    PolicyMailboxes { state, frames, views, chunks, spent, demand, restarted };
                 let settings = policy_settings(config, cycle);
                 let (clock, inbox) = (Arc::clone(clock), inbox.clone());
                 TargetWorker::Policy(Box::new(PolicyWorker::new(

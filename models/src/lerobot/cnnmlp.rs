@@ -26,6 +26,11 @@ pub(crate) struct CnnMlpConfig {
 impl CnnMlpConfig {
     /// Reads the root of `config.json`.
     pub(super) fn read(root: &Node<'_>, mut warnings: Vec<String>) -> Result<Self, ConfigError> {
+        for key in ["n_obs_steps", "n_action_steps"] {
+            if root.optional(key)?.is_some_and(|node| node.integer(1..=1).is_err()) {
+                warnings.push(format!("config.json: {key} is ignored: there is one"));
+            }
+        }
         config::warn_about_unknown_keys(root, KNOWN_KEYS, &mut warnings)?;
         let features = Features::read(root, "CNNMLP", &mut warnings)?;
         let cameras = features.images().count();

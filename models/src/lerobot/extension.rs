@@ -1,7 +1,7 @@
 //! What policies of other programs need beyond LeRobot's configuration.
 
-use super::config::ConfigError;
-use super::features::Features;
+use super::config::{ConfigError, unsupported};
+use super::features::{Features, MAX_CAMERAS};
 use super::json::{JsonError, Node};
 use super::preparation::Preparation;
 use crate::preprocessing::{Geometry, ImagePlan};
@@ -62,6 +62,11 @@ impl Extension {
     /// Reads it strictly: whoever wrote it meant this reader.
     pub(super) fn read(root: &Node<'_>, features: &Features) -> Result<Self, ConfigError> {
         let sizes = features.image_sizes();
+        // Before anything is read for each of them.
+        if sizes.len() > MAX_CAMERAS {
+            let needed = format!("at most {MAX_CAMERAS} images");
+            return Err(unsupported(root, "input_features", &needed, "leave cameras out"));
+        }
         let mut extension =
             Self { preparations: vec![Preparation::default(); sizes.len()], ..Self::default() };
         let Some(node) = root.optional(Self::KEY)? else { return Ok(extension) };
@@ -97,9 +102,11 @@ impl Extension {
         }
         for ((preparation, name), size) in extension.preparations.iter_mut().zip(names).zip(sizes) {
             let own = cameras.as_ref().map(|node| node.optional(name)).transpose()?.flatten();
-            // What is said of one camera takes the place of what is said of all.
-            let find = |key: &str| match own.as_ref().map(|own| own.optional(key)).transpose()? {
-                Some(Some(found)) => Ok(Some(found)),
+            // What is said of one camera takes the place of what is said of all; null says nothing.
+            let find = |key: &str| match &own {
+                Some(own) if own.members()?.iter().any(|(said, _)| *said == key) => {
+                    own.optional(key)
+                }
                 _ => node.optional(key),
             };
             *preparation = Preparation::read(find, size)?;

@@ -10,7 +10,7 @@ use crate::lerobot::{ActConfig, LoadError};
 use crate::outputs::Outputs;
 use crate::policy::{Cost, Observation, Policy, PolicyDescription, PredictError};
 use crate::preprocessing::{self, ImagePlan, Inputs};
-use crate::source::Source;
+use crate::source::{self, Source};
 use crate::trace::Trace;
 use burn::tensor::Device;
 
@@ -36,6 +36,8 @@ impl ActDevicePolicy {
         let Source { folder, sha256, mut tensors, normalization, engine, .. } = source;
         let network = ActReference::read(config, &mut tensors, &device)?;
         let plans = config.image_plans();
+        // What the device needs beside this is up to its library.
+        source::check_memory(folder, Inputs::len(&plans).saturating_mul(size_of::<f32>()))?;
         let features = preprocessing::scaled_features(&config.features, &normalization);
         let inputs = Inputs::new(features, &plans);
         let description = PolicyDescription {

@@ -31,6 +31,9 @@ pub(crate) struct BenchArguments {
 
 pub(super) fn bench(arguments: &BenchArguments) -> u8 {
     let time = Duration::from_secs_f64(arguments.seconds);
+    if let Err(error) = arguments.engine.check() {
+        return fail(&error, 2, arguments.format);
+    }
     let diffusion = arguments.sampling.options();
     let options = LoadOptions { diffusion, ..arguments.engine.options() };
     let report = match bench::measure_inference(&arguments.folder, &options, time) {
@@ -39,6 +42,7 @@ pub(super) fn bench(arguments: &BenchArguments) -> u8 {
         Err(InferenceError::Load(error)) => {
             return fail(&error, super::code_of(&error), arguments.format);
         }
+        Err(error @ InferenceError::Sampling { .. }) => return fail(&error, 2, arguments.format),
         Err(error) => return fail(&error, 11, arguments.format),
     };
     match arguments.format {

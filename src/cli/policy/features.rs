@@ -39,6 +39,9 @@ pub(super) fn features(arguments: &FeaturesArguments) -> u8 {
         out: arguments.out.clone(),
         channels: arguments.channels.into(),
     };
+    if let Err(error) = arguments.engine.check() {
+        return fail(&error, 2, arguments.format);
+    }
     let report = match feature_maps::draw(&request, &arguments.engine.options()) {
         Ok(report) => report,
         Err(error) => return fail(&error, code_of(&error), arguments.format),

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use sinew_models::{
-    Device, DiffusionOptions, Isa, LoadError, LoadOptions, Precision, Scheduler, golden,
+    Device, DiffusionOptions, Isa, LoadError, LoadOptions, Policy, Precision, Scheduler, golden,
 };
 
 use super::{Format, fail};
@@ -76,7 +76,29 @@ enum IsaName {
     Portable,
 }
 
+/// Why options do not go together.
+#[derive(Debug, thiserror::Error)]
+enum OptionError {
+    #[error(
+        "--instructions choose kernels of the engine: with --device gpu or ndarray they have no effect. \
+         Leave them out"
+    )]
+    Instructions,
+    #[error(
+        "--scheduler and --steps are for a Diffusion Policy, the checkpoint is of type {kind}. Leave \
+         them out"
+    )]
+    Sampling { kind: &'static str },
+}
+
 impl EngineArguments {
+    fn check(&self) -> Result<(), OptionError> {
+        match (self.device, self.instructions) {
+            (DeviceName::Gpu | DeviceName::Ndarray, Some(_)) => Err(OptionError::Instructions),
+            _ => Ok(()),
+        }
+    }
+
     fn options(&self) -> LoadOptions {
         LoadOptions {
             device: match self.device {
@@ -112,6 +134,14 @@ struct SamplingArguments {
 }
 
 impl SamplingArguments {
+    fn check(&self, policy: &mut dyn Policy) -> Result<(), OptionError> {
+        let said = self.scheduler.is_some() || self.steps.is_some();
+        if said && policy.as_diffusion().is_none() {
+            return Err(OptionError::Sampling { kind: policy.description().kind });
+        }
+        Ok(())
+    }
+
     fn options(&self) -> DiffusionOptions {
         DiffusionOptions {
             scheduler: self.scheduler.map(Scheduler::from),
@@ -179,12 +209,18 @@ fn info(arguments: &InfoArguments) -> u8 {
 }
 
 fn check(arguments: &CheckArguments) -> u8 {
+    if let Err(error) = arguments.engine.check() {
+        return fail(&error, 2, arguments.format);
+    }
     let diffusion = arguments.sampling.options();
     let options = LoadOptions { diffusion, ..arguments.engine.options() };
     let mut policy = match sinew_models::load(&arguments.folder, &options) {
         Ok(policy) => policy,
         Err(error) => return fail(&error, code_of(&error), arguments.format),
     };
+    if let Err(error) = arguments.sampling.check(policy.as_mut()) {
+        return fail(&error, 2, arguments.format);
+    }
     let report = match golden::check(policy.as_mut(), &arguments.golden) {
         Ok(report) => report,
         Err(error) => return fail(&error, 2, arguments.format),
