@@ -33,7 +33,7 @@ pub enum ProcessorError {
     #[error(transparent)]
     Statistics(#[from] StatisticsError),
     /// A step is not known here, or at this side of the policy.
-    #[error("{}: {key} is {step}, known steps are {known}; this step would change what the policy sees or does, so the checkpoint cannot be run without it", file.display(), key = quote(key), step = quote(step))]
+    #[error("{}: {key} is \"{step}\", known steps are {known}; this step would change what the policy sees or does, so the checkpoint cannot be run without it", file.display(), key = quote(key), step = quote(step))]
     UnknownStep {
         /// Path of the file.
         file: PathBuf,
