@@ -13,10 +13,10 @@ import time
 
 
 def arguments(*positional):
-    """Positional arguments, options (with a question mark), and those of all comparisons."""
+    """Positional arguments and the options of all comparisons."""
     parser = argparse.ArgumentParser()
     for name in positional:
-        parser.add_argument(name.replace("?", "--"))
+        parser.add_argument(name)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=3.0)
@@ -54,12 +54,6 @@ def sinew(program, checkpoint, parsed, *more):
     command += ["--threads", str(parsed.threads), "--precision", parsed.precision, *more]
     report = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return report["bench"]["latency"]["p50_us"] / 1e3, report["bench"]["processor_ms"]
-
-
-def program(command):
-    """The same of a program that prints the two times."""
-    first, second = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-    return float(first), float(second)
 
 
 def compare(programs, parsed):

@@ -1,11 +1,10 @@
-"""Steps of a diffusion U-Net: sinew, ONNX Runtime, tract, LeRobot (PyTorch eager).
+"""Steps of a diffusion U-Net: sinew, ONNX Runtime, LeRobot (PyTorch eager).
 
-    python unet.py SINEW WIDTHS [--tract PROGRAM] [--threads N] [--rounds N] [--seconds S] [--precision f32|bf16]
+    python unet.py SINEW WIDTHS [--threads N] [--rounds N] [--seconds S] [--precision f32|bf16]
 
 WIDTHS are the channels of the levels, for example 512,1024,2048. The policy is LeRobot's with random weights, horizon 16, a state of
-two observations and no images. sinew and LeRobot sample a chunk in ten steps (DDIM), the others run the network once: all times are
-of one step. PROGRAM is `unet` of benches/peers/inference, which runs tract. The output of ONNX Runtime is compared with LeRobot's
-first.
+two observations and no images. sinew and LeRobot sample a chunk in ten steps (DDIM), ONNX Runtime runs the network once: all times are
+of one step. The output of ONNX Runtime is compared with LeRobot's first.
 """
 
 import os
@@ -13,7 +12,7 @@ import tempfile
 
 import rounds
 
-arguments = rounds.arguments("sinew", "widths", "?tract")
+arguments = rounds.arguments("sinew", "widths")
 
 import numpy
 import torch
@@ -90,7 +89,5 @@ programs = {
     "sinew": lambda: per_step(rounds.sinew(arguments.sinew, checkpoint, arguments)),
     "onnxruntime": lambda: rounds.timed(lambda: session.run(None, feed), arguments.seconds),
 }
-if arguments.tract:
-    programs["tract"] = lambda: rounds.program([arguments.tract, onnx, str(arguments.seconds)])
 programs["lerobot"] = lambda: per_step(rounds.timed(eager, arguments.seconds))
 rounds.compare(programs, arguments)
