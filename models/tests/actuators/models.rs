@@ -3,8 +3,8 @@
 use super::*;
 use serde_json::Value;
 use sinew_models::actuators::{
-    ActuatorError, ActuatorModel, DcMotor, DcMotorCurve, Delay, Delayed, Gains, GruActuator, IdealPd,
-    MlpActuator, ParameterError, Parts, Spring, SpringConvention, TorqueSpeedCurve,
+    ActuatorError, ActuatorModel, DcMotor, DcMotorCurve, Delay, Delayed, Gains, GruActuator,
+    IdealPd, MlpActuator, ParameterError, Parts, Spring, SpringConvention, TorqueSpeedCurve,
 };
 
 const GAINS: Gains = Gains { stiffness: 10.0, damping: 0.5 };
@@ -272,9 +272,8 @@ fn a_slow_network_is_held_between_its_steps_while_pd_follows_every_call() {
 #[test]
 fn rates_that_do_not_divide_are_refused_with_a_rate_that_would() {
     let (spec, parameters) = (spec(Output::Residual), gru(3, 8));
-    let refused = |rate| {
-        GruActuator::new(&spec, &parameters, 1, rate).map(drop).unwrap_err().to_string()
-    };
+    let refused =
+        |rate| GruActuator::new(&spec, &parameters, 1, rate).map(drop).unwrap_err().to_string();
     let message = refused(240.0);
     assert!(message.contains("100 Hz") && message.contains("240 Hz"), "{message}");
     assert!(message.contains("let the loop run at 200 Hz"), "{message}");
@@ -417,7 +416,8 @@ fn hwangbos_network_sees_errors_and_velocities_of_now_and_before() {
             };
             let mut model = MlpActuator::new(&spec, &parameters, 2, 400.0).unwrap();
             for t in 0..30_usize {
-                let past = |back: usize, of: &dyn Fn(usize) -> f64| t.checked_sub(back).map_or(0.0, of);
+                let past =
+                    |back: usize, of: &dyn Fn(usize) -> f64| t.checked_sub(back).map_or(0.0, of);
                 let one = input(2.0, velocity_at(t), 2.0 + error_at(t));
                 let mut efforts = [0.0; 2];
                 model.step(&[one, input(0.0, 0.0, 0.0)], &mut efforts).unwrap();
@@ -469,7 +469,8 @@ fn the_models_last_torque_may_be_a_feature() {
     let mut three = parameters.clone();
     three.inputs = 3;
     let columns = |row: &[f32]| [row[0], row[3], row[2]];
-    three.layers[0].weight_ih = parameters.layers[0].weight_ih.chunks(4).flat_map(columns).collect();
+    three.layers[0].weight_ih =
+        parameters.layers[0].weight_ih.chunks(4).flat_map(columns).collect();
     let mut twin = GruActuator::new(&spec(Output::Full), &three, 1, 100.0).unwrap();
     let mut last = 0.0;
     for step in 0..20 {
