@@ -204,3 +204,40 @@ fn the_files_of_a_fold_are_found_where_the_seed_has_them() {
     import(&fold.join("gru-fold_1.ckpt"), &at(240.0)).unwrap();
     import(&run.path().join("checkpoints/global_run/gru.ckpt"), &at(240.0)).unwrap();
 }
+
+/// A `torch.nn.Sequential` of linear layers with softsign between them, as walk-these-ways saves it.
+#[test]
+fn a_dense_network_is_imported_with_its_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let parameters = mlp();
+    let mut inputs = parameters.inputs;
+    let mut tensors = BTreeMap::new();
+    for (index, layer) in parameters.layers.iter().enumerate() {
+        let (name, shape) = (format!("actuator.{}", 2 * index), [layer.outputs, inputs]);
+        let weight = support::floats(&shape, layer.weight.iter().copied());
+        tensors.insert(format!("{name}.weight"), weight);
+        let bias = support::floats(&[layer.outputs], layer.bias.iter().copied());
+        tensors.insert(format!("{name}.bias"), bias);
+        inputs = layer.outputs;
+    }
+    let views = tensors.iter().map(|(name, (dtype, shape, data))| {
+        (name, safetensors::tensor::TensorView::new(*dtype, shape.clone(), data).unwrap())
+    });
+    let file = folder.path().join("unitree.safetensors");
+    std::fs::write(&file, safetensors::serialize(views, None).unwrap()).unwrap();
+    let settings = folder.path().join("mlp.json");
+    std::fs::write(&settings, serde_json::to_string(&mlp_spec()).unwrap()).unwrap();
+    let options = ImportOptions { mlp: Some(settings.clone()), ..ImportOptions::default() };
+    let imported = import(&file, &options).unwrap();
+    assert_eq!(imported.bundle.network, Network::Mlp(mlp_spec(), parameters));
+    let text = ActuatorInfo::of(&file, &imported).to_string();
+    assert!(text.contains("32 -> 32 -> 1; 1313 weights"), "{text}");
+    assert!(text.contains("steps back [0, 4, 8]"), "{text}");
+
+    let short = serde_json::json!({ "input_idx": [0, 1] });
+    let mut json = serde_json::to_value(mlp_spec()).unwrap();
+    json["input_idx"] = short["input_idx"].clone();
+    std::fs::write(&settings, json.to_string()).unwrap();
+    let refused = import(&file, &options).unwrap_err().to_string();
+    assert!(refused.contains("the network's input holds 6 numbers, needed 4"), "{refused}");
+}
