@@ -84,6 +84,8 @@ fn refuse(path: &Path, error: &ConfigError, format: Format) -> u8 {
 fn summary(loaded: &Loaded, robot: &RobotDescription) -> String {
     let config = &loaded.config;
     let joints: Vec<_> = robot.joints.iter().map(|joint| joint.name.as_str()).collect();
+    let sensors: Vec<String> =
+        robot.sensors.iter().map(|sensor| format!("{} [{}]", sensor.name, sensor.unit)).collect();
     let recording_rate = config.episode_rate_hz().0;
     let (source, what, pace) = match &config.policy {
         Some(policy) => {
@@ -98,6 +100,7 @@ fn summary(loaded: &Loaded, robot: &RobotDescription) -> String {
     let lines = [
         ("robot", format!("{} at {}", robot.model, config.robot.port)),
         ("joints", joints.join(", ")),
+        ("sensors", if sensors.is_empty() { "none".to_owned() } else { sensors.join(", ") }),
         (source, what),
         ("cameras", cameras(loaded)),
         ("rates", format!("loop {} Hz, {pace}recording {recording_rate} Hz", config.run.rate_hz)),

@@ -39,9 +39,9 @@ pub use limits::resolve_limits;
 pub use schema::{
     ActuationConfig, Actuator, AtRest, CameraConfig, ClockKind, Config, ElementConfig, ElementUnit,
     EmulatorConfig, ExcitationConfig, Execution, GainsConfig, Generator, GuardConfig,
-    JointLimitsConfig, OverrunConfig, OverrunPolicy, Pace, PolicyConfig, RealtimeConfig,
-    RealtimeMode, RecordingConfig, RestConfig, RobotConfig, RobotModel, RunConfig, SignalConfig,
-    SupervisionConfig, Sweep, TargetConfig, WorkspaceConfig,
+    JointLimitsConfig, MotorConfig, OverrunConfig, OverrunPolicy, Pace, PolicyConfig,
+    RealtimeConfig, RealtimeMode, RecordingConfig, RestConfig, RobotConfig, RobotModel, RunConfig,
+    SignalConfig, SupervisionConfig, Sweep, TargetConfig, WorkspaceConfig,
 };
 
 /// Where every value of a configuration was said, by key path: `run.rate_hz`,
@@ -120,6 +120,9 @@ impl Loaded {
         let keys = [
             ("robot.joints", robot.model != RobotModel::Mock),
             ("actuation.gains", actuation.model != Actuator::Pd),
+            ("actuation.motors", actuation.model != Actuator::Pd),
+            ("actuation.delay_ms", actuation.model != Actuator::Pd),
+            ("actuation.path", actuation.model != Actuator::Network),
             ("policy.ensemble_coefficient", execution != Some(Execution::Ensemble)),
             ("policy.inference_period_ms", execution == Some(Execution::Queue)),
             ("policy.warm_start", execution == Some(Execution::Queue)),

@@ -141,10 +141,11 @@ fn layered(
     let after = format!(
         "[run]\nname = \"replay\"\ntask = {}\nduration_s = {duration_s:?}\n\
          [policy]\npath = {}\nrate_hz = {:?}\nexecution = \"timeline\"\ncrossfade_ms = 0.0\n\
-         hold = []\nstate = []\naction = [{}]\n",
+         hold = []\nstate = [{}]\naction = [{}]\n",
         text(&format!("replay of {}", header.run)),
         text(&path.display().to_string()),
         header.rate_hz,
+        actions.join(", "),
         actions.join(", ")
     );
     let replay = Path::new("sinew replay");

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use sinew_episodes::journal::{CameraMeta, Header, JointMeta, PolicyMeta, SensorMeta};
+use sinew_episodes::journal::{
+    ActuatorMeta, CameraMeta, Header, JointMeta, PolicyMeta, SensorMeta,
+};
 use sinew_firmware_interfaces::{Camera, Clock, RobotDescription};
 use sinew_models::Policy;
 
 use super::target::{PolicyTarget, ReplayTarget, Target, TargetWorker};
-use super::{RunError, settings};
+use super::{RunError, actuator, settings};
+use crate::actuation::Actuation;
 use crate::cameras::{self, CameraWorker};
 use crate::config::{ClockKind, Config, ConfigError, Execution, Loaded, PolicyConfig};
 use crate::control::{OperatorSignal, PolicyLink};
@@ -30,6 +33,10 @@ pub struct Parts {
     pub cameras: Vec<(String, Box<dyn Camera>)>,
     /// Constants of the cycle.
     pub settings: CycleSettings,
+    /// What makes efforts of positions, if the robot takes efforts.
+    pub actuation: Option<Actuation>,
+    /// Where that comes from, if from a file.
+    pub actuator: Option<ActuatorMeta>,
 }
 
 /// Reads the checkpoint, opens the cameras and checks that everything fits together. Nothing is
@@ -43,8 +50,11 @@ pub fn prepare(loaded: &Loaded, operator: &OperatorSignal) -> Result<Parts, RunE
     let limits = loaded.validate(&robot)?;
     loaded.validate_paths()?;
     let workspace = settings::workspace(loaded, &robot)?;
+    let (actuation, actuator) = actuator::actuator(loaded, &robot)?;
     let Some(said) = &config.policy else {
-        return Ok(prepare_excitation(loaded, robot, limits, workspace)?);
+        let mut parts = prepare_excitation(loaded, robot, limits, workspace)?;
+        (parts.actuation, parts.actuator) = (actuation, actuator);
+        return Ok(parts);
     };
     let mut policy = sinew_models::load(&said.path, &said.load_options())?;
     if policy.as_diffusion().is_none() && said.diffusion_keys().next().is_some() {
@@ -84,7 +94,7 @@ pub fn prepare(loaded: &Loaded, operator: &OperatorSignal) -> Result<Parts, RunE
     let steps = policy.description().action_steps;
     let settings = settings::settings(config, &robot, limits, workspace, steps);
     let target = Target::Policy(PolicyTarget { policy, mapping, said: said.clone(), warm_up });
-    Ok(Parts { robot, target, cameras, settings })
+    Ok(Parts { robot, target, cameras, settings, actuation, actuator })
 }
 
 /// What is wrong with a policy whose chunks would be over before they are there, with the key that
@@ -142,7 +152,7 @@ fn prepare_excitation(
         action_steps: 0,
     };
     let target = Target::Replay(ReplayTarget { motion: Arc::new(motion), origin });
-    Ok(Parts { robot, target, cameras, settings })
+    Ok(Parts { robot, target, cameras, settings, actuation: None, actuator: None })
 }
 
 /// Checks that a recorded motion can be followed. Nothing is powered and no port is opened.
@@ -154,7 +164,9 @@ pub fn prepare_replay(loaded: &Loaded, replay: ReplayTarget) -> Result<Parts, Ru
     let limits = loaded.validate(&robot)?;
     let workspace = settings::workspace(loaded, &robot)?;
     let settings = settings::settings(&loaded.config, &robot, limits, workspace, 0);
-    Ok(Parts { robot, target: Target::Replay(replay), cameras: Vec::new(), settings })
+    let (actuation, actuator) = actuator::actuator(loaded, &robot)?;
+    let (target, cameras) = (Target::Replay(replay), Vec::new());
+    Ok(Parts { robot, target, cameras, settings, actuation, actuator })
 }
 
 impl Parts {
@@ -209,7 +221,7 @@ impl Parts {
             dataset_rate_hz: config.episode_rate_hz().0,
             task: config.run.task.clone(),
             policy: Some(self.target.meta()),
-            actuator: None,
+            actuator: self.actuator.clone(),
             config: loaded.effective_toml(),
         }
     }

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sinew_firmware_interfaces::{JointDescription, JointKind, MAX_JOINTS, RobotDescription};
+use sinew_firmware_interfaces::{JointKind, MAX_JOINTS, RobotDescription};
 
-use crate::actuation::Gains;
 use crate::config::{
-    Actuator, Config, ConfigError, Execution, Generator, GuardConfig, Loaded, SupervisionConfig,
+    Config, ConfigError, Execution, Generator, GuardConfig, Loaded, SupervisionConfig,
 };
 use crate::cycle::{CycleSettings, Thresholds};
 use crate::limits::{JointLimits, Workspace};
@@ -80,10 +79,6 @@ pub fn settings(
             Generator::JerkLimited => Some(config.target.fraction),
             Generator::Linear => None,
         },
-        gains: match config.actuation.model {
-            Actuator::Position => None,
-            Actuator::Pd => Some(gains(config, robot)),
-        },
         start_ramp: millis(config.rest.start_ramp_ms),
         rest,
         rest_fraction: config.rest.speed_fraction,
@@ -117,14 +112,4 @@ fn guards(supervision: &SupervisionConfig, robot: &RobotDescription) -> Vec<Guar
         })
     };
     supervision.guards.iter().filter_map(of).collect()
-}
-
-/// Gains in joint order; joints without any take no effort.
-fn gains(config: &Config, robot: &RobotDescription) -> Vec<Gains> {
-    let of = |joint: &JointDescription| {
-        let said = config.actuation.gains.get(&joint.name);
-        said.map(|said| Gains { stiffness: said.stiffness_nm_rad, damping: said.damping_nm_s_rad })
-            .unwrap_or_default()
-    };
-    robot.joints.iter().map(of).collect()
 }

@@ -22,7 +22,7 @@ pub use recording::RecordingConfig;
 pub use robot::{EmulatorConfig, RobotConfig, RobotModel};
 pub use run::{ClockKind, Pace, RunConfig};
 pub use supervision::{AtRest, GuardConfig, RestConfig, SupervisionConfig};
-pub use target::{ActuationConfig, Actuator, GainsConfig, Generator, TargetConfig};
+pub use target::{ActuationConfig, Actuator, GainsConfig, Generator, MotorConfig, TargetConfig};
 pub use timing::{OverrunConfig, OverrunPolicy, RealtimeConfig, RealtimeMode};
 
 /// A whole run.
