@@ -1,7 +1,7 @@
 //! Why bytes were refused.
 
 /// A frame or line that is whole and yet makes no sense.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum WireError {
     /// No such type of frame.
     #[error("unknown frame type {kind:#04x}")]

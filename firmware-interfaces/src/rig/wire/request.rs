@@ -71,6 +71,12 @@ impl Packet {
     }
 }
 
+impl AsRef<[u8]> for Packet {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
 impl From<Frame> for Packet {
     fn from(frame: Frame) -> Self {
         Self::EMPTY.followed_by(frame.as_bytes())
