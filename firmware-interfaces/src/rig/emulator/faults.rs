@@ -15,7 +15,7 @@ pub struct Faults {
     pub corrupt: Rate,
     /// States with up to 12 random bytes in front.
     pub garbage: Rate,
-    /// Periods in which the encoder reads half a turn too much.
+    /// Periods in which the encoder reads 1 rad too much.
     pub glitch: Rate,
     /// Additional time before everything that is sent, from a moment on.
     pub delay: Option<(Duration, Timestamp)>,
@@ -46,7 +46,7 @@ impl Faults {
     /// |---|---|
     /// | `drop=0.05`, `drop=1/20` | states lost, by probability or every nth |
     /// | `corrupt=…`, `garbage=…` | likewise: one bit flipped, random bytes in front |
-    /// | `glitch=1/500` | likewise: the encoder reads half a turn too much, once |
+    /// | `glitch=1/500` | likewise: the encoder reads 1 rad too much, once |
     /// | `delay=5ms@3s` | everything 5 ms later, from 3 s on |
     /// | `silence=2s@5s`, `silence@5s` | deaf and dumb, for a while or for good |
     /// | `disconnect=1s@5s`, `disconnect@5s` | connection closed, for a while or for good |

@@ -28,7 +28,7 @@ const LONGEST_GAP: Duration = Duration::from_secs(1);
 /// Rows of truth kept for whoever fetches them.
 const TRUTH_KEPT: usize = 1 << 20;
 /// Error of the encoder in a glitch, in rad.
-const GLITCH: f64 = std::f64::consts::PI;
+const GLITCH: f64 = 1.0;
 
 /// How the emulated rig behaves.
 #[derive(Clone, Debug, PartialEq)]

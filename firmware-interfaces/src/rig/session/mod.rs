@@ -92,6 +92,8 @@ pub struct Session {
     /// What the motor follows, as the device said last, and when that was so.
     mode: Mode,
     mode_at: Timestamp,
+    /// The last sample said what ends a link if the next one says it too.
+    bad_news: bool,
     pending: Option<Request>,
     sequence: u8,
     /// When something valid came last, or the port was opened.
@@ -131,6 +133,7 @@ impl Session {
             suspect: None,
             mode: Mode::Off,
             mode_at: Timestamp::ZERO,
+            bad_news: false,
             pending: None,
             sequence: 0,
             heard: Timestamp::ZERO,
@@ -179,6 +182,8 @@ impl Session {
         self.filter.reset();
         self.time.reset();
         self.suspect = None;
+        // Silence was the first sign that it may have held.
+        self.bad_news = true;
         self.last_index = None;
         self.frames.reset();
         self.lines.reset();

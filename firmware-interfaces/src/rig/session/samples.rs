@@ -181,16 +181,19 @@ impl Session {
         None
     }
 
-    /// What the motor follows decides about arming, and about stops in `poll`.
+    /// What the motor follows decides about arming, and about stops in `poll`. What would end the
+    /// link is believed when it is said twice in a row: a line of text has no check.
     fn follow_mode(&mut self, captured: Timestamp, sample: &Sample) {
         let held = Fault::Silence.is_in(sample.faults);
         let faults = sample.faults & !(Fault::Silence as u8);
         let off = sample.mode == Mode::Off;
+        let said_before = std::mem::replace(&mut self.bad_news, faults != 0 || off || held);
         match self.arming {
             Arming::Wanted(since) if captured > since && !off && sample.faults == 0 => {
                 self.arming = Arming::Armed;
             }
             Arming::Wanted(_) if faults != 0 => self.failure = Some(Failure::Faulty { faults }),
+            Arming::Armed if !said_before => {}
             Arming::Armed if faults != 0 => self.give_up(Some(Failure::Faulty { faults })),
             Arming::Armed if off => self.give_up(Some(Failure::Released)),
             Arming::Armed if held => {
