@@ -13,6 +13,7 @@ mod explain;
 mod keys;
 mod limits;
 mod mapping;
+pub(crate) mod rig;
 mod schema;
 mod shape;
 mod source;
@@ -38,7 +39,8 @@ pub use schema::{
     ActuationConfig, Actuator, AtRest, CameraConfig, ClockKind, Config, ElementConfig, ElementUnit,
     EmulatorConfig, Execution, GainsConfig, Generator, JointLimitsConfig, OverrunConfig,
     OverrunPolicy, Pace, PolicyConfig, RealtimeConfig, RealtimeMode, RecordingConfig, RestConfig,
-    RobotConfig, RobotModel, RunConfig, SupervisionConfig, TargetConfig, WorkspaceConfig,
+    RigAxis, RigConfig, RigProtocol, RobotConfig, RobotModel, RunConfig, SupervisionConfig,
+    TargetConfig, WorkspaceConfig,
 };
 
 /// Where every value of a configuration was said, by key path: `run.rate_hz`,
@@ -115,6 +117,7 @@ impl Loaded {
         let Config { robot, actuation, policy, .. } = &self.config;
         let keys = [
             ("robot.joints", robot.model != RobotModel::Mock),
+            ("robot.rig", robot.model != RobotModel::Rig),
             ("actuation.gains", actuation.model != Actuator::Pd),
             ("policy.ensemble_coefficient", policy.execution != Execution::Ensemble),
             ("policy.inference_period_ms", policy.execution == Execution::Queue),

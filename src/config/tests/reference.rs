@@ -91,6 +91,8 @@ fn everything() -> Config {
         "limits.gripper.margin=0.1",
         "actuation.gains.shoulder={ stiffness_nm_rad = 50, damping_nm_s_rad = 5 }",
         "realtime.cpu_dma_latency_us=0",
+        "robot.rig.inertia_kg_m2=0.01",
+        "robot.rig.radius_m=0.1",
         "cameras.top.stops_after_s=3",
     ];
     files.load("run.toml", &sets).unwrap().config
