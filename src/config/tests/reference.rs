@@ -132,6 +132,9 @@ fn default_words(path: &str, key: &Key) -> String {
     match key.need {
         Need::Required => "required".to_owned(),
         Need::Optional(instead) => instead.to_owned(),
+        Need::Default if matches!(key.shape, Shape::Table(_)) => {
+            "all keys at their defaults".into()
+        }
         Need::Default => {
             let files = Files::new(&[("run.toml", GOOD)]);
             let mut value =
@@ -235,6 +238,11 @@ fn reference() -> Vec<(String, Vec<String>)> {
                 }
             }
             other => panic!("the reference has no place for {other:?}"),
+        }
+        if name == "robot" {
+            let (_, rig) = all_keys().into_iter().find(|(path, _)| path == "robot.rig").unwrap();
+            let Shape::Table(keys) = &rig.shape else { panic!() };
+            add("### `[robot.rig]`".to_owned(), "robot.rig", keys);
         }
         if name == "actuation" {
             let (_, gains) =
