@@ -13,12 +13,14 @@ use sinew_firmware_interfaces::mycobot320::wire::ARM_JOINTS;
 use sinew_firmware_interfaces::mycobot320::{
     Config as DriverConfig, MyCobot320, SteppedMyCobot320,
 };
+use sinew_firmware_interfaces::rig::emulator as rig_emulator;
+use sinew_firmware_interfaces::rig::{self, Rig, SteppedRig};
 use sinew_firmware_interfaces::{
     BusStatistics, Clock, Command, DeviceTick, MAX_JOINTS, MonotonicClock, Robot, RobotDescription,
     RobotError, SimulatedClock, State, StopHandle, StopRequest, Timestamp,
 };
 
-use crate::config::{Config, RobotConfig, RobotModel};
+use crate::config::{self, Config, RigProtocol, RobotConfig, RobotModel};
 
 /// The port name that asks for an emulated device.
 pub const EMULATOR_PORT: &str = "emulator";
@@ -70,6 +72,7 @@ pub fn description(config: &RobotConfig) -> RobotDescription {
             let joints = config.joints as usize;
             mock::Config { joints, ..mock::Config::default() }.description()
         }
+        RobotModel::Rig => config::rig::driver(config).description(),
     }
 }
 
@@ -78,6 +81,7 @@ pub fn describe(model: RobotModel) -> RobotDescription {
     match model {
         RobotModel::Mycobot320 => DriverConfig::default().description(),
         RobotModel::Mock => mock::Config::default().description(),
+        RobotModel::Rig => rig::Config::default().description(),
     }
 }
 
@@ -97,21 +101,30 @@ pub fn open(
                 let port = driver.port.clone();
                 return Ok((Box::new(MyCobot320::open(driver, clock.clone())?), port));
             }
-            // A pseudo-terminal that was closed and made again has another name: the link stays.
-            let folder = std::env::temp_dir();
-            sweep(&folder);
-            let number = EMULATORS.fetch_add(1, Ordering::Relaxed);
-            let link = folder.join(format!("{LINK}{}-{number}", std::process::id()));
-            let transport = Transport::Pty { link: Some(link) };
             let firmware = firmware_config(config)?;
             let stall = firmware.faults.stall;
-            let emulator = EmulatorConfig { firmware, transport };
+            let emulator = EmulatorConfig { firmware, transport: emulator_port() };
             let began = clock.now();
             let emulator = Emulator::spawn(emulator)
                 .map_err(|error| OpenError::Emulator(error.to_string()))?;
             driver.port = emulator.port();
             let port = driver.port.clone();
             let robot = MyCobot320::open(driver, clock.clone())?;
+            Ok((Box::new(Emulated { robot, stall, began, _emulator: emulator }), port))
+        }
+        RobotModel::Rig => {
+            let mut driver = config::rig::driver(&config.robot);
+            if config.robot.port != EMULATOR_PORT {
+                let port = driver.port.clone();
+                return Ok((Box::new(Rig::open(driver, clock.clone())?), port));
+            }
+            let (firmware, stall) = rig_firmware(config)?;
+            let began = clock.now();
+            let emulator = rig_emulator::Emulator::spawn(firmware, emulator_port())
+                .map_err(|error| OpenError::Emulator(error.to_string()))?;
+            driver.port = emulator.port();
+            let port = driver.port.clone();
+            let robot = Rig::open(driver, clock.clone())?;
             Ok((Box::new(Emulated { robot, stall, began, _emulator: emulator }), port))
         }
         RobotModel::Mock => {
@@ -145,7 +158,27 @@ pub fn stepped(config: &Config, clock: &SimulatedClock) -> Result<Box<dyn Robot>
             }
             Ok(Box::new(MockArm::new(mock, Arc::new(clock.clone()))))
         }
+        RobotModel::Rig => {
+            let driver = config::rig::driver(&config.robot);
+            let (firmware, stall) = rig_firmware(config)?;
+            if stall.is_some() {
+                return Err(OpenError::StallInVirtualTime);
+            }
+            let robot = SteppedRig::new(driver, firmware, clock.clone())
+                .map_err(|error| OpenError::Emulator(error.to_string()))?;
+            Ok(Box::new(robot))
+        }
     }
+}
+
+/// A pseudo-terminal for an emulator of this process. One that was closed and made again has another
+/// name: the link stays.
+fn emulator_port() -> Transport {
+    let folder = std::env::temp_dir();
+    sweep(&folder);
+    let number = EMULATORS.fetch_add(1, Ordering::Relaxed);
+    let link = folder.join(format!("{LINK}{}-{number}", std::process::id()));
+    Transport::Pty { link: Some(link) }
 }
 
 fn driver_config(config: &RobotConfig) -> DriverConfig {
@@ -207,17 +240,41 @@ fn firmware_config(config: &Config) -> Result<FirmwareConfig, OpenError> {
     })
 }
 
+/// The emulated rig with the configured load, and the fault that is the driver's.
+fn rig_firmware(config: &Config) -> Result<(rig_emulator::Firmware, Option<Stall>), OpenError> {
+    let mut faults = rig_emulator::Faults::default();
+    for fault in &config.emulator.faults {
+        faults.add(fault).map_err(|error| OpenError::Emulator(error.to_string()))?;
+    }
+    let said = &config.robot.rig;
+    let defaults = rig_emulator::FirmwareConfig::default();
+    let mut actuator = defaults.actuator.clone();
+    actuator.inertia = said.inertia_kg_m2.unwrap_or(actuator.inertia);
+    actuator.sensors.radius = said.radius_m.unwrap_or(actuator.sensors.radius);
+    let firmware = rig_emulator::Firmware::new(rig_emulator::FirmwareConfig {
+        actuator,
+        text: said.protocol == RigProtocol::Text,
+        rate_hz: said.rate_hz,
+        angle: config.emulator.start.get("joint1").copied().unwrap_or_default(),
+        seed: config.emulator.seed,
+        faults,
+        ..defaults
+    });
+    let firmware = firmware.map_err(|error| OpenError::Emulator(error.to_string()))?;
+    Ok((firmware, faults.stall))
+}
+
 /// A robot that takes its emulator along, so that both end together, and whose reads can be made
 /// to block.
-struct Emulated {
-    robot: MyCobot320,
+struct Emulated<R, E> {
+    robot: R,
     stall: Option<Stall>,
     /// When the emulator was started: faults count from then.
     began: Timestamp,
-    _emulator: Emulator,
+    _emulator: E,
 }
 
-impl Robot for Emulated {
+impl<R: Robot, E: Send> Robot for Emulated<R, E> {
     fn description(&self) -> &RobotDescription {
         self.robot.description()
     }

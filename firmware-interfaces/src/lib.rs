@@ -10,8 +10,10 @@ mod faults;
 pub mod mock;
 pub mod mycobot320;
 mod random;
+pub mod rig;
 mod robot;
 mod time;
+pub mod transport;
 
 pub use camera::{Camera, CameraDescription, CameraError, Frame};
 pub use faults::each_once;

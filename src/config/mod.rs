@@ -15,6 +15,7 @@ mod guards;
 mod keys;
 mod limits;
 mod mapping;
+pub(crate) mod rig;
 mod schema;
 mod shape;
 mod source;
@@ -40,8 +41,9 @@ pub use schema::{
     ActuationConfig, Actuator, AtRest, CameraConfig, ClockKind, Config, ElementConfig, ElementUnit,
     EmulatorConfig, ExcitationConfig, Execution, GainsConfig, Generator, GuardConfig,
     JointLimitsConfig, MotorConfig, OverrunConfig, OverrunPolicy, Pace, PolicyConfig,
-    RealtimeConfig, RealtimeMode, RecordingConfig, RestConfig, RobotConfig, RobotModel, RunConfig,
-    SignalConfig, SupervisionConfig, Sweep, TargetConfig, WorkspaceConfig,
+    RealtimeConfig, RealtimeMode, RecordingConfig, RestConfig, RigAxis, RigConfig, RigProtocol,
+    RobotConfig, RobotModel, RunConfig, SignalConfig, SupervisionConfig, Sweep, TargetConfig,
+    WorkspaceConfig,
 };
 
 /// Where every value of a configuration was said, by key path: `run.rate_hz`,
@@ -119,6 +121,7 @@ impl Loaded {
         let execution = policy.as_ref().map(|policy| policy.execution);
         let keys = [
             ("robot.joints", robot.model != RobotModel::Mock),
+            ("robot.rig", robot.model != RobotModel::Rig),
             ("actuation.gains", actuation.model != Actuator::Pd),
             ("actuation.motors", actuation.model != Actuator::Pd),
             ("actuation.delay_ms", actuation.model != Actuator::Pd),

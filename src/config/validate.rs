@@ -7,6 +7,7 @@ use std::path::Path;
 use sinew_episodes::lerobot;
 use sinew_firmware_interfaces::mock;
 use sinew_firmware_interfaces::mycobot320::emulator::Faults;
+use sinew_firmware_interfaces::rig::emulator::Faults as RigFaults;
 use sinew_firmware_interfaces::{OnSilence, RobotDescription, each_once};
 use sinew_models::{Device, Precision};
 
@@ -14,7 +15,9 @@ use super::error::Problem;
 use super::keys::with_unit;
 use super::limits::{self, display_unit, range_words};
 use super::mapping::{self, unknown_joint};
-use super::schema::{CameraConfig, ClockKind, Execution, PolicyConfig, RobotConfig, RobotModel};
+use super::schema::{
+    CameraConfig, ClockKind, Execution, PolicyConfig, RigConfig, RobotConfig, RobotModel,
+};
 use super::tree::{child, element, number};
 use super::{
     ConfigError, Loaded, actuation, excitation, guards, resolve_limits, timing, workspace,
@@ -106,6 +109,14 @@ impl Loaded {
                 robot.joints.len()
             );
             problems.push(self.problem("robot.joints", message));
+        }
+        if said.model == RobotModel::Rig {
+            if let Err(error) = super::rig::driver(said).validate() {
+                problems.push(self.problem(super::rig::key(&error), error.to_string()));
+            }
+        } else if said.rig != RigConfig::default() {
+            let message = format!("has no effect on the {}. Remove it", robot.model);
+            problems.push(self.problem("robot.rig", message));
         }
         let silence = match robot.on_silence {
             OnSilence::Stops => None,
@@ -237,6 +248,7 @@ impl Loaded {
                 RobotModel::Mock => {
                     mock::Faults::default().add(fault).err().map(|error| error.to_string())
                 }
+                RobotModel::Rig => RigFaults::default().add(fault).err().map(|it| it.to_string()),
             };
             if let Some(error) = refused {
                 problems.push(self.problem(&element("emulator.faults", index), error));

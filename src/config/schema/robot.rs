@@ -42,6 +42,9 @@ pub struct RobotConfig {
     /// How long arming may take, in ms.
     #[serde(default = "arm_timeout_ms")]
     pub arm_timeout_ms: u32,
+    /// The test rig; its defaults for every other robot.
+    #[serde(default)]
+    pub rig: RigConfig,
     /// Must be true for a robot that goes on moving to its last target when commands stop: a
     /// runtime that is killed cannot stop it.
     #[serde(default)]
@@ -99,11 +102,94 @@ pub enum RobotModel {
     Mycobot320,
     /// An arm of simple joints in this process, for tests and benchmarks.
     Mock,
+    /// One actuator on a test rig with an inertial unit.
+    Rig,
 }
 
 impl RobotModel {
     /// Every robot that this build knows.
-    pub const ALL: &[Self] = &[Self::Mycobot320, Self::Mock];
+    pub const ALL: &[Self] = &[Self::Mycobot320, Self::Mock, Self::Rig];
+}
+
+/// `[robot.rig]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RigConfig {
+    /// How the device speaks.
+    pub protocol: RigProtocol,
+    /// Bits per second of a serial port.
+    pub baud_rate: u32,
+    /// States a second that the device is asked for.
+    pub rate_hz: u16,
+    /// Total inertia that turns with the load, in kg·m².
+    pub inertia_kg_m2: Option<f64>,
+    /// Distance of the accelerometer from the axis, in m.
+    pub radius_m: Option<f64>,
+    /// The accelerometer's axis along the motion.
+    pub accel_axis: RigAxis,
+    /// The gyroscope's axis of rotation.
+    pub gyro_axis: RigAxis,
+    /// The joint goes from minus this to this, in rad.
+    pub travel_rad: f64,
+    /// The actuator's speed without load, in rad/s.
+    pub max_velocity_rad_s: f64,
+    /// The actuator's torque at standstill, in N·m.
+    pub max_torque_nm: f64,
+    /// Silence of the host after which the device holds by itself, in ms.
+    pub watchdog_ms: u32,
+}
+
+impl Default for RigConfig {
+    fn default() -> Self {
+        Self {
+            protocol: RigProtocol::Binary,
+            baud_rate: 921_600,
+            rate_hz: 1000,
+            inertia_kg_m2: None,
+            radius_m: None,
+            accel_axis: RigAxis::Y,
+            gyro_axis: RigAxis::Z,
+            travel_rad: 3.0,
+            max_velocity_rad_s: 36.0,
+            max_torque_nm: 1.82,
+            watchdog_ms: 100,
+        }
+    }
+}
+
+/// `robot.rig.protocol`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RigProtocol {
+    /// Whatever arrives first decides.
+    Auto,
+    /// Frames with a check.
+    Binary,
+    /// Lines of text.
+    Text,
+}
+
+/// An axis of the inertial unit, with its sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RigAxis {
+    /// Along x.
+    #[serde(rename = "x")]
+    X,
+    /// Along y.
+    #[serde(rename = "y")]
+    Y,
+    /// Along z.
+    #[serde(rename = "z")]
+    Z,
+    /// Against x.
+    #[serde(rename = "-x")]
+    MinusX,
+    /// Against y.
+    #[serde(rename = "-y")]
+    MinusY,
+    /// Against z.
+    #[serde(rename = "-z")]
+    MinusZ,
 }
 
 /// `[emulator]`

@@ -1,11 +1,11 @@
 //! The robot, and its emulator.
 
-use super::super::keys::Need::{Default, Required};
+use super::super::keys::Need::{Default, Optional, Required};
 use super::super::keys::{Key, Names, Shape};
-use super::{integer, key, range};
+use super::{above, integer, key, range};
 
 pub(super) const ROBOT: &[Key] = &[
-    key("model", Shape::Choice(&["mycobot320", "mock"]), Required, "", "Which driver."),
+    key("model", Shape::Choice(&["mycobot320", "mock", "rig"]), Required, "", "Which driver."),
     key("port", Shape::Text, Required, "", "Serial device, `tcp://HOST:PORT`, or `emulator`."),
     key("speed_percent", integer(1, 100), Default, "%", "Speed byte of motion commands."),
     key("expect_ack", Shape::Bool, Default, "", "True where the firmware acknowledges setters."),
@@ -53,12 +53,89 @@ pub(super) const ROBOT: &[Key] = &[
         "Time between gripper reads.",
     ),
     key("arm_timeout_ms", integer(100, 120_000), Default, "ms", "How long arming may take."),
+    key("rig", Shape::Table(RIG), Default, "", "The test rig; refused for other robots."),
     key(
         "accept_motion_on_silence",
         Shape::Bool,
         Default,
         "",
         "Must be true for a robot that goes on to its last target when commands stop: a runtime that is killed cannot stop it.",
+    ),
+];
+
+const AXES: Shape = Shape::Choice(&["x", "y", "z", "-x", "-y", "-z"]);
+
+const RIG: &[Key] = &[
+    key(
+        "protocol",
+        Shape::Choice(&["auto", "binary", "text"]),
+        Default,
+        "",
+        "How the device speaks: frames, lines, or whatever arrives first.",
+    ),
+    key("baud_rate", integer(9600, 12_000_000), Default, "bit/s", "Speed of a serial port."),
+    key(
+        "rate_hz",
+        integer(1, 10_000),
+        Default,
+        "Hz",
+        "States a second that the device is asked for.",
+    ),
+    key(
+        "inertia_kg_m2",
+        above(0.0, 1000.0),
+        Optional("the emulated rig has 0.010; without it effort is not measured"),
+        "kg·m²",
+        "Total inertia that turns with the load, the arm's own included.",
+    ),
+    key(
+        "radius_m",
+        above(0.0, 100.0),
+        Optional("the emulated rig has 0.1; without it effort is not measured"),
+        "m",
+        "Distance of the accelerometer from the axis of rotation.",
+    ),
+    key(
+        "accel_axis",
+        AXES,
+        Default,
+        "",
+        "The accelerometer's axis along the motion, positive where the angle grows.",
+    ),
+    key(
+        "gyro_axis",
+        AXES,
+        Default,
+        "",
+        "The gyroscope's axis of rotation, positive where the angle grows.",
+    ),
+    key(
+        "travel_rad",
+        above(0.0, 100.0),
+        Default,
+        "rad",
+        "The joint goes from minus this to this; readings outside are refused.",
+    ),
+    key(
+        "max_velocity_rad_s",
+        above(0.0, 1000.0),
+        Default,
+        "rad/s",
+        "The actuator's speed without load: faster readings are encoder jumps.",
+    ),
+    key(
+        "max_torque_nm",
+        above(0.0, 10_000.0),
+        Default,
+        "N·m",
+        "The actuator's torque at standstill.",
+    ),
+    key(
+        "watchdog_ms",
+        integer(1, 60_000),
+        Default,
+        "ms",
+        "Silence of this computer after which the device holds by itself; four periods or more.",
     ),
 ];
 

@@ -98,6 +98,8 @@ fn everything() -> Config {
         "supervision.guards.NAME={ min = 0, max = 70 }",
         SIGNALS,
         "realtime.cpu_dma_latency_us=0",
+        "robot.rig.inertia_kg_m2=0.01",
+        "robot.rig.radius_m=0.1",
         "cameras.top.stops_after_s=3",
     ];
     files.load("run.toml", &sets).unwrap().config
@@ -148,6 +150,9 @@ fn default_words(path: &str, key: &Key) -> String {
     match key.need {
         Need::Required => "required".to_owned(),
         Need::Optional(instead) => instead.to_owned(),
+        Need::Default if matches!(key.shape, Shape::Table(_)) => {
+            "all keys at their defaults".into()
+        }
         Need::Default => {
             let files = Files::new(&[("run.toml", GOOD)]);
             let sets = match path.contains("NAME") || path.starts_with("excitation.") {
@@ -257,6 +262,11 @@ fn reference() -> Vec<(String, Vec<String>)> {
                 }
             }
             other => panic!("the reference has no place for {other:?}"),
+        }
+        if name == "robot" {
+            let (_, rig) = all_keys().into_iter().find(|(path, _)| path == "robot.rig").unwrap();
+            let Shape::Table(keys) = &rig.shape else { panic!() };
+            add("### `[robot.rig]`".to_owned(), "robot.rig", keys);
         }
         for (table, inner, placeholder) in [
             ("actuation", "actuation.gains", "JOINT"),
