@@ -48,6 +48,9 @@ pub struct RunSummary {
     pub episode_index: Option<u64>,
     /// Frames of the episode in the dataset.
     pub episode_frames: u64,
+    /// The samples of a rig as CSV; empty where none were asked for.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub csv: String,
     /// The report.
     pub report: String,
     /// Why the recording is not complete; empty if it is.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use sinew::cameras::CameraWorker;
 use sinew::config;
 use sinew::control::{ControlLoop, OperatorSignal};
+use sinew::cycle::Cycle;
 use sinew::pacing::{Grid, Pacer, Tick};
 use sinew::recording::{Recorder, RecorderInbox, SampleSink};
 use sinew::run::TargetWorker;

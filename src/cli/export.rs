@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
-use sinew_episodes::{journal, mcap};
+use sinew_episodes::{journal, mcap, rig_csv};
 
 use super::{Format, fail};
 use crate::supervision::StopCause;
@@ -32,12 +32,15 @@ pub(super) struct ExportArguments {
 enum Target {
     /// For Foxglove, Rerun, PlotJuggler and ROS 2 tools
     Mcap,
+    /// Samples of an actuator on a test rig, to train on
+    Csv,
 }
 
 impl Target {
     const fn extension(self) -> &'static str {
         match self {
             Self::Mcap => "mcap",
+            Self::Csv => "csv",
         }
     }
 }
@@ -55,7 +58,25 @@ pub(super) fn export(arguments: &ExportArguments) -> u8 {
     let output = arguments.output.clone().unwrap_or_else(beside);
     match arguments.to {
         Target::Mcap => to_mcap(&journal, &output, arguments.force, format),
+        Target::Csv => to_csv(&journal, &output, arguments.force, format),
     }
+}
+
+fn to_csv(journal: &Path, output: &Path, replace: bool, format: Format) -> u8 {
+    let summary = match rig_csv::export(journal, output, replace) {
+        Ok(summary) => summary,
+        Err(error @ rig_csv::CsvError::File(_)) => return fail(&error, 13, format),
+        Err(error) => return fail(&error, 2, format),
+    };
+    match format {
+        Format::Text => say!("{summary}"),
+        Format::Json => {
+            complain!("{summary}");
+            // Plain numbers and strings: serialising cannot fail.
+            say!("{}", serde_json::to_string(&summary).unwrap_or_default());
+        }
+    }
+    0
 }
 
 fn to_mcap(journal: &Path, output: &Path, replace: bool, format: Format) -> u8 {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use sinew_episodes::lerobot;
+use sinew_episodes::{lerobot, rig_csv};
 use sinew_firmware_interfaces::mock;
 use sinew_firmware_interfaces::mycobot320::emulator::Faults;
 use sinew_firmware_interfaces::rig::emulator::Faults as RigFaults;
@@ -46,6 +46,7 @@ impl Loaded {
         mapping::check(self, robot, &mut problems);
         self.check_supervision(&mut problems);
         self.check_recording(&mut problems);
+        self.check_csv(robot, &mut problems);
         actuation::check(self, robot, &mut problems);
         timing::check(self, robot, &mut problems);
         workspace::check(self, &mut problems);
@@ -401,6 +402,21 @@ impl Loaded {
                     ),
                 ));
             }
+        }
+    }
+
+    /// A CSV needs what only a rig measures.
+    fn check_csv(&self, robot: &RobotDescription, problems: &mut Vec<Problem>) {
+        let names: Vec<&str> = robot.sensors.iter().map(|sensor| sensor.name.as_str()).collect();
+        let missing = rig_csv::missing(&names);
+        if self.config.recording.csv.is_some() && !missing.is_empty() {
+            let message = format!(
+                "the {} does not measure {}: such a file is for an actuator on a test rig \
+                 (robot.model = \"rig\"). Remove it",
+                robot.model,
+                missing.join(", ")
+            );
+            problems.push(self.problem("recording.csv", message));
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use sinew_episodes::files;
 use sinew_episodes::journal::{EventRecord, FILE_NAME, Header, WriteError, Writer};
 use sinew_episodes::lerobot::Dataset;
+use sinew_episodes::rig_csv;
 use sinew_firmware_interfaces::{
     BusStatistics, JointKind, Robot, RobotDescription, StopRequest, Timestamp,
 };
@@ -116,6 +117,22 @@ pub(super) fn finish(
             console.line(&text);
             if summary.recording_fault.is_empty() {
                 summary.recording_fault = text;
+            }
+        }
+    }
+    if let Some(directory) = &config.recording.csv {
+        let output = directory.join(format!("{}.csv", summary.run));
+        match rig_csv::export(&journal, &output, false) {
+            Ok(written) => {
+                console.line(&format!("csv     {written}"));
+                summary.csv = output.display().to_string();
+            }
+            Err(error) => {
+                let text = format!("the journal is kept, there is no CSV of it: {error}");
+                console.line(&text);
+                if summary.recording_fault.is_empty() {
+                    summary.recording_fault = text;
+                }
             }
         }
     }

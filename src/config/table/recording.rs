@@ -15,9 +15,16 @@ pub(super) const RECORDING: &[Key] = &[
     key(
         "rate_hz",
         range(1.0, 1000.0),
-        Optional("`policy.rate_hz`"),
+        Optional("`policy.rate_hz`, or `run.rate_hz` with `[excitation]`"),
         "Hz",
         "Rate of dataset frames: a whole number, at most `run.rate_hz`; with `run.duration_s` at most 5,000,000 frames.",
+    ),
+    key(
+        "csv",
+        Shape::Path,
+        Optional("none is written"),
+        "",
+        "A folder in which each run of an actuator on a test rig leaves its samples as `NAME.csv`, to train on: one folder per inertia.",
     ),
     key(
         "ring_s",

@@ -86,6 +86,7 @@ fn everything() -> Config {
         "policy.warm_start=0.5",
         "policy.inpaint=true",
         "recording.rate_hz=10",
+        "recording.csv=data",
         "limits.shoulder.max_torque_nm=10",
         "limits.shoulder.max_torque_rate_nm_s=100",
         "limits.gripper.max_step=0.1",
