@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use triple_buffer::{Input, Output, TripleBuffer};
 
-use super::link::{Address, Link, RECONNECT_TIMEOUT};
+use super::{Address, Link, RECONNECT_TIMEOUT};
 use crate::robot::{
     BusStatistics, Command, ControlMode, DeviceTick, LinkStatus, MAX_JOINTS, State, StopHandle,
     StopRequest,
