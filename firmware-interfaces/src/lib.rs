@@ -6,6 +6,7 @@
 
 mod camera;
 pub mod cameras;
+pub mod can;
 mod faults;
 pub mod mock;
 pub mod mycobot320;
