@@ -13,6 +13,7 @@ pub mod mycobot320;
 mod random;
 mod robot;
 mod time;
+pub mod transport;
 
 pub use camera::{Camera, CameraDescription, CameraError, Frame};
 pub use faults::each_once;
