@@ -7,6 +7,7 @@
 mod camera;
 pub mod cameras;
 pub mod can;
+pub mod can_actuators;
 mod faults;
 pub mod mock;
 pub mod mycobot320;

@@ -16,7 +16,6 @@ mod port;
 mod slcan;
 #[cfg(feature = "socketcan")]
 mod socket;
-mod stream;
 pub mod wire;
 
 pub use bus::{Bus, BusError, Condition, Event};

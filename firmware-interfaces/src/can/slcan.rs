@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::bus::{Bus, BusError, Event};
 use super::frame::Frame;
-use super::stream::{Address, Stream};
 use super::wire::{Bitrate, Flags, LineReader, Reply, Request};
 use crate::robot::RobotError;
+use crate::transport::{Address, Link};
 
 /// How long an adapter may take to answer while it is opened. Some answer nothing at all.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(100);
@@ -16,7 +16,7 @@ const SETTLING: Duration = Duration::from_millis(20);
 
 /// An open SLCAN channel.
 pub(super) struct Slcan {
-    stream: Stream,
+    link: Link,
     reader: LineReader,
     buffer: [u8; 512],
     /// The part of the buffer that has not been looked at.
@@ -25,7 +25,7 @@ pub(super) struct Slcan {
 }
 
 impl Slcan {
-    /// Opens the stream, sets the bit rate and joins the bus.
+    /// Opens the port, sets the bit rate and joins the bus.
     pub(super) fn open(
         address: &Address,
         port: &str,
@@ -33,7 +33,7 @@ impl Slcan {
         timeout: Duration,
     ) -> Result<Self, RobotError> {
         let mut adapter = Self {
-            stream: address.open(port, timeout)?,
+            link: address.open(timeout)?,
             reader: LineReader::new(),
             buffer: [0; 512],
             pending: 0..0,
@@ -98,11 +98,11 @@ impl Slcan {
     }
 
     fn write(&mut self, request: Request) -> Result<(), ErrorKind> {
-        self.stream.send(request.encode().as_bytes())
+        self.link.send(request.encode().as_bytes())
     }
 
     fn fill(&mut self, wait: Duration) -> Result<(), ErrorKind> {
-        let count = self.stream.receive(&mut self.buffer, wait)?;
+        let count = self.link.receive(&mut self.buffer, wait)?;
         self.pending = 0..count;
         Ok(())
     }
