@@ -20,7 +20,7 @@ pub use camera::{Camera, CameraDescription, CameraError, Frame};
 pub use faults::each_once;
 pub use robot::{
     BusStatistics, Command, ControlMode, DeviceTick, JointDescription, JointKind, JointLimits,
-    LinkStatus, MAX_JOINTS, OnSilence, Robot, RobotDescription, RobotError, State, StopHandle,
-    StopRequest,
+    LinkStatus, MAX_JOINTS, MAX_SENSORS, OnSilence, Robot, RobotDescription, RobotError,
+    SensorDescription, State, StopHandle, StopRequest,
 };
 pub use time::{Clock, MonotonicClock, SimulatedClock, Timestamp};
