@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::models::{Model, Protocol};
 use crate::can::{Bitrate, Frame};
 use crate::robot::{
-    ControlMode, JointDescription, JointKind, JointLimits, MAX_JOINTS, OnSilence, RobotDescription,
+    ControlMode, JointDescription, JointKind, JointLimits, MAX_JOINTS, MAX_SENSORS, OnSilence,
+    RobotDescription, SensorDescription,
 };
 
 /// One actuator: a joint.
@@ -175,6 +176,40 @@ impl Config {
         (0.75e9 / busy.max(1) as f64).min(1000.0)
     }
 
+    /// Where each joint's temperature, rotor temperature and supply go among the sensors: first all
+    /// temperatures, then all rotor temperatures, then all supplies. What has no place is not shown.
+    pub(super) fn sensor_places(&self) -> Vec<[Option<usize>; 3]> {
+        let mut places = vec![[None; 3]; self.joints.len()];
+        let mut next = 0;
+        for kind in 0..3 {
+            for (joint, places) in self.joints.iter().zip(&mut places) {
+                if joint.model.protocol.sensors()[kind] && next < MAX_SENSORS {
+                    places[kind] = Some(next);
+                    next += 1;
+                }
+            }
+        }
+        places
+    }
+
+    fn sensors(&self) -> Vec<SensorDescription> {
+        const KINDS: [(&str, &str); 3] =
+            [("temperature", "°C"), ("rotor_temperature", "°C"), ("supply", "V")];
+        let places = self.sensor_places();
+        let mut found: Vec<_> = places
+            .iter()
+            .zip(&self.joints)
+            .flat_map(|(places, joint)| {
+                places.iter().zip(KINDS).filter_map(|(place, (kind, unit))| {
+                    let name = format!("{}.{kind}", joint.name);
+                    Some(((*place)?, SensorDescription { name, unit }))
+                })
+            })
+            .collect();
+        found.sort_by_key(|(place, _)| *place);
+        found.into_iter().map(|(_, sensor)| sensor).collect()
+    }
+
     /// The robot as it will be declared; no connection is needed.
     pub fn description(&self) -> RobotDescription {
         let joint = |joint: &JointConfig| {
@@ -200,6 +235,7 @@ impl Config {
         RobotDescription {
             model: "can".to_owned(),
             joints: self.joints.iter().map(joint).collect(),
+            sensors: self.sensors(),
             max_command_rate_hz: self.command_rate_hz(),
             modes: vec![ControlMode::Position, ControlMode::Effort],
             measures_velocity: true,

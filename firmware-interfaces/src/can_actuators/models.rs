@@ -42,6 +42,16 @@ impl Protocol {
         MODELS.iter().filter(move |model| model.protocol == self)
     }
 
+    /// Whether it tells its temperature, its rotor's, and its supply.
+    pub const fn sensors(self) -> [bool; 3] {
+        match self {
+            Self::Mit => [true, false, false],
+            Self::Damiao => [true, true, false],
+            Self::Robstride => [true, false, true],
+            Self::Odrive => [true, true, true],
+        }
+    }
+
     /// Identifiers that a motor may have.
     pub const fn ids(self) -> std::ops::RangeInclusive<u16> {
         match self {

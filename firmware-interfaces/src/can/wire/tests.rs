@@ -40,7 +40,7 @@ fn every_captured_line_is_understood_and_written_again_as_it_was() {
             assert_eq!(reply.encode().as_bytes(), format!("{text}\r").as_bytes(), "{row}");
         }
     }
-    assert_eq!(frames, 420);
+    assert_eq!(frames, 416);
 }
 
 #[test]

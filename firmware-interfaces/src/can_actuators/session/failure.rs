@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::io::ErrorKind;
+use std::time::Duration;
 
 use crate::can::Id;
+use crate::robot::RobotError;
 
 /// A failure of bus or actuator. Joints are indices.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -115,4 +117,41 @@ impl fmt::Display for Named<'_> {
             }
         }
     }
+}
+
+/// Why arming has failed, from the last failure.
+pub(in super::super) fn arming_error(
+    port: &str,
+    failure: Option<Failure>,
+    names: &[String],
+    waited: Duration,
+) -> RobotError {
+    let port = port.to_owned();
+    let Some(failure) = failure else {
+        return RobotError::NoAnswer {
+            port,
+            request: "switching on",
+            waited,
+            remedy: "Have the actuators power, and is robot.arm_timeout_ms long enough?".to_owned(),
+        };
+    };
+    let said = failure.named(names).to_string();
+    let remedy = match failure {
+        Failure::Port(_) => return RobotError::Lost { port, reason: said },
+        Failure::NoAnswer { .. } => {
+            "Have the actuators power, are protocol, id and feedback_id right, and the bit rate and \
+             the termination (120 ohm at both ends)?"
+        }
+        Failure::BusOff | Failure::ErrorPassive | Failure::Overrun => {
+            "Check the wiring, the termination (120 ohm at both ends) and the bit rate"
+        }
+        Failure::UnknownId(_) => "Give every actuator on the bus its entry, or its own id",
+        Failure::Register { .. } => "Choose the model that the motor is, or set its register",
+        Failure::Fault { .. } | Failure::Disabled { .. } => {
+            "Find and mend the cause, switch the actuator off and on, and arm again"
+        }
+        Failure::Jump { .. } => "Is the encoder sound, or has the position wrapped around?",
+        Failure::BadCommand { .. } => "Check the limits of the configuration",
+    };
+    RobotError::Device { port, fault: said, remedy: remedy.to_owned() }
 }

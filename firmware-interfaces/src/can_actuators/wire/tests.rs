@@ -166,6 +166,8 @@ proptest! {
     fn a_command_comes_back_within_half_a_step_in_both_packings(
         model in model(), parts in prop::array::uniform5(0.0..=1.0f64), id in 1u8..128,
     ) {
+        // ODrive sends floating-point numbers.
+        prop_assume!(model.protocol != Protocol::Odrive);
         let ranges = model.ranges;
         let spans =
             [ranges.position, ranges.velocity, ranges.stiffness, ranges.damping, ranges.torque];
@@ -265,11 +267,10 @@ proptest! {
         if let Some((node, message)) = odrive::Message::parse(&frame) {
             let again = message.encode(node);
             prop_assert_eq!(again.id(), frame.id());
-            let length = usize::from(again.length()).min(data.len());
-            prop_assert_eq!(&again.data()[..length], &frame.data()[..length]);
+            prop_assert_eq!(odrive::Message::parse(&again), Some((node, message)));
         }
         let _ = super::mit::Feedback::parse(&data, &ranges);
-        if let Some(bytes) = frame.eight() {
+        if let Some(bytes) = frame.eight().filter(|_| ranges.torque.bits == 12) {
             let request = Request::parse(&bytes, &ranges);
             prop_assert_eq!(request.encode(&ranges), Ok(bytes));
             let feedback = damiao::Feedback::parse(&bytes, &ranges);
