@@ -69,7 +69,7 @@ impl Faults {
         Ok(())
     }
 
-    pub(super) fn holds(window: Option<Window>, now: Timestamp) -> bool {
+    pub(in super::super) fn holds(window: Option<Window>, now: Timestamp) -> bool {
         window.is_some_and(|window| window.contains(now))
     }
 }
