@@ -35,12 +35,12 @@ pub struct JointConfig {
 
 impl JointConfig {
     /// The joint's position of an actuator's position, in rad.
-    pub(super) fn to_joint(&self, position: f64) -> f64 {
+    pub fn to_joint(&self, position: f64) -> f64 {
         self.sign() * position / self.gear_ratio + self.offset
     }
 
     /// The actuator's position of a joint's position, in rad.
-    pub(super) fn to_actuator(&self, position: f64) -> f64 {
+    pub fn to_actuator(&self, position: f64) -> f64 {
         self.sign() * (position - self.offset) * self.gear_ratio
     }
 

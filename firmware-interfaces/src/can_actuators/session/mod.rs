@@ -41,6 +41,9 @@ const DISABLE_TRIES: u32 = 10;
 const DISABLE_PERIOD: Duration = Duration::from_millis(20);
 /// An effort that nobody has asked for again for so long ends in a hold.
 const COMMAND_TIMEOUT: Duration = Duration::from_millis(200);
+/// By how much the speed may change from one reading to the next, in rad/s of the joint: 2000 rad/s²
+/// for 10 ms.
+const SPEED_CHANGE: f64 = 20.0;
 /// Readings that jump in a row until they are taken for a broken encoder.
 const MOST_JUMPS: u32 = 5;
 /// How often a step of switching on is repeated.
@@ -176,6 +179,7 @@ impl Session {
         self.joints.iter_mut().for_each(Joint::disconnected);
         if let Arming::Wanted(since) = self.arming {
             self.arm(since);
+            self.failure = Some(failure);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::device::{Check, Parsed, Reading, register_value};
 use super::joint::Phase;
-use super::{Arming, Failure, Link, MOST_JUMPS, Session};
+use super::{Arming, Failure, Link, MOST_JUMPS, SPEED_CHANGE, Session};
 use crate::Timestamp;
 use crate::can::Frame;
 use crate::robot::LinkStatus;
@@ -40,6 +40,9 @@ impl Session {
             joint.disable = 0;
             joint.question = None;
             self.unheard = false;
+        }
+        if self.link == Link::Lost {
+            return;
         }
         self.slow(at, reading);
         if let Some(fault) = reading.fault
@@ -109,6 +112,7 @@ impl Session {
             return false;
         };
         let sign = config.sign();
+        let before = self.state.velocity[at];
         if let Some(velocity) = reading.velocity {
             self.state.velocity[at] = sign * velocity / config.gear_ratio;
         }
@@ -128,9 +132,10 @@ impl Session {
         joint.missed = 0;
         let angle = config.to_joint(position);
         if let Some((from, taken)) = joint.believed {
-            let fastest = config.model.ranges.velocity.high / config.gear_ratio;
-            // Somebody may turn it faster than it could by itself.
-            let reach = 1.5 * fastest * captured.since(taken).as_secs_f64();
+            // Somebody may turn it faster than it could by itself, but not at once.
+            let most = 1.5 * config.model.ranges.velocity.high / config.gear_ratio;
+            let speed = before.abs().max(self.state.velocity[at].abs());
+            let reach = most.min(speed + SPEED_CHANGE) * captured.since(taken).as_secs_f64();
             if (angle - from).abs() > reach + self.config.jump_margin {
                 joint.jumps += 1;
                 self.statistics.rejected += 1;
