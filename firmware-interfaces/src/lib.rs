@@ -12,6 +12,7 @@ mod faults;
 pub mod mock;
 pub mod mycobot320;
 mod random;
+pub mod rig;
 mod robot;
 mod time;
 pub mod transport;
