@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use sinew_firmware_interfaces::can_actuators::emulator as can_emulator;
+use sinew_firmware_interfaces::can_actuators::{self, CanActuators, SteppedCanActuators};
 use sinew_firmware_interfaces::mock::{self, MockArm};
 use sinew_firmware_interfaces::mycobot320::emulator::{
     Emulator, EmulatorConfig, Faults, FirmwareConfig, Stall, Transport,
@@ -13,12 +15,14 @@ use sinew_firmware_interfaces::mycobot320::wire::ARM_JOINTS;
 use sinew_firmware_interfaces::mycobot320::{
     Config as DriverConfig, MyCobot320, SteppedMyCobot320,
 };
+use sinew_firmware_interfaces::rig::emulator as rig_emulator;
+use sinew_firmware_interfaces::rig::{self, Rig, SteppedRig};
 use sinew_firmware_interfaces::{
     BusStatistics, Clock, Command, DeviceTick, MAX_JOINTS, MonotonicClock, Robot, RobotDescription,
     RobotError, SimulatedClock, State, StopHandle, StopRequest, Timestamp,
 };
 
-use crate::config::{Config, RobotConfig, RobotModel};
+use crate::config::{self, Config, RigProtocol, RobotConfig, RobotModel};
 
 /// The port name that asks for an emulated device.
 pub const EMULATOR_PORT: &str = "emulator";
@@ -70,6 +74,8 @@ pub fn description(config: &RobotConfig) -> RobotDescription {
             let joints = config.joints as usize;
             mock::Config { joints, ..mock::Config::default() }.description()
         }
+        RobotModel::Rig => config::rig::driver(config).description(),
+        RobotModel::Can => config::can::driver(config).description(),
     }
 }
 
@@ -78,6 +84,9 @@ pub fn describe(model: RobotModel) -> RobotDescription {
     match model {
         RobotModel::Mycobot320 => DriverConfig::default().description(),
         RobotModel::Mock => mock::Config::default().description(),
+        RobotModel::Rig => rig::Config::default().description(),
+        // Its joints are those of the configuration.
+        RobotModel::Can => can_actuators::Config::default().description(),
     }
 }
 
@@ -97,21 +106,48 @@ pub fn open(
                 let port = driver.port.clone();
                 return Ok((Box::new(MyCobot320::open(driver, clock.clone())?), port));
             }
-            // A pseudo-terminal that was closed and made again has another name: the link stays.
-            let folder = std::env::temp_dir();
-            sweep(&folder);
-            let number = EMULATORS.fetch_add(1, Ordering::Relaxed);
-            let link = folder.join(format!("{LINK}{}-{number}", std::process::id()));
-            let transport = Transport::Pty { link: Some(link) };
             let firmware = firmware_config(config)?;
             let stall = firmware.faults.stall;
-            let emulator = EmulatorConfig { firmware, transport };
+            let emulator = EmulatorConfig { firmware, transport: emulator_port() };
             let began = clock.now();
             let emulator = Emulator::spawn(emulator)
                 .map_err(|error| OpenError::Emulator(error.to_string()))?;
             driver.port = emulator.port();
             let port = driver.port.clone();
             let robot = MyCobot320::open(driver, clock.clone())?;
+            Ok((Box::new(Emulated { robot, stall, began, _emulator: emulator }), port))
+        }
+        RobotModel::Rig => {
+            let mut driver = config::rig::driver(&config.robot);
+            if config.robot.port != EMULATOR_PORT {
+                let port = driver.port.clone();
+                return Ok((Box::new(Rig::open(driver, clock.clone())?), port));
+            }
+            let (firmware, stall) = rig_firmware(config)?;
+            let began = clock.now();
+            let emulator = rig_emulator::Emulator::spawn(firmware, emulator_port())
+                .map_err(|error| OpenError::Emulator(error.to_string()))?;
+            driver.port = emulator.port();
+            let port = driver.port.clone();
+            let robot = Rig::open(driver, clock.clone())?;
+            Ok((Box::new(Emulated { robot, stall, began, _emulator: emulator }), port))
+        }
+        RobotModel::Can => {
+            let mut driver = config::can::driver(&config.robot);
+            if config.robot.port != EMULATOR_PORT {
+                let port = driver.port.clone();
+                return Ok((Box::new(CanActuators::open(driver, clock.clone())?), port));
+            }
+            let actuators = can_motors(config)?;
+            let stall = actuators.faults.stall;
+            let transport = emulator_port();
+            let began = clock.now();
+            let emulator =
+                can_emulator::Emulator::spawn(can_emulator::EmulatorConfig { actuators, transport })
+                    .map_err(|error| OpenError::Emulator(error.to_string()))?;
+            driver.port = emulator.port();
+            let port = driver.port.clone();
+            let robot = CanActuators::open(driver, clock.clone())?;
             Ok((Box::new(Emulated { robot, stall, began, _emulator: emulator }), port))
         }
         RobotModel::Mock => {
@@ -145,7 +181,46 @@ pub fn stepped(config: &Config, clock: &SimulatedClock) -> Result<Box<dyn Robot>
             }
             Ok(Box::new(MockArm::new(mock, Arc::new(clock.clone()))))
         }
+        RobotModel::Rig => {
+            let driver = config::rig::driver(&config.robot);
+            let (firmware, stall) = rig_firmware(config)?;
+            if stall.is_some() {
+                return Err(OpenError::StallInVirtualTime);
+            }
+            let robot = SteppedRig::new(driver, firmware, clock.clone())
+                .map_err(|error| OpenError::Emulator(error.to_string()))?;
+            Ok(Box::new(robot))
+        }
+        RobotModel::Can => {
+            let driver = config::can::driver(&config.robot);
+            let motors = can_motors(config)?;
+            if motors.faults.stall.is_some() {
+                return Err(OpenError::StallInVirtualTime);
+            }
+            let robot = SteppedCanActuators::new(driver, motors, clock.clone())
+                .map_err(|error| OpenError::Emulator(error.to_string()))?;
+            Ok(Box::new(robot))
+        }
     }
+}
+
+/// The emulated motors that go with the configured actuators.
+fn can_motors(config: &Config) -> Result<can_emulator::ActuatorsConfig, OpenError> {
+    let mut faults = can_emulator::Faults::default();
+    for fault in &config.emulator.faults {
+        faults.add(fault).map_err(|error| OpenError::Emulator(error.to_string()))?;
+    }
+    Ok(config::can::motors(config, faults))
+}
+
+/// A pseudo-terminal for an emulator of this process. One that was closed and made again has another
+/// name: the link stays.
+fn emulator_port() -> Transport {
+    let folder = std::env::temp_dir();
+    sweep(&folder);
+    let number = EMULATORS.fetch_add(1, Ordering::Relaxed);
+    let link = folder.join(format!("{LINK}{}-{number}", std::process::id()));
+    Transport::Pty { link: Some(link) }
 }
 
 fn driver_config(config: &RobotConfig) -> DriverConfig {
@@ -207,17 +282,41 @@ fn firmware_config(config: &Config) -> Result<FirmwareConfig, OpenError> {
     })
 }
 
+/// The emulated rig with the configured load, and the fault that is the driver's.
+fn rig_firmware(config: &Config) -> Result<(rig_emulator::Firmware, Option<Stall>), OpenError> {
+    let mut faults = rig_emulator::Faults::default();
+    for fault in &config.emulator.faults {
+        faults.add(fault).map_err(|error| OpenError::Emulator(error.to_string()))?;
+    }
+    let said = &config.robot.rig;
+    let defaults = rig_emulator::FirmwareConfig::default();
+    let mut actuator = defaults.actuator.clone();
+    actuator.inertia = said.inertia_kg_m2.unwrap_or(actuator.inertia);
+    actuator.sensors.radius = said.radius_m.unwrap_or(actuator.sensors.radius);
+    let firmware = rig_emulator::Firmware::new(rig_emulator::FirmwareConfig {
+        actuator,
+        text: said.protocol == RigProtocol::Text,
+        rate_hz: said.rate_hz,
+        angle: config.emulator.start.get("joint1").copied().unwrap_or_default(),
+        seed: config.emulator.seed,
+        faults,
+        ..defaults
+    });
+    let firmware = firmware.map_err(|error| OpenError::Emulator(error.to_string()))?;
+    Ok((firmware, faults.stall))
+}
+
 /// A robot that takes its emulator along, so that both end together, and whose reads can be made
 /// to block.
-struct Emulated {
-    robot: MyCobot320,
+struct Emulated<R, E> {
+    robot: R,
     stall: Option<Stall>,
     /// When the emulator was started: faults count from then.
     began: Timestamp,
-    _emulator: Emulator,
+    _emulator: E,
 }
 
-impl Robot for Emulated {
+impl<R: Robot, E: Send> Robot for Emulated<R, E> {
     fn description(&self) -> &RobotDescription {
         self.robot.description()
     }

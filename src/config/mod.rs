@@ -8,11 +8,13 @@
 //! The keys themselves are described in `docs/configuration.md`.
 
 mod actuation;
+pub(crate) mod can;
 mod error;
 mod explain;
 mod keys;
 mod limits;
 mod mapping;
+pub(crate) mod rig;
 mod schema;
 mod shape;
 mod source;
@@ -35,10 +37,11 @@ use serde::Deserialize;
 pub use error::{ConfigError, Origin, Problem};
 pub use limits::resolve_limits;
 pub use schema::{
-    ActuationConfig, Actuator, AtRest, CameraConfig, ClockKind, Config, ElementConfig, ElementUnit,
+    ActuationConfig, Actuator, ActuatorConfig, AtRest, CameraConfig, CanConfig, ClockKind, Config, ElementConfig, ElementUnit,
     EmulatorConfig, Execution, GainsConfig, Generator, JointLimitsConfig, OverrunConfig,
     OverrunPolicy, Pace, PolicyConfig, RealtimeConfig, RealtimeMode, RecordingConfig, RestConfig,
-    RobotConfig, RobotModel, RunConfig, SupervisionConfig, TargetConfig, WorkspaceConfig,
+    RigAxis, RigConfig, RigProtocol, RobotConfig, RobotModel, RunConfig, SupervisionConfig,
+    TargetConfig, WorkspaceConfig,
 };
 
 /// Where every value of a configuration was said, by key path: `run.rate_hz`,
@@ -115,6 +118,9 @@ impl Loaded {
         let Config { robot, actuation, policy, .. } = &self.config;
         let keys = [
             ("robot.joints", robot.model != RobotModel::Mock),
+            ("robot.rig", robot.model != RobotModel::Rig),
+            ("robot.can", robot.model != RobotModel::Can),
+            ("robot.actuators", robot.model != RobotModel::Can),
             ("actuation.gains", actuation.model != Actuator::Pd),
             ("policy.ensemble_coefficient", policy.execution != Execution::Ensemble),
             ("policy.inference_period_ms", policy.execution == Execution::Queue),

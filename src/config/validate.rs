@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use sinew_episodes::lerobot;
+use sinew_firmware_interfaces::can_actuators::emulator::Faults as CanFaults;
 use sinew_firmware_interfaces::mock;
 use sinew_firmware_interfaces::mycobot320::emulator::Faults;
+use sinew_firmware_interfaces::rig::emulator::Faults as RigFaults;
 use sinew_firmware_interfaces::{OnSilence, RobotDescription, each_once};
 use sinew_models::{Device, Precision};
 
@@ -14,7 +16,7 @@ use super::error::Problem;
 use super::keys::with_unit;
 use super::limits::{self, display_unit, range_words};
 use super::mapping::{self, unknown_joint};
-use super::schema::{CameraConfig, ClockKind, Execution, RobotConfig, RobotModel};
+use super::schema::{CanConfig, CameraConfig, ClockKind, Execution, RigConfig, RobotConfig, RobotModel};
 use super::tree::{child, element, number};
 use super::{ConfigError, Loaded, actuation, resolve_limits, timing, workspace};
 use crate::limits::JointLimits;
@@ -100,6 +102,28 @@ impl Loaded {
                 robot.joints.len()
             );
             problems.push(self.problem("robot.joints", message));
+        }
+        if said.model == RobotModel::Rig {
+            if let Err(error) = super::rig::driver(said).validate() {
+                problems.push(self.problem(super::rig::key(&error), error.to_string()));
+            }
+        } else if said.rig != RigConfig::default() {
+            let message = format!("has no effect on the {}. Remove it", robot.model);
+            problems.push(self.problem("robot.rig", message));
+        }
+        if said.model == RobotModel::Can {
+            if let Some((key, message)) = super::can::check(said) {
+                problems.push(self.problem(&child("robot", &key), message));
+            }
+        } else {
+            for (key, void) in
+                [("robot.can", said.can == CanConfig::default()), ("robot.actuators", said.actuators.is_empty())]
+            {
+                if !void {
+                    let message = format!("has no effect on the {}. Remove it", robot.model);
+                    problems.push(self.problem(key, message));
+                }
+            }
         }
         let silence = match robot.on_silence {
             OnSilence::Stops => None,
@@ -231,6 +255,8 @@ impl Loaded {
                 RobotModel::Mock => {
                     mock::Faults::default().add(fault).err().map(|error| error.to_string())
                 }
+                RobotModel::Rig => RigFaults::default().add(fault).err().map(|it| it.to_string()),
+                RobotModel::Can => CanFaults::default().add(fault).err().map(|it| it.to_string()),
             };
             if let Some(error) = refused {
                 problems.push(self.problem(&element("emulator.faults", index), error));

@@ -450,7 +450,7 @@ def driver(sinew):
             f'robot.port="{adapter.path}"',
             f'recording.directory="{folder}/dataset"',
             # Python on a busy computer may answer late.
-            "robot.watchdog_ms=5000",
+            "robot.can.watchdog_ms=5000",
             "robot.reply_timeout_ms=500",
             "supervision.state_hold_after_ms=2000",
             "supervision.state_ramp_after_ms=4000",

@@ -1,6 +1,5 @@
 //! What a user sets about the driver, and the description that follows from it.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use crate::robot::{
@@ -28,10 +27,18 @@ pub struct Axis {
 }
 
 impl Axis {
-    /// The axis along the motion, by the seed rig's convention.
+    /// x.
+    pub const X: Self = Self { index: 0, negative: false };
+    /// y: along the motion where nothing else is said.
     pub const Y: Self = Self { index: 1, negative: false };
-    /// The axis of rotation.
+    /// z: the axis of rotation where nothing else is said.
     pub const Z: Self = Self { index: 2, negative: false };
+
+    /// The same axis, pointing the other way.
+    #[must_use]
+    pub const fn reversed(self) -> Self {
+        Self { negative: !self.negative, ..self }
+    }
 
     /// Its share of a vector.
     pub fn of(self, vector: [f64; 3]) -> f64 {
@@ -42,29 +49,6 @@ impl Axis {
             _ => z,
         };
         if self.negative { -value } else { value }
-    }
-}
-
-/// An axis that is none.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("axis \"{0}\": expected x, y or z, with a minus in front where it points the other way")]
-pub struct AxisError(String);
-
-impl FromStr for Axis {
-    type Err = AxisError;
-
-    fn from_str(text: &str) -> Result<Self, AxisError> {
-        let (negative, name) = match text.strip_prefix('-') {
-            Some(name) => (true, name),
-            None => (false, text),
-        };
-        let index = match name {
-            "x" => 0,
-            "y" => 1,
-            "z" => 2,
-            _ => return Err(AxisError(text.to_owned())),
-        };
-        Ok(Self { index, negative })
     }
 }
 
@@ -272,13 +256,9 @@ mod tests {
 
     #[test]
     fn axes_have_a_sign() {
-        let axis = |text: &str| text.parse::<Axis>();
-        assert_eq!(axis("y"), Ok(Axis::Y));
-        assert_eq!(axis("-z").unwrap().of([1.0, 2.0, 3.0]), -3.0);
-        assert_eq!(axis("x").unwrap().of([1.0, 2.0, 3.0]), 1.0);
-        for bad in ["", "w", "--x", "X"] {
-            assert!(axis(bad).is_err());
-        }
+        assert_eq!(Axis::Y.of([1.0, 2.0, 3.0]), 2.0);
+        assert_eq!(Axis::Z.reversed().of([1.0, 2.0, 3.0]), -3.0);
+        assert_eq!(Axis::X.reversed().reversed(), Axis::X);
     }
 
     #[test]

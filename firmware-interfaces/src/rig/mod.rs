@@ -15,6 +15,6 @@ pub mod session;
 mod stepped;
 pub mod wire;
 
-pub use config::{Axis, AxisError, Config, ConfigError, Protocol};
+pub use config::{Axis, Config, ConfigError, Protocol};
 pub use driver::Rig;
 pub use stepped::SteppedRig;

@@ -42,6 +42,15 @@ pub struct RobotConfig {
     /// How long arming may take, in ms.
     #[serde(default = "arm_timeout_ms")]
     pub arm_timeout_ms: u32,
+    /// The test rig; its defaults for every other robot.
+    #[serde(default)]
+    pub rig: RigConfig,
+    /// The CAN bus; its defaults for every other robot.
+    #[serde(default)]
+    pub can: CanConfig,
+    /// The actuators on it; none for every other robot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actuators: Vec<ActuatorConfig>,
     /// Must be true for a robot that goes on moving to its last target when commands stop: a
     /// runtime that is killed cannot stop it.
     #[serde(default)]
@@ -99,11 +108,151 @@ pub enum RobotModel {
     Mycobot320,
     /// An arm of simple joints in this process, for tests and benchmarks.
     Mock,
+    /// One actuator on a test rig with an inertial unit.
+    Rig,
+    /// Actuators on a CAN bus.
+    Can,
 }
 
 impl RobotModel {
     /// Every robot that this build knows.
-    pub const ALL: &[Self] = &[Self::Mycobot320, Self::Mock];
+    pub const ALL: &[Self] = &[Self::Mycobot320, Self::Mock, Self::Rig, Self::Can];
+}
+
+/// `[robot.rig]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RigConfig {
+    /// How the device speaks.
+    pub protocol: RigProtocol,
+    /// Bits per second of a serial port.
+    pub baud_rate: u32,
+    /// States a second that the device is asked for.
+    pub rate_hz: u16,
+    /// Total inertia that turns with the load, in kg·m².
+    pub inertia_kg_m2: Option<f64>,
+    /// Distance of the accelerometer from the axis, in m.
+    pub radius_m: Option<f64>,
+    /// The accelerometer's axis along the motion.
+    pub accel_axis: RigAxis,
+    /// The gyroscope's axis of rotation.
+    pub gyro_axis: RigAxis,
+    /// The joint goes from minus this to this, in rad.
+    pub travel_rad: f64,
+    /// The actuator's speed without load, in rad/s.
+    pub max_velocity_rad_s: f64,
+    /// The actuator's torque at standstill, in N·m.
+    pub max_torque_nm: f64,
+    /// Silence of the host after which the device holds by itself, in ms.
+    pub watchdog_ms: u32,
+}
+
+impl Default for RigConfig {
+    fn default() -> Self {
+        Self {
+            protocol: RigProtocol::Binary,
+            baud_rate: 921_600,
+            rate_hz: 1000,
+            inertia_kg_m2: None,
+            radius_m: None,
+            accel_axis: RigAxis::Y,
+            gyro_axis: RigAxis::Z,
+            travel_rad: 3.0,
+            max_velocity_rad_s: 36.0,
+            max_torque_nm: 1.82,
+            watchdog_ms: 100,
+        }
+    }
+}
+
+/// `robot.rig.protocol`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RigProtocol {
+    /// Whatever arrives first decides.
+    Auto,
+    /// Frames with a check.
+    Binary,
+    /// Lines of text.
+    Text,
+}
+
+/// An axis of the inertial unit, with its sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RigAxis {
+    /// Along x.
+    #[serde(rename = "x")]
+    X,
+    /// Along y.
+    #[serde(rename = "y")]
+    Y,
+    /// Along z.
+    #[serde(rename = "z")]
+    Z,
+    /// Against x.
+    #[serde(rename = "-x")]
+    MinusX,
+    /// Against y.
+    #[serde(rename = "-y")]
+    MinusY,
+    /// Against z.
+    #[serde(rename = "-z")]
+    MinusZ,
+}
+
+/// `[robot.can]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CanConfig {
+    /// Bit rate in kbit/s, which an SLCAN adapter is set to.
+    pub bitrate_kbit: u32,
+    /// Silence of the host after which actuators with a watchdog have no torque, in ms.
+    pub watchdog_ms: u32,
+    /// Identifier of the host, for CyberGear and RobStride.
+    pub host_id: u8,
+}
+
+impl Default for CanConfig {
+    fn default() -> Self {
+        Self { bitrate_kbit: 1000, watchdog_ms: 200, host_id: 0xFD }
+    }
+}
+
+/// An element of `[[robot.actuators]]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActuatorConfig {
+    /// Name of the joint.
+    pub name: String,
+    /// How it is spoken to.
+    pub protocol: String,
+    /// What it is.
+    pub model: String,
+    /// Identifier that it listens to.
+    pub id: u16,
+    /// Identifier on which it answers.
+    pub feedback_id: Option<u16>,
+    /// 1, or -1 where the joint turns against the actuator.
+    #[serde(default = "forwards")]
+    pub direction: i8,
+    /// The joint's position where the actuator says 0, in rad.
+    #[serde(default)]
+    pub offset_rad: f64,
+    /// Turns of the actuator in a turn of the joint.
+    #[serde(default = "direct")]
+    pub gear_ratio: f64,
+    /// Stiffness of the actuator's PD law at the joint, in N·m/rad.
+    pub stiffness_nm_rad: f64,
+    /// Damping of that law at the joint, in N·m·s/rad.
+    pub damping_nm_s_rad: f64,
+}
+
+fn forwards() -> i8 {
+    1
+}
+
+fn direct() -> f64 {
+    1.0
 }
 
 /// `[emulator]`

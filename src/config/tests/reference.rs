@@ -91,6 +91,9 @@ fn everything() -> Config {
         "limits.gripper.margin=0.1",
         "actuation.gains.shoulder={ stiffness_nm_rad = 50, damping_nm_s_rad = 5 }",
         "realtime.cpu_dma_latency_us=0",
+        "robot.rig.inertia_kg_m2=0.01",
+        "robot.rig.radius_m=0.1",
+        "robot.actuators=[{ name = 'a', protocol = 'damiao', model = '4310', id = 1, feedback_id = 17, stiffness_nm_rad = 10, damping_nm_s_rad = 1 }]",
         "cameras.top.stops_after_s=3",
     ];
     files.load("run.toml", &sets).unwrap().config

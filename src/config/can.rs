@@ -1,4 +1,4 @@
-//! Actuators on a CAN bus: from configuration to driver and emulated motors.
+//! From `[robot]` to the settings of actuators on a CAN bus, and of emulated ones.
 
 use std::time::Duration;
 
@@ -8,8 +8,7 @@ use sinew_firmware_interfaces::can_actuators::emulator::{
 };
 use sinew_firmware_interfaces::can_actuators::{Config as Driver, JointConfig, Model, Protocol};
 
-use super::OpenError;
-use crate::config::{ActuatorConfig, Config, RobotConfig};
+use super::schema::{ActuatorConfig, Config, RobotConfig};
 
 /// The driver's settings. What the table of keys cannot check, such as a model's name, is left out
 /// here and refused by [`check`].
@@ -17,12 +16,13 @@ pub(crate) fn driver(config: &RobotConfig) -> Driver {
     let millis = |value: u32| Duration::from_millis(value.into());
     Driver {
         port: config.port.clone(),
-        bitrate: Bitrate::from_kbit(config.bitrate_kbit).unwrap_or(Bitrate::M1),
+        bitrate: Bitrate::from_kbit(config.can.bitrate_kbit).unwrap_or(Bitrate::M1),
         joints: config.actuators.iter().filter_map(joint).collect(),
         reply_timeout: millis(config.reply_timeout_ms),
         retries: config.retries,
         reconnect_window: millis(config.reconnect_window_ms),
-        watchdog: millis(config.watchdog_ms),
+        watchdog: millis(config.can.watchdog_ms),
+        host_id: config.can.host_id,
         ..Driver::default()
     }
 }
@@ -57,15 +57,18 @@ pub(crate) fn check(config: &RobotConfig) -> Option<(String, String)> {
             return Some((format!("actuators[{index}].model"), message));
         }
     }
+    if Bitrate::from_kbit(config.can.bitrate_kbit).is_none() {
+        let message = format!(
+            "{} is no bit rate of SLCAN: 10, 20, 50, 100, 125, 250, 500, 800 or 1000 kbit/s",
+            config.can.bitrate_kbit
+        );
+        return Some(("can.bitrate_kbit".to_owned(), message));
+    }
     driver(config).validate().err().map(|error| ("actuators".to_owned(), error.to_string()))
 }
 
 /// The emulated motors that go with the driver.
-pub(super) fn motors(config: &Config) -> Result<ActuatorsConfig, OpenError> {
-    let mut faults = Faults::default();
-    for fault in &config.emulator.faults {
-        faults.add(fault).map_err(|error| OpenError::Emulator(error.to_string()))?;
-    }
+pub(crate) fn motors(config: &Config, faults: Faults) -> ActuatorsConfig {
     let driver = driver(&config.robot);
     let motors = driver.joints.iter().map(|joint| {
         let start = config.emulator.start.get(&joint.name).copied().unwrap_or_default();
@@ -76,10 +79,10 @@ pub(super) fn motors(config: &Config) -> Result<ActuatorsConfig, OpenError> {
             position: joint.to_actuator(start),
         }
     });
-    Ok(ActuatorsConfig {
+    ActuatorsConfig {
         motors: motors.collect(),
         bitrate: driver.bitrate,
         seed: config.emulator.seed,
         faults,
-    })
+    }
 }
