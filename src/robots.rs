@@ -142,9 +142,11 @@ pub fn open(
             let stall = actuators.faults.stall;
             let transport = emulator_port();
             let began = clock.now();
-            let emulator =
-                can_emulator::Emulator::spawn(can_emulator::EmulatorConfig { actuators, transport })
-                    .map_err(|error| OpenError::Emulator(error.to_string()))?;
+            let emulator = can_emulator::Emulator::spawn(can_emulator::EmulatorConfig {
+                actuators,
+                transport,
+            })
+            .map_err(|error| OpenError::Emulator(error.to_string()))?;
             driver.port = emulator.port();
             let port = driver.port.clone();
             let robot = CanActuators::open(driver, clock.clone())?;

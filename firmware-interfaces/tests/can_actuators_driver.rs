@@ -43,12 +43,8 @@ fn emulator(transport: Transport) -> Emulator {
             position: 0.0,
         })
         .collect();
-    let actuators = ActuatorsConfig {
-        motors,
-        bitrate: Bitrate::M1,
-        seed: 1,
-        faults: Faults::default(),
-    };
+    let actuators =
+        ActuatorsConfig { motors, bitrate: Bitrate::M1, seed: 1, faults: Faults::default() };
     Emulator::spawn(EmulatorConfig { actuators, transport }).unwrap()
 }
 

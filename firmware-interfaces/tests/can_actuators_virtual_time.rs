@@ -4,9 +4,7 @@
 use std::time::Duration;
 
 use sinew_firmware_interfaces::can::Bitrate;
-use sinew_firmware_interfaces::can_actuators::emulator::{
-    ActuatorsConfig, Faults, MotorConfig,
-};
+use sinew_firmware_interfaces::can_actuators::emulator::{ActuatorsConfig, Faults, MotorConfig};
 use sinew_firmware_interfaces::can_actuators::{
     Config, JointConfig, Model, Protocol, SteppedCanActuators,
 };
@@ -55,8 +53,7 @@ impl Bench {
                 position: 0.0,
             })
             .collect();
-        let actuators =
-            ActuatorsConfig { motors, bitrate: Bitrate::M1, seed: 3, faults: made };
+        let actuators = ActuatorsConfig { motors, bitrate: Bitrate::M1, seed: 3, faults: made };
         let config =
             Config { joints, reconnect_window: Duration::from_secs(1), ..Config::default() };
         let clock = SimulatedClock::new();
@@ -300,10 +297,8 @@ fn a_damiao_whose_watchdog_has_ended_its_torque_is_not_switched_on_again() {
 #[test]
 fn a_wrong_model_is_found_by_the_motors_own_registers() {
     let mut bench = one(Protocol::Damiao, "4310", &[]);
-    let config = Config {
-        joints: vec![joint("elbow", Protocol::Damiao, "4340", 3)],
-        ..Config::default()
-    };
+    let config =
+        Config { joints: vec![joint("elbow", Protocol::Damiao, "4340", 3)], ..Config::default() };
     let motors = vec![MotorConfig {
         model: Model::find(Protocol::Damiao, "4310").unwrap(),
         id: 3,

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use sinew_firmware_interfaces::can::Bitrate;
-use sinew_firmware_interfaces::can_actuators::emulator::{
-    ActuatorsConfig, Faults, MotorConfig,
-};
+use sinew_firmware_interfaces::can_actuators::emulator::{ActuatorsConfig, Faults, MotorConfig};
 use sinew_firmware_interfaces::can_actuators::{Config as Driver, JointConfig, Model, Protocol};
 
 use super::schema::{ActuatorConfig, Config, RobotConfig};
@@ -47,7 +45,8 @@ pub(crate) fn check(config: &RobotConfig) -> Option<(String, String)> {
     for (index, said) in config.actuators.iter().enumerate() {
         let Some(protocol) = Protocol::from_name(&said.protocol) else { continue };
         if Model::find(protocol, &said.model).is_none() {
-            let known: Vec<_> = protocol.models().map(|model| format!("\"{}\"", model.name)).collect();
+            let known: Vec<_> =
+                protocol.models().map(|model| format!("\"{}\"", model.name)).collect();
             let message = format!(
                 "\"{}\" is no model of protocol \"{}\", which has {}",
                 said.model,

@@ -37,11 +37,11 @@ use serde::Deserialize;
 pub use error::{ConfigError, Origin, Problem};
 pub use limits::resolve_limits;
 pub use schema::{
-    ActuationConfig, Actuator, ActuatorConfig, AtRest, CameraConfig, CanConfig, ClockKind, Config, ElementConfig, ElementUnit,
-    EmulatorConfig, Execution, GainsConfig, Generator, JointLimitsConfig, OverrunConfig,
-    OverrunPolicy, Pace, PolicyConfig, RealtimeConfig, RealtimeMode, RecordingConfig, RestConfig,
-    RigAxis, RigConfig, RigProtocol, RobotConfig, RobotModel, RunConfig, SupervisionConfig,
-    TargetConfig, WorkspaceConfig,
+    ActuationConfig, Actuator, ActuatorConfig, AtRest, CameraConfig, CanConfig, ClockKind, Config,
+    ElementConfig, ElementUnit, EmulatorConfig, Execution, GainsConfig, Generator,
+    JointLimitsConfig, OverrunConfig, OverrunPolicy, Pace, PolicyConfig, RealtimeConfig,
+    RealtimeMode, RecordingConfig, RestConfig, RigAxis, RigConfig, RigProtocol, RobotConfig,
+    RobotModel, RunConfig, SupervisionConfig, TargetConfig, WorkspaceConfig,
 };
 
 /// Where every value of a configuration was said, by key path: `run.rate_hz`,

@@ -16,7 +16,9 @@ use super::error::Problem;
 use super::keys::with_unit;
 use super::limits::{self, display_unit, range_words};
 use super::mapping::{self, unknown_joint};
-use super::schema::{CanConfig, CameraConfig, ClockKind, Execution, RigConfig, RobotConfig, RobotModel};
+use super::schema::{
+    CameraConfig, CanConfig, ClockKind, Execution, RigConfig, RobotConfig, RobotModel,
+};
 use super::tree::{child, element, number};
 use super::{ConfigError, Loaded, actuation, resolve_limits, timing, workspace};
 use crate::limits::JointLimits;
@@ -116,9 +118,10 @@ impl Loaded {
                 problems.push(self.problem(&child("robot", &key), message));
             }
         } else {
-            for (key, void) in
-                [("robot.can", said.can == CanConfig::default()), ("robot.actuators", said.actuators.is_empty())]
-            {
+            for (key, void) in [
+                ("robot.can", said.can == CanConfig::default()),
+                ("robot.actuators", said.actuators.is_empty()),
+            ] {
                 if !void {
                     let message = format!("has no effect on the {}. Remove it", robot.model);
                     problems.push(self.problem(key, message));

@@ -103,12 +103,9 @@ mod tests {
 
     #[test]
     fn ports_are_understood_with_and_without_a_speed() {
-        for good in [
-            "/dev/ttyACM0",
-            "/dev/ttyUSB0@2000000",
-            "tcp:127.0.0.1:3333",
-            "tcp://127.0.0.1:3333",
-        ] {
+        for good in
+            ["/dev/ttyACM0", "/dev/ttyUSB0@2000000", "tcp:127.0.0.1:3333", "tcp://127.0.0.1:3333"]
+        {
             assert!(Port::resolve(good, Bitrate::M1).is_ok(), "{good}");
         }
         for bad in ["/dev/ttyUSB0@fast", "tcp:127.0.0.1", "tcp:"] {

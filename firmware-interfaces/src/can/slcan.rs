@@ -57,10 +57,9 @@ impl Slcan {
             self.pending = 0..0;
         }
         self.reader.reset();
-        for (request, what) in [
-            (Request::Bitrate(bitrate), "set the bit rate"),
-            (Request::Open, "open the channel"),
-        ] {
+        for (request, what) in
+            [(Request::Bitrate(bitrate), "set the bit rate"), (Request::Open, "open the channel")]
+        {
             self.write(request).map_err(lost)?;
             if self.is_refused().map_err(lost)? {
                 return Err(RobotError::Device {
@@ -165,4 +164,3 @@ impl Drop for Slcan {
         let _ = self.write(Request::Close);
     }
 }
-

@@ -214,8 +214,8 @@ impl Config {
     pub fn description(&self) -> RobotDescription {
         let joint = |joint: &JointConfig| {
             let ranges = &joint.model.ranges;
-            let ends =
-                [ranges.position.low, ranges.position.high].map(|position| joint.to_joint(position));
+            let ends = [ranges.position.low, ranges.position.high]
+                .map(|position| joint.to_joint(position));
             JointDescription {
                 name: joint.name.clone(),
                 kind: JointKind::Revolute,
@@ -261,9 +261,8 @@ fn clash(one: &JointConfig, other: &JointConfig) -> bool {
     let within = |id: Option<u16>, range: Option<(u16, u16)>| {
         id.zip(range).is_some_and(|(id, (low, high))| (low..=high).contains(&id))
     };
-    let overlap = standard(one)
-        .zip(standard(other))
-        .is_some_and(|((a, b), (c, d))| a <= d && c <= b);
+    let overlap =
+        standard(one).zip(standard(other)).is_some_and(|((a, b), (c, d))| a <= d && c <= b);
     overlap || within(answers(one), standard(other)) || within(answers(other), standard(one))
 }
 
@@ -281,7 +280,12 @@ fn validate(joint: &JointConfig) -> Result<(), ConfigError> {
     let allowed = "0 to 2046, and not the id itself".to_owned();
     check(good, "feedback_id", feedback.to_string(), allowed)?;
     let ratio = joint.gear_ratio;
-    check((0.001..=1000.0).contains(&ratio), "gear_ratio", ratio.to_string(), "0.001 to 1000".into())?;
+    check(
+        (0.001..=1000.0).contains(&ratio),
+        "gear_ratio",
+        ratio.to_string(),
+        "0.001 to 1000".into(),
+    )?;
     let offset = joint.offset;
     check(offset.abs() <= 100.0, "offset_rad", offset.to_string(), "-100 to 100 rad".into())?;
     let square = ratio * ratio;
@@ -292,7 +296,12 @@ fn validate(joint: &JointConfig) -> Result<(), ConfigError> {
     ] {
         let most = span.high * square;
         let good = value > 0.0 && value <= most;
-        check(good, name, value.to_string(), format!("above 0, up to {most} with this model and gear"))?;
+        check(
+            good,
+            name,
+            value.to_string(),
+            format!("above 0, up to {most} with this model and gear"),
+        )?;
     }
     Ok(())
 }

@@ -109,8 +109,7 @@ const fn odrive(name: &'static str, rpm_per_volt: f64, current: f64) -> Model {
     // ODrive's documentation: torque constant = 8.27 / KV.
     let torque_constant = 8.27 / rpm_per_volt;
     let velocity = rpm_per_volt * 24.0 / 60.0 * turn;
-    let ranges =
-        Ranges::new(16, [100.0 * turn, velocity, torque_constant * current], [500.0, 5.0]);
+    let ranges = Ranges::new(16, [100.0 * turn, velocity, torque_constant * current], [500.0, 5.0]);
     Model { protocol: Protocol::Odrive, name, ranges, torque_constant }
 }
 

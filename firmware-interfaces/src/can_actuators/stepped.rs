@@ -108,7 +108,8 @@ impl SteppedCanActuators {
                 Step::Transmit(frame) => {
                     // Motors hear a frame when it has passed; that it is handed over here at once, an
                     // eighth of a millisecond early, is made up for by the time until the next.
-                    self.free = self.now.after(Duration::from_nanos(frame.bus_time_ns(self.bitrate)));
+                    self.free =
+                        self.now.after(Duration::from_nanos(frame.bus_time_ns(self.bitrate)));
                     if self.open {
                         self.actuators.receive(self.now, &frame);
                     }

@@ -102,7 +102,11 @@ pub(super) fn emulate(arguments: &Arguments) -> u8 {
     };
     say!("ready: {}", emulator.port());
     let motors = arguments.ids.len();
-    say!("emulated {} {} ({motors}) behind an SLCAN adapter; Ctrl-C ends it", arguments.protocol, arguments.model);
+    say!(
+        "emulated {} {} ({motors}) behind an SLCAN adapter; Ctrl-C ends it",
+        arguments.protocol,
+        arguments.model
+    );
     serve(&interrupted, || emulator.port(), || Ok(()));
     0
 }

@@ -17,7 +17,10 @@ use serde::{Deserialize, Serialize};
 pub use limits::{JointLimitsConfig, WorkspaceConfig};
 pub use policy::{CameraConfig, ElementConfig, ElementUnit, Execution, PolicyConfig};
 pub use recording::RecordingConfig;
-pub use robot::{ActuatorConfig, CanConfig, EmulatorConfig, RigAxis, RigConfig, RigProtocol, RobotConfig, RobotModel};
+pub use robot::{
+    ActuatorConfig, CanConfig, EmulatorConfig, RigAxis, RigConfig, RigProtocol, RobotConfig,
+    RobotModel,
+};
 pub use run::{ClockKind, Pace, RunConfig};
 pub use supervision::{AtRest, RestConfig, SupervisionConfig};
 pub use target::{ActuationConfig, Actuator, GainsConfig, Generator, TargetConfig};

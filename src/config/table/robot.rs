@@ -5,7 +5,13 @@ use super::super::keys::{Key, Names, Shape};
 use super::{above, integer, key, range};
 
 pub(super) const ROBOT: &[Key] = &[
-    key("model", Shape::Choice(&["mycobot320", "mock", "rig", "can"]), Required, "", "Which driver."),
+    key(
+        "model",
+        Shape::Choice(&["mycobot320", "mock", "rig", "can"]),
+        Required,
+        "",
+        "Which driver.",
+    ),
     key("port", Shape::Text, Required, "", "Serial device, `tcp://HOST:PORT`, or `emulator`."),
     key("speed_percent", integer(1, 100), Default, "%", "Speed byte of motion commands."),
     key("expect_ack", Shape::Bool, Default, "", "True where the firmware acknowledges setters."),

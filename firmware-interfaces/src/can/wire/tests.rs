@@ -51,11 +51,8 @@ fn times_status_and_states_are_read() {
     assert_eq!(Flags(0x82).condition(), Condition::BusOff);
     assert_eq!(Flags(0x20).condition(), Condition::Passive);
     assert_eq!(Flags(0x40).condition(), Condition::Active);
-    let state = Reply::State {
-        condition: Condition::BusOff,
-        receive_errors: 0,
-        transmit_errors: 255,
-    };
+    let state =
+        Reply::State { condition: Condition::BusOff, receive_errors: 0, transmit_errors: 255 };
     assert_eq!(Reply::parse(&line("sb000255")), Some(state));
     assert_eq!(state.encode().as_bytes(), b"sb000255\r");
 }
@@ -63,8 +60,21 @@ fn times_status_and_states_are_read() {
 #[test]
 fn what_is_no_line_of_the_protocol_is_refused() {
     for text in [
-        "t8001AA", "t01", "t0119", "t011811", "t0112AAB", "T200000000", "TFFFFFFFF0", "tXYZ0",
-        "t0111G0", "S9", "s12", "Z2", "q", "t0110AA", "r0119",
+        "t8001AA",
+        "t01",
+        "t0119",
+        "t011811",
+        "t0112AAB",
+        "T200000000",
+        "TFFFFFFFF0",
+        "tXYZ0",
+        "t0111G0",
+        "S9",
+        "s12",
+        "Z2",
+        "q",
+        "t0110AA",
+        "r0119",
     ] {
         assert_eq!(Request::parse(text.as_bytes()), None, "{text}");
     }

@@ -160,9 +160,9 @@ pub(super) fn number(digits: &[u8]) -> Option<u32> {
     if digits.is_empty() || digits.len() > 8 {
         return None;
     }
-    digits.iter().try_fold(0, |value: u32, digit| {
-        Some(value << 4 | char::from(*digit).to_digit(16)?)
-    })
+    digits
+        .iter()
+        .try_fold(0, |value: u32, digit| Some(value << 4 | char::from(*digit).to_digit(16)?))
 }
 
 /// A frame and what is left of the line behind it.

@@ -248,7 +248,8 @@ impl Motor {
 
     /// The commands that both families of MIT frames have; true if it was one.
     fn mit_request(&mut self, frame: &Frame) -> bool {
-        let Some(bytes) = frame.eight().filter(|_| frame.id() == Id::Standard(self.config.id)) else {
+        let Some(bytes) = frame.eight().filter(|_| frame.id() == Id::Standard(self.config.id))
+        else {
             return false;
         };
         self.last_heard = self.now;
@@ -274,8 +275,11 @@ impl Motor {
         let measured = self.measured();
         let fault = if self.hot { mit::Fault::OverTemperature } else { mit::Fault::None };
         let temperature = self.temperature().round().clamp(-128.0, 127.0) as i8;
-        let feedback =
-            mit::Feedback { id: self.config.id as u8, measured, health: Some((temperature, fault)) };
+        let feedback = mit::Feedback {
+            id: self.config.id as u8,
+            measured,
+            health: Some((temperature, fault)),
+        };
         let (bytes, length) = feedback.encode(&self.ranges);
         answer(Frame::standard(self.config.feedback_id, bytes).shortened(length));
     }
@@ -456,7 +460,11 @@ impl Motor {
         robstride::Reply::Feedback(robstride::Feedback {
             id,
             mode: if self.enabled { robstride::Mode::Run } else { robstride::Mode::Reset },
-            faults: robstride::Faults(if self.hot { robstride::Faults::OVER_TEMPERATURE } else { 0 }),
+            faults: robstride::Faults(if self.hot {
+                robstride::Faults::OVER_TEMPERATURE
+            } else {
+                0
+            }),
             measured: self.measured(),
             temperature: self.temperature(),
         })
@@ -543,11 +551,7 @@ impl Motor {
     }
 
     fn heartbeat(&self) -> Frame {
-        let error = if self.hot {
-            ODRIVE_OVER_TEMPERATURE
-        } else {
-            u32::from(self.lost)
-        };
+        let error = if self.hot { ODRIVE_OVER_TEMPERATURE } else { u32::from(self.lost) };
         let state = if self.enabled { odrive::CLOSED_LOOP } else { odrive::IDLE };
         odrive::Message::Heartbeat { error, state: state as u8, flags: [0, 0, 1] }
             .encode(self.config.id as u8)

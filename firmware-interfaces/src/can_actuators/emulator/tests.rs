@@ -84,8 +84,7 @@ fn a_damiao_that_hears_nothing_for_its_timeout_loses_its_torque() {
 
 #[test]
 fn a_controller_that_is_off_the_bus_says_so_and_refuses_frames() {
-    let mut adapter =
-        adapter(crate::can_actuators::Protocol::Damiao, "4310", &["bus-off=1s@1s"]);
+    let mut adapter = adapter(crate::can_actuators::Protocol::Damiao, "4310", &["bus-off=1s@1s"]);
     ask(&mut adapter, 0, "O");
     assert_eq!(ask(&mut adapter, 1000, ""), "sb000255\r");
     assert_eq!(ask(&mut adapter, 1100, "t0018FFFFFFFFFFFFFFFC"), "\x07");

@@ -130,7 +130,8 @@ impl Device {
                 _ => None,
             },
             Protocol::Robstride => {
-                let mit_mode = robstride::Request::Write { index: parameter::RUN_MODE, value: [0; 4] };
+                let mit_mode =
+                    robstride::Request::Write { index: parameter::RUN_MODE, value: [0; 4] };
                 match step {
                     0 => Some((self.robstride(mit_mode), Check::State)),
                     1 => Some((self.robstride(robstride::Request::Enable), Check::Enabled)),
@@ -245,8 +246,11 @@ impl Device {
             }
             Protocol::Odrive => {
                 let temperature = self.slow.is_multiple_of(2);
-                let command =
-                    if temperature { odrive::command::TEMPERATURE } else { odrive::command::SUPPLY };
+                let command = if temperature {
+                    odrive::command::TEMPERATURE
+                } else {
+                    odrive::command::SUPPLY
+                };
                 self.odrive_ask(command)
             }
         }
@@ -269,7 +273,8 @@ impl Device {
         match self.protocol() {
             Protocol::Mit => {
                 let owner = frame.data().first().copied().map(u16::from);
-                if frame.id() != Id::Standard(self.config.feedback_id) || owner != Some(self.config.id)
+                if frame.id() != Id::Standard(self.config.feedback_id)
+                    || owner != Some(self.config.id)
                 {
                     return Parsed::NotMine;
                 }
@@ -322,14 +327,12 @@ impl Device {
         };
         let mine = |id: u8| u16::from(id) == self.config.id;
         match reply {
-            robstride::Reply::Feedback(feedback) if mine(feedback.id) => {
-                Parsed::Reading(Reading {
-                    temperature: Some(feedback.temperature),
-                    enabled: Some(feedback.mode == robstride::Mode::Run),
-                    fault: feedback.faults.words(),
-                    ..measured(&feedback.measured)
-                })
-            }
+            robstride::Reply::Feedback(feedback) if mine(feedback.id) => Parsed::Reading(Reading {
+                temperature: Some(feedback.temperature),
+                enabled: Some(feedback.mode == robstride::Mode::Run),
+                fault: feedback.faults.words(),
+                ..measured(&feedback.measured)
+            }),
             robstride::Reply::Parameter { id, index, value } if mine(id) => {
                 let value = f64::from(f32::from_le_bytes(value));
                 let value = value.is_finite().then_some(value);
@@ -411,10 +414,8 @@ const POSITION_MODE: odrive::Message = odrive::Message::ControllerMode {
     control: odrive::POSITION_CONTROL,
     input: odrive::PASSTHROUGH,
 };
-const TORQUE_MODE: odrive::Message = odrive::Message::ControllerMode {
-    control: odrive::TORQUE_CONTROL,
-    input: odrive::PASSTHROUGH,
-};
+const TORQUE_MODE: odrive::Message =
+    odrive::Message::ControllerMode { control: odrive::TORQUE_CONTROL, input: odrive::PASSTHROUGH };
 
 fn measured(measured: &mit::Measured) -> Reading {
     Reading {

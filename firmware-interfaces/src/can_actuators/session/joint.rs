@@ -33,6 +33,8 @@ pub(super) struct Joint {
     pub(super) missed: u32,
     /// How often torque off is still sent until it says that it has none.
     pub(super) disable: u32,
+    /// Torque off was sent for the last time, and it has not said that it has none.
+    pub(super) unheard: bool,
     /// Torque was removed by us.
     pub(super) off: bool,
     /// What it is told at every turn.
@@ -59,6 +61,7 @@ impl Joint {
             question: None,
             missed: 0,
             disable: 0,
+            unheard: false,
             off: false,
             target: None,
             measured: None,
@@ -87,6 +90,7 @@ impl Joint {
     pub(super) const fn switch_off(&mut self, tries: u32) {
         self.phase = Phase::Idle;
         self.disable = tries;
+        self.unheard = false;
         self.off = true;
         self.target = None;
         self.question = None;

@@ -16,8 +16,8 @@ mod readings;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-pub use failure::{Failure, Named};
 pub(super) use failure::arming_error;
+pub use failure::{Failure, Named};
 
 use device::{Check, Device, Frames, Target};
 use joint::{Joint, Phase, Question};
@@ -25,9 +25,7 @@ use joint::{Joint, Phase, Question};
 use super::config::{Config, JointConfig};
 use crate::Timestamp;
 use crate::can::{Condition, Event, Frame};
-use crate::robot::{
-    BusStatistics, Command, ControlMode, LinkStatus, State, StopRequest,
-};
+use crate::robot::{BusStatistics, Command, ControlMode, LinkStatus, State, StopRequest};
 
 /// How often an actuator without torque is asked how it is.
 const IDLE_PERIOD: Duration = Duration::from_millis(20);
@@ -105,8 +103,6 @@ pub struct Session {
     /// sets.
     holding: u32,
     hold_sent: u32,
-    /// A stop was tried for the last time without an answer.
-    unheard: bool,
     down_since: Option<Timestamp>,
     epoch_ends: bool,
     connected_before: bool,
@@ -135,7 +131,6 @@ impl Session {
             unsent: false,
             holding: 0,
             hold_sent: 0,
-            unheard: false,
             down_since: None,
             epoch_ends: true,
             connected_before: false,
@@ -195,6 +190,7 @@ impl Session {
         for joint in &mut self.joints {
             joint.phase = Phase::SwitchingOn(0);
             joint.disable = 0;
+            joint.unheard = false;
             joint.off = false;
             joint.seen_on = false;
             joint.missed = 0;
@@ -232,8 +228,9 @@ impl Session {
         }
         let joints = self.config.joints.iter().enumerate();
         // Nobody gets half a command.
-        if let Some(joint) =
-            joints.clone().find_map(|(at, joint)| target(joint, command, at).is_none().then_some(at))
+        if let Some(joint) = joints
+            .clone()
+            .find_map(|(at, joint)| target(joint, command, at).is_none().then_some(at))
         {
             self.statistics.rejected += 1;
             self.failure = Some(Failure::BadCommand { joint });
@@ -252,7 +249,6 @@ impl Session {
 
     /// Takes a stop request. Commands that were not sent are dropped.
     pub fn stop(&mut self, request: StopRequest) {
-        self.unheard = false;
         match request {
             StopRequest::Hold => {
                 if self.is_armed() {
@@ -289,12 +285,14 @@ impl Session {
 
     /// True while a stop request is still to be delivered.
     pub fn is_stopping(&self) -> bool {
-        self.holding | self.hold_sent != 0 || self.joints.iter().any(|joint| joint.disable > 0)
+        let last = |joint: &Joint| joint.unheard && joint.question.is_some();
+        self.holding | self.hold_sent != 0
+            || self.joints.iter().any(|joint| joint.disable > 0 || last(joint))
     }
 
     /// True when torque off went out as often as it may and an actuator never said that it heard it.
-    pub const fn is_unheard(&self) -> bool {
-        self.unheard
+    pub fn is_unheard(&self) -> bool {
+        self.joints.iter().any(|joint| joint.unheard)
     }
 
     /// The latest state.
@@ -384,9 +382,11 @@ impl Session {
     fn give_up(&mut self) {
         if self.link == Link::Closed {
             // There is no way to the actuators.
-            self.joints.iter_mut().for_each(|joint| joint.disable = 0);
+            for joint in &mut self.joints {
+                joint.unheard |= std::mem::take(&mut joint.disable) > 0;
+            }
             self.holding = 0;
-        self.hold_sent = 0;
+            self.hold_sent = 0;
         }
         self.link = Link::Lost;
         self.state.link = LinkStatus::Lost;
@@ -417,7 +417,10 @@ impl Session {
             joint.missed += 1;
             self.statistics.timeouts += 1;
             let no_answer = Failure::NoAnswer { joint: at, tries: joint.missed };
-            self.failure = Some(no_answer);
+            // Silence after torque off is not what went wrong.
+            if joint.disable == 0 && !joint.unheard && self.link == Link::Open {
+                self.failure = Some(no_answer);
+            }
             let most = match joint.phase {
                 Phase::SwitchingOn(_) => SWITCH_ON_TRIES.max(self.config.retries),
                 _ => self.config.retries,
@@ -438,8 +441,9 @@ impl Session {
             self.ask_condition = true;
         }
         let silent = now.since(self.last_command) > COMMAND_TIMEOUT;
-        let torque =
-            |joint: &Joint| matches!((joint.phase, joint.target), (Phase::Running, Some(Target::Torque(_))));
+        let torque = |joint: &Joint| {
+            matches!((joint.phase, joint.target), (Phase::Running, Some(Target::Torque(_))))
+        };
         if self.is_armed() && silent && self.joints.iter().any(torque) {
             self.hold();
         }
@@ -472,7 +476,7 @@ impl Session {
                 joint.disable -= 1;
                 joint.question = question(None, DISABLE_PERIOD);
                 frames[0] = Some(joint.device.disable());
-                self.unheard |= joint.disable == 0;
+                joint.unheard = joint.disable == 0;
             }
         } else if self.link != Link::Open {
             return false;

@@ -22,7 +22,9 @@ impl Session {
             }
         }
         self.statistics.rejected += 1;
-        self.failure = Some(Failure::UnknownId(frame.id()));
+        if self.link == Link::Open {
+            self.failure = Some(Failure::UnknownId(frame.id()));
+        }
     }
 
     fn reading(&mut self, now: Timestamp, at: usize, reading: &Reading) {
@@ -36,10 +38,10 @@ impl Session {
             Some(enabled) => !enabled,
             None => reading.position.is_some(),
         };
-        if joint.disable > 0 && off {
+        if (joint.disable > 0 || joint.unheard) && off {
             joint.disable = 0;
+            joint.unheard = false;
             joint.question = None;
-            self.unheard = false;
         }
         if self.link == Link::Lost {
             return;
@@ -192,7 +194,12 @@ impl Session {
                     let found = register_value(register, value);
                     if (found - configured).abs() > 1e-3 * configured.abs().max(1e-3) {
                         let name = register.name();
-                        return self.fault(Failure::Register { joint: at, name, found, configured });
+                        return self.fault(Failure::Register {
+                            joint: at,
+                            name,
+                            found,
+                            configured,
+                        });
                     }
                     true
                 }
@@ -229,9 +236,10 @@ impl Session {
         let Arming::Wanted(since) = self.arming else { return };
         // A clock may begin with the arming: what was captured at 0 was never captured.
         let since = since.max(Timestamp::from_nanos(1));
-        let ready = self.joints.iter().enumerate().all(|(at, joint)| {
-            joint.phase == Phase::Running && self.state.captured[at] >= since
-        });
+        let ready =
+            self.joints.iter().enumerate().all(|(at, joint)| {
+                joint.phase == Phase::Running && self.state.captured[at] >= since
+            });
         if ready {
             self.arming = Arming::Armed;
         }

@@ -170,8 +170,12 @@ impl RegisterReply {
             WRITE => true,
             _ => return None,
         };
-        (u16::from_le_bytes([low, high]) == id)
-            .then_some(Self { id, number, value: [a, b, c, d], written })
+        (u16::from_le_bytes([low, high]) == id).then_some(Self {
+            id,
+            number,
+            value: [a, b, c, d],
+            written,
+        })
     }
 }
 

@@ -249,14 +249,10 @@ impl Message {
             command::CONTROLLER_MODE => {
                 Self::ControllerMode { control: whole(0)?, input: whole(4)? }
             }
-            command::INPUT_POSITION => Self::InputPosition {
-                position: real(0)?,
-                velocity: short(4)?,
-                torque: short(6)?,
-            },
-            command::INPUT_VELOCITY => {
-                Self::InputVelocity { velocity: real(0)?, torque: real(4)? }
+            command::INPUT_POSITION => {
+                Self::InputPosition { position: real(0)?, velocity: short(4)?, torque: short(6)? }
             }
+            command::INPUT_VELOCITY => Self::InputVelocity { velocity: real(0)?, torque: real(4)? },
             command::INPUT_TORQUE => Self::InputTorque(real(0)?),
             command::LIMITS => Self::Limits { velocity: real(0)?, current: real(4)? },
             command::IQ => Self::Iq { setpoint: real(0)?, measured: real(4)? },

@@ -67,20 +67,9 @@ fn the_captured_command_says_what_damiao_motor_was_asked_for() {
     let Request::Control(control) = Request::parse(&bytes, &ranges) else { panic!() };
     // 1 rad with 20 N·m/rad and 1 N·m·s/rad; damiao-motor rounds down.
     let wanted = [1.0, 0.0, 20.0, 1.0, 0.0];
-    let found = [
-        control.position,
-        control.velocity,
-        control.stiffness,
-        control.damping,
-        control.torque,
-    ];
-    let spans = [
-        ranges.position,
-        ranges.velocity,
-        ranges.stiffness,
-        ranges.damping,
-        ranges.torque,
-    ];
+    let found =
+        [control.position, control.velocity, control.stiffness, control.damping, control.torque];
+    let spans = [ranges.position, ranges.velocity, ranges.stiffness, ranges.damping, ranges.torque];
     for ((wanted, found), span) in wanted.iter().zip(found).zip(spans) {
         assert!(found <= *wanted && wanted - found < span.step(), "{wanted} {found}");
     }
