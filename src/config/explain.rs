@@ -2,6 +2,7 @@
 
 use super::keys::{Key, Need, Shape};
 use super::limits;
+use super::schema::RobotModel;
 use super::table::ROOT;
 use super::tree::{child, element};
 use super::{Loaded, Origin};
@@ -53,6 +54,16 @@ impl Loaded {
             (Shape::Table(keys), toml::Value::Table(table)) => {
                 for key in *keys {
                     let place = child(path, key.name);
+                    // Every other robot has these at their defaults, or is refused.
+                    let model = self.config.robot.model;
+                    let void = match place.as_str() {
+                        "robot.rig" => model != RobotModel::Rig,
+                        "robot.can" | "robot.actuators" => model != RobotModel::Can,
+                        _ => false,
+                    };
+                    if void {
+                        continue;
+                    }
                     match table.get(key.name) {
                         Some(value) => {
                             if path.is_empty() && !out.is_empty() {

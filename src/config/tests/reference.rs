@@ -72,6 +72,13 @@ fn paths(value: &toml::Value, path: &str, out: &mut BTreeSet<String>) {
     }
 }
 
+/// Two actuators on a CAN bus, the second with its defaults.
+const ACTUATORS: &str = "robot.actuators=[\
+    { name = 'a', protocol = 'mit', model = 'ak80-9', id = 1, feedback_id = 0, \
+      stiffness_nm_rad = 10, damping_nm_s_rad = 1 }, \
+    { name = 'b', protocol = 'damiao', model = '4310', id = 2, stiffness_nm_rad = 10, \
+      damping_nm_s_rad = 1 }]";
+
 /// [`GOOD`] with every optional key said as well.
 fn everything() -> Config {
     let files = Files::new(&[("run.toml", GOOD)]);
@@ -93,7 +100,7 @@ fn everything() -> Config {
         "realtime.cpu_dma_latency_us=0",
         "robot.rig.inertia_kg_m2=0.01",
         "robot.rig.radius_m=0.1",
-        "robot.actuators=[{ name = 'a', protocol = 'damiao', model = '4310', id = 1, feedback_id = 17, stiffness_nm_rad = 10, damping_nm_s_rad = 1 }]",
+        ACTUATORS,
         "cameras.top.stops_after_s=3",
     ];
     files.load("run.toml", &sets).unwrap().config
@@ -133,10 +140,14 @@ fn default_words(path: &str, key: &Key) -> String {
     match key.need {
         Need::Required => "required".to_owned(),
         Need::Optional(instead) => instead.to_owned(),
+        Need::Default if matches!(key.shape, Shape::Table(_)) => {
+            "all keys at their defaults".into()
+        }
         Need::Default => {
             let files = Files::new(&[("run.toml", GOOD)]);
             let mut value =
-                toml::Value::try_from(files.load("run.toml", &[]).unwrap().config).unwrap();
+                toml::Value::try_from(files.load("run.toml", &[ACTUATORS]).unwrap().config)
+                    .unwrap();
             // Only what the example says itself would hide a default.
             for said in ["emulator", "supervision", "target", "overrun", "realtime"] {
                 value.as_table_mut().unwrap().remove(said);
@@ -236,6 +247,18 @@ fn reference() -> Vec<(String, Vec<String>)> {
                 }
             }
             other => panic!("the reference has no place for {other:?}"),
+        }
+        if name == "robot" {
+            let of =
+                |wanted: &str| all_keys().into_iter().find(|(path, _)| path == wanted).unwrap().1;
+            for path in ["robot.rig", "robot.can"] {
+                let Shape::Table(keys) = &of(path).shape else { panic!() };
+                add(format!("### `[{path}]`"), path, keys);
+            }
+            let Shape::List { of: Shape::Table(keys), .. } = &of("robot.actuators").shape else {
+                panic!()
+            };
+            add("### `[[robot.actuators]]`".to_owned(), "robot.actuators[]", keys);
         }
         if name == "actuation" {
             let (_, gains) =
