@@ -204,6 +204,7 @@ def robstride(sinew, tcp):
             client.write_param(127, "loc_ref", 1.0)
             reached = wait(lambda: abs(client.read_param(127, "mechpos") - 1.0) < 0.02, 8)
             check(f"{label} robstride: its position loop reaches 1.0 rad", reached, True)
+            time.sleep(0.5)
             feedback = client.write_param(127, "loc_ref", 1.0)
             check(f"{label} robstride: the same in the feedback", feedback.angle, (1.0, 0.02))
             client.disable(127)
@@ -310,6 +311,7 @@ def odrive(sinew, tcp):
                 return unpack(get("Get Encoder Estimates"), "Get Encoder Estimates", "Encoder Pos Estimate", "f")
 
             wait(lambda: abs(turns() - 0.25) < 0.002, 8)
+            time.sleep(0.5)
             check(f"{label} CANSimple: a quarter of a turn is reached", turns(), (0.25, 0.003))
             bus.send(pack("Set Input Torque", {"Input Torque": ("f", 0.4)}, 4))
             bus.send(pack("Set Controller Modes", {"Control Mode": ("i", 1), "Input Mode": ("i", 1)}, 8))
