@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use socketcan::{
-    CanErrorFrame, CanFrame, CanSocket, EmbeddedFrame, ExtendedId, Frame as _, ShouldRetry,
-    Socket as _, SocketOptions, StandardId,
+    CanErrorFrame, CanFrame, CanSocket, EmbeddedFrame, ExtendedId, ShouldRetry, Socket as _,
+    SocketOptions, StandardId,
 };
 
 use super::bus::{Bus, BusError, Condition, Event};
