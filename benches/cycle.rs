@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use divan::{Bencher, black_box};
-use sinew::bench::{Motion, chunk, settings};
+use sinew::bench::{Motion, actuation, chunk, settings};
 use sinew::cycle::{Cycle, CycleInputs};
 use sinew::targets::Chunk;
 use sinew_firmware_interfaces::{LinkStatus, MAX_JOINTS, State, Timestamp};
@@ -18,7 +18,7 @@ const PERIOD: Duration = Duration::from_millis(1);
 
 /// A robot that stands where it was told, one cycle later.
 fn steps(bencher: Bencher, joints: usize, motion: Motion) {
-    let mut cycle = Cycle::new(settings(joints, motion));
+    let mut cycle = Cycle::new(settings(joints, motion), actuation(joints, motion));
     let mut state = State { link: LinkStatus::Up, sequence: 1, epoch: 1, ..State::default() };
     let mut now = Timestamp::ZERO.after(PERIOD);
     state.captured = [now; MAX_JOINTS];

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sinew_episodes::journal::{ClampCause, Phases};
 use sinew_firmware_interfaces::{MAX_JOINTS, Robot, State, StopRequest, Timestamp};
 
-use crate::cycle::{Cycle, CycleInputs, CycleSettings, OperatorRequest};
+use crate::cycle::{Cycle, CycleInputs, OperatorRequest};
 use crate::pacing::{Distribution, Pacer};
 use crate::recording::{CycleSample, FlightRecorder, SampleSink};
 use crate::supervision::{ArmState, Heartbeat, StopCause};
@@ -189,7 +189,7 @@ impl<'a> ControlLoop<'a> {
     /// A loop around an armed robot.
     pub fn new(
         robot: &'a mut dyn Robot,
-        settings: CycleSettings,
+        cycle: Cycle,
         link: PolicyLink,
         sink: SampleSink,
         operator: OperatorSignal,
@@ -201,10 +201,10 @@ impl<'a> ControlLoop<'a> {
             sink,
             operator,
             heartbeat,
-            flight: FlightRecorder::new(settings.period),
-            period: settings.period,
-            judged: settings.judged,
-            cycle: Cycle::new(settings),
+            flight: FlightRecorder::new(cycle.settings().period),
+            period: cycle.settings().period,
+            judged: cycle.settings().judged,
+            cycle,
             statistics: LoopStatistics::new(),
         }
     }

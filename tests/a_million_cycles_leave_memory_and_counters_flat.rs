@@ -100,10 +100,10 @@ fn a_million_cycles_drop_nothing_and_leave_memory_flat() {
     let journal = OpenOptions::new().write(true).open(folder.path().join(FILE_NAME)).unwrap();
     let mut robot = sinew::robots::stepped(&loaded.config, &simulated).unwrap();
     robot.arm(Duration::from_secs(5)).unwrap();
-    let settings = parts.settings.clone();
+    let cycle = Cycle::new(parts.settings.clone(), None);
     let (cameras, policy, link) = parts.into_workers(&loaded.config, &clock, &inbox);
     let mut world = World {
-        grid: Grid::new(simulated.now().after(settings.period), RATE),
+        grid: Grid::new(simulated.now().after(cycle.settings().period), RATE),
         next: vec![simulated.now(); cameras.len() + 2],
         clock: simulated,
         cameras,
@@ -115,7 +115,7 @@ fn a_million_cycles_drop_nothing_and_leave_memory_flat() {
     };
     let operator = OperatorSignal::default();
     let heartbeat = Heartbeat::default();
-    let mut control = ControlLoop::new(robot.as_mut(), settings, link, sink, operator, heartbeat);
+    let mut control = ControlLoop::new(robot.as_mut(), cycle, link, sink, operator, heartbeat);
     let cause = control.run(&mut world);
 
     let statistics = control.statistics();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sinew::config;
 use sinew::control::{ControlLoop, OperatorSignal};
+use sinew::cycle::Cycle;
 use sinew::pacing::TimerPacer;
 use sinew::recording::{Recorder, RecorderInbox, SampleSink};
 use sinew::run::prepare;
@@ -37,7 +38,7 @@ fn ten_thousand_armed_cycles_with_policy_cameras_and_recorder_allocate_nothing()
     let mut recorder =
         Recorder::create(folder.path(), &parts.header(&loaded, &clock), ring, messages).unwrap();
     let (mut robot, _) = sinew::robots::open(&loaded.config, &clock).unwrap();
-    let settings = parts.settings.clone();
+    let cycle = Cycle::new(parts.settings.clone(), None);
     let (cameras, mut policy, link) = parts.into_workers(&loaded.config, &shared, &inbox);
     robot.arm(Duration::from_secs(5)).unwrap();
 
@@ -67,8 +68,7 @@ fn ten_thousand_armed_cycles_with_policy_cameras_and_recorder_allocate_nothing()
         });
         let operator = OperatorSignal::default();
         let heartbeat = Heartbeat::default();
-        let mut control =
-            ControlLoop::new(robot.as_mut(), settings, link, sink, operator, heartbeat);
+        let mut control = ControlLoop::new(robot.as_mut(), cycle, link, sink, operator, heartbeat);
         let mut pacer = TimerPacer::new(clock.clone(), 1000.0, Duration::from_micros(50));
         let mut cause = None;
         let allocated = allocation_counter::measure(|| cause = control.run(&mut pacer));

@@ -2,7 +2,7 @@
 //! positions.
 
 mod generator;
-mod pd;
+mod model;
 
 pub use generator::TargetGenerator;
-pub use pd::{Gains, PdActuator};
+pub use model::Actuation;

@@ -20,7 +20,7 @@ pub use floor::FloorRow;
 pub use inference::{InferenceError, InferenceReport, measure as measure_inference};
 pub use machine::Machine;
 pub use parts::PartRow;
-pub use rig::{Logging, Motion, Pace, Rig, Turn, chunk, settings};
+pub use rig::{Logging, Motion, Pace, Rig, Turn, actuation, chunk, settings};
 
 use crate::config::RealtimeConfig;
 use crate::doctor::{DoctorError, WakeUpRow, WakeUps};

@@ -11,12 +11,13 @@ use sinew_firmware_interfaces::mock::{Config, MockArm};
 use sinew_firmware_interfaces::{
     Clock, MAX_JOINTS, MonotonicClock, Robot, SimulatedClock, State, Timestamp,
 };
+use sinew_models::actuators::Gains;
 
 use super::BenchError;
-use crate::actuation::Gains;
+use crate::actuation::Actuation;
 use crate::config::{OverrunPolicy, RealtimeConfig};
 use crate::control::{ControlLoop, LoopStatistics, OperatorSignal, PolicyLink};
-use crate::cycle::{CycleSettings, Thresholds};
+use crate::cycle::{Cycle, CycleSettings, Thresholds};
 use crate::limits::{EffortLimits, JointLimits};
 use crate::pacing::{Grid, Overruns, Pacer, Tick, TimerPacer};
 use crate::realtime::{self, Role};
@@ -127,7 +128,8 @@ impl Rig {
                 (sink, Some(Recorder::create(folder, &self.header(), ring, messages)?))
             }
         };
-        let settings = settings(self.joints, self.motion);
+        let cycle =
+            Cycle::new(settings(self.joints, self.motion), actuation(self.joints, self.motion));
         let stop = AtomicBool::new(false);
         let (ended, recorder) = thread::scope(|scope| {
             let recording = recorder.map(|recorder| {
@@ -140,7 +142,7 @@ impl Rig {
                 let class = realtime::current_class().map(|class| class.to_string());
                 let heartbeat = Heartbeat::default();
                 let mut control =
-                    ControlLoop::new(&mut robot, settings, link, sink, operator, heartbeat);
+                    ControlLoop::new(&mut robot, cycle, link, sink, operator, heartbeat);
                 // The grid begins when all is ready, as close to the first cycle as can be.
                 let inner: Box<dyn Pacer> = match self.pace {
                     Pace::FlatOut => Box::new(AtOnce::new(simulated)),
@@ -189,6 +191,12 @@ impl Rig {
     }
 }
 
+/// What makes efforts, where the motion has such.
+pub fn actuation(joints: usize, motion: Motion) -> Option<Actuation> {
+    let gains = vec![Gains { stiffness: 200.0, damping: 20.0 }; joints];
+    (motion == Motion::Effort).then(|| Actuation::pd(&gains).ok()).flatten()
+}
+
 /// The cycle's constants: limits as in `configs/robots/mock.toml`, thresholds that a noisy computer
 /// does not reach.
 pub fn settings(joints: usize, motion: Motion) -> CycleSettings {
@@ -204,6 +212,7 @@ pub fn settings(joints: usize, motion: Motion) -> CycleSettings {
     };
     let all = ((1_u64 << joints) - 1) as u32;
     CycleSettings {
+        guards: Vec::new(),
         period: Duration::from_secs_f64(1.0 / RATE_HZ),
         duration: patient,
         limits: vec![limits; joints],
@@ -214,8 +223,6 @@ pub fn settings(joints: usize, motion: Motion) -> CycleSettings {
         blend: Blend::Newest,
         crossfade: Duration::from_millis(100),
         generator: (motion != Motion::Linear).then_some(0.95),
-        gains: (motion == Motion::Effort)
-            .then(|| vec![Gains { stiffness: 200.0, damping: 20.0 }; joints]),
         start_ramp: Duration::from_millis(100),
         rest: [0.0; MAX_JOINTS],
         rest_fraction: 0.2,

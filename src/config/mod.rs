@@ -10,7 +10,9 @@
 mod actuation;
 pub(crate) mod can;
 mod error;
+mod excitation;
 mod explain;
+mod guards;
 mod keys;
 mod limits;
 mod mapping;
@@ -38,10 +40,11 @@ pub use error::{ConfigError, Origin, Problem};
 pub use limits::resolve_limits;
 pub use schema::{
     ActuationConfig, Actuator, ActuatorConfig, AtRest, CameraConfig, CanConfig, ClockKind, Config,
-    ElementConfig, ElementUnit, EmulatorConfig, Execution, GainsConfig, Generator,
-    JointLimitsConfig, OverrunConfig, OverrunPolicy, Pace, PolicyConfig, RealtimeConfig,
-    RealtimeMode, RecordingConfig, RestConfig, RigAxis, RigConfig, RigProtocol, RobotConfig,
-    RobotModel, RunConfig, SupervisionConfig, TargetConfig, WorkspaceConfig,
+    ElementConfig, ElementUnit, EmulatorConfig, ExcitationConfig, Execution, GainsConfig,
+    Generator, GuardConfig, JointLimitsConfig, MotorConfig, OverrunConfig, OverrunPolicy, Pace,
+    PolicyConfig, RealtimeConfig, RealtimeMode, RecordingConfig, RestConfig, RigAxis, RigConfig,
+    RigProtocol, RobotConfig, RobotModel, RunConfig, SignalConfig, SupervisionConfig, Sweep,
+    TargetConfig, WorkspaceConfig,
 };
 
 /// Where every value of a configuration was said, by key path: `run.rate_hz`,
@@ -116,16 +119,20 @@ impl Loaded {
     /// [`Layer::Without`].
     pub fn void_keys(&self) -> Vec<&'static str> {
         let Config { robot, actuation, policy, .. } = &self.config;
+        let execution = policy.as_ref().map(|policy| policy.execution);
         let keys = [
             ("robot.joints", robot.model != RobotModel::Mock),
             ("robot.rig", robot.model != RobotModel::Rig),
             ("robot.can", robot.model != RobotModel::Can),
             ("robot.actuators", robot.model != RobotModel::Can),
             ("actuation.gains", actuation.model != Actuator::Pd),
-            ("policy.ensemble_coefficient", policy.execution != Execution::Ensemble),
-            ("policy.inference_period_ms", policy.execution == Execution::Queue),
-            ("policy.warm_start", policy.execution == Execution::Queue),
-            ("policy.inpaint", policy.execution == Execution::Queue),
+            ("actuation.motors", actuation.model != Actuator::Pd),
+            ("actuation.delay_ms", actuation.model != Actuator::Pd),
+            ("actuation.path", actuation.model != Actuator::Network),
+            ("policy.ensemble_coefficient", execution != Some(Execution::Ensemble)),
+            ("policy.inference_period_ms", execution == Some(Execution::Queue)),
+            ("policy.warm_start", execution == Some(Execution::Queue)),
+            ("policy.inpaint", execution == Some(Execution::Queue)),
         ];
         keys.into_iter().filter(|(_, void)| *void).map(|(key, _)| key).collect()
     }

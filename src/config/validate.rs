@@ -17,10 +17,12 @@ use super::keys::with_unit;
 use super::limits::{self, display_unit, range_words};
 use super::mapping::{self, unknown_joint};
 use super::schema::{
-    CameraConfig, CanConfig, ClockKind, Execution, RigConfig, RobotConfig, RobotModel,
+    CameraConfig, CanConfig, ClockKind, Execution, PolicyConfig, RigConfig, RobotConfig, RobotModel,
 };
 use super::tree::{child, element, number};
-use super::{ConfigError, Loaded, actuation, resolve_limits, timing, workspace};
+use super::{
+    ConfigError, Loaded, actuation, excitation, guards, resolve_limits, timing, workspace,
+};
 use crate::limits::JointLimits;
 use crate::recording::CycleSample;
 
@@ -40,6 +42,8 @@ impl Loaded {
         self.check_rest(robot, &mut problems);
         self.check_emulator(robot, &mut problems);
         self.check_policy(&mut problems);
+        excitation::check(self, robot, &mut problems);
+        guards::check(self, robot, &mut problems);
         mapping::check(self, robot, &mut problems);
         self.check_supervision(&mut problems);
         self.check_recording(&mut problems);
@@ -67,7 +71,9 @@ impl Loaded {
                 problems.push(self.problem(key, message));
             }
         };
-        check("policy.path", &self.config.policy.path, "the folder of a checkpoint");
+        if let Some(policy) = &self.config.policy {
+            check("policy.path", &policy.path, "the folder of a checkpoint");
+        }
         for (name, camera) in &self.config.cameras {
             if let CameraConfig::Replay { path, .. } = camera {
                 let key = child(&child("cameras", name), "path");
@@ -285,7 +291,7 @@ impl Loaded {
     }
 
     fn check_policy(&self, problems: &mut Vec<Problem>) {
-        let policy = &self.config.policy;
+        let Some(policy) = &self.config.policy else { return };
         let ensemble = policy.execution == Execution::Ensemble;
         match policy.ensemble_coefficient {
             Some(value) if !ensemble => problems.push(self.problem(
@@ -331,7 +337,7 @@ impl Loaded {
                 problems.push(self.problem(key, message));
             }
         }
-        self.check_device(problems);
+        self.check_device(policy, problems);
         for (index, cpu) in policy.cpus.iter().enumerate() {
             let key = element("policy.cpus", index);
             if policy.cpus.iter().take(index).any(|before| before == cpu) {
@@ -355,8 +361,7 @@ impl Loaded {
     }
 
     /// What this build cannot do, and what a device does not honour.
-    fn check_device(&self, problems: &mut Vec<Problem>) {
-        let policy = &self.config.policy;
+    fn check_device(&self, policy: &PolicyConfig, problems: &mut Vec<Problem>) {
         let device = policy.device.name();
         if let Some(feature) = policy.device.feature().filter(|_| !policy.device.is_built()) {
             let built = Device::ALL.into_iter().filter(|device| device.is_built());
@@ -418,10 +423,10 @@ impl Loaded {
 
     fn check_recording(&self, problems: &mut Vec<Problem>) {
         let loop_rate = self.config.run.rate_hz;
-        let policy_rate = self.config.policy.rate_hz;
-        let (rate, whose) = match self.config.recording.rate_hz {
-            Some(rate) => (rate, ""),
-            None => (policy_rate, " (not said, so policy.rate_hz)"),
+        let (rate, source) = self.config.episode_rate_hz();
+        let whose = match source {
+            "recording.rate_hz" => String::new(),
+            other => format!(" (not said, so {other})"),
         };
         if rate > loop_rate {
             problems.push(self.problem(
@@ -440,7 +445,7 @@ impl Loaded {
             problems.push(Problem::OutOfRange {
                 at: self.place("recording.rate_hz"),
                 key: "recording.rate_hz".to_owned(),
-                value: with_unit(&number(rate), "Hz") + whose,
+                value: with_unit(&number(rate), "Hz") + &whose,
                 allowed: "a whole number, 1 to 1000 Hz, as every LeRobot dataset".to_owned(),
                 remedy:
                     "Set recording.rate_hz: frames are taken from cycles, and need not go with \

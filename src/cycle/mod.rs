@@ -15,8 +15,9 @@ use sinew_firmware_interfaces::{
 
 pub use settings::{CycleSettings, Thresholds};
 
+use crate::actuation::Actuation;
 use crate::pacing::{BucketLevel, OverrunBucket};
-use crate::supervision::{ArmState, Event, HoldCause, Reaction, StopCause, Supervisor};
+use crate::supervision::{ArmState, Event, Guards, HoldCause, Reaction, StopCause, Supervisor};
 use crate::targets::{Blend, Chunk, Timeline};
 use judgement::Context;
 use motions::{Motions, Moved, Wanted};
@@ -59,7 +60,7 @@ pub struct Outcome {
     pub request: Option<StopRequest>,
     /// State change of this cycle.
     pub changed: Option<(ArmState, ArmState)>,
-    /// The first joint whose measured position was too far off, when that stopped the run.
+    /// What stopped the run: a joint, or from [`OFFENDING_SENSOR`] on a sensor beside the joints.
     pub offender: Option<u8>,
     /// What the target source asked for.
     pub requested: [f64; MAX_JOINTS],
@@ -105,6 +106,7 @@ pub struct Cycle {
     clamped: [Option<Timestamp>; MAX_JOINTS],
     /// When the command of a stop came to a stand at its goal.
     arrived: Option<Timestamp>,
+    guards: Guards,
     policy_failed: bool,
     /// When the present connection began: nothing seen before is acted upon.
     connected: Timestamp,
@@ -116,6 +118,8 @@ pub struct Cycle {
     silent: Duration,
 }
 
+/// [`Outcome::offender`] of the first sensor beside the joints.
+pub const OFFENDING_SENSOR: u8 = MAX_JOINTS as u8;
 /// Most periods of a gap between two cycles that count as time in which the arm was looked after.
 const MOST_PERIODS: u32 = 10;
 /// Oldest measurement that an effort may answer to; where cycles are long, so many of them.
@@ -127,15 +131,15 @@ const SETTLE: Duration = Duration::from_secs(1);
 const SETTLED: f64 = 0.02;
 
 impl Cycle {
-    /// A disarmed cycle.
-    pub fn new(settings: CycleSettings) -> Self {
+    /// A disarmed cycle. `actuation` makes efforts of positions; `None` commands positions.
+    pub fn new(settings: CycleSettings, actuation: Option<Actuation>) -> Self {
         let crossfade = match settings.blend {
             // LeRobot's rules know no hand-over: its queue jumps, its ensemble blends by itself.
             Blend::Queue { .. } | Blend::Ensemble { .. } => Duration::ZERO,
             Blend::Newest => settings.crossfade,
         };
         Self {
-            motions: Motions::new(&settings),
+            motions: Motions::new(&settings, actuation),
             timeline: Timeline::new(settings.blend, crossfade),
             supervisor: Supervisor::default(),
             bucket: OverrunBucket::new(settings.overruns),
@@ -148,12 +152,18 @@ impl Cycle {
             strayed: [None; MAX_JOINTS],
             clamped: [None; MAX_JOINTS],
             arrived: None,
+            guards: Guards::new(settings.guards.clone()),
             policy_failed: false,
             connected: Timestamp::ZERO,
             outside: None,
             silent: Duration::ZERO,
             settings,
         }
+    }
+
+    /// Its constants.
+    pub const fn settings(&self) -> &CycleSettings {
+        &self.settings
     }
 
     /// Number of joints.
@@ -243,6 +253,9 @@ impl Cycle {
         let gap = self.last.replace(now).map_or(Duration::ZERO, |last| now.since(last));
         let cared = gap.min(self.settings.period * MOST_PERIODS);
         self.cared = self.cared.after(cared);
+        if cared < gap {
+            self.motions.forget();
+        }
         // What was not sent, the robot has not done: where it stands when the link comes back has
         // to be measured, even if the driver does not count a new connection.
         let blind = self.motions.commands_effort() && self.is_blind(state, now);
@@ -278,8 +291,16 @@ impl Cycle {
         }
 
         let wanted = self.wanted(speaks.then_some(&target));
-        let Moved { requested, generated, limited, effort, clamps } =
-            self.motions.advance(&wanted, state);
+        let by_effort = self.motions.commands_effort();
+        let known = reached && self.epoch == Some(state.epoch);
+        let Moved { requested, generated, limited, effort, actuated, clamps } =
+            self.motions.advance(&wanted, known.then_some(state));
+        // Whatever it was, the arm shall not go on with the last effort: it holds by itself.
+        let powerless = by_effort && known && !actuated;
+        if powerless {
+            request = request.or(Some(StopRequest::Hold));
+            self.react(Event::Ramp(StopCause::NonFinite), now);
+        }
         if self.state() == ArmState::Running {
             let not_finite = |joint: &usize| !requested[*joint].is_finite();
             if let Some(joint) = (0..joints).find(not_finite) {
@@ -299,9 +320,8 @@ impl Cycle {
 
         let after = self.state();
         let commands = matches!(after, ArmState::Holding | ArmState::Running | ArmState::Stopping)
-            && reached
-            && self.epoch == Some(state.epoch);
-        let by_effort = self.motions.commands_effort();
+            && known
+            && !powerless;
         let mode = if by_effort { ControlMode::Effort } else { ControlMode::Position };
         let command = Command { mode, position: limited, effort, issued: now, epoch: state.epoch };
         Outcome {

@@ -4,7 +4,7 @@ use sinew_episodes::journal::ClampCause;
 use sinew_firmware_interfaces::{MAX_JOINTS, State};
 
 use super::CycleSettings;
-use crate::actuation::{PdActuator, TargetGenerator};
+use crate::actuation::{Actuation, TargetGenerator};
 use crate::limits::{EffortGate, Finite, Gate, Motion};
 
 /// What is wanted of one joint in this cycle.
@@ -25,6 +25,8 @@ pub(super) struct Moved {
     pub generated: [f64; MAX_JOINTS],
     pub limited: [f64; MAX_JOINTS],
     pub effort: [f64; MAX_JOINTS],
+    /// True where the efforts are ones: the actuator model had some to give.
+    pub actuated: bool,
     pub clamps: [u16; MAX_JOINTS],
 }
 
@@ -44,14 +46,14 @@ pub(super) struct Motions {
     follow: Option<TargetGenerator>,
     rest: TargetGenerator,
     /// `None` commands positions.
-    pd: Option<PdActuator>,
+    actuation: Option<Actuation>,
     efforts: Vec<Option<EffortGate>>,
     sources: [Source; MAX_JOINTS],
     ranges: Vec<[f64; 2]>,
 }
 
 impl Motions {
-    pub fn new(settings: &CycleSettings) -> Self {
+    pub fn new(settings: &CycleSettings, actuation: Option<Actuation>) -> Self {
         let dt = settings.period.as_secs_f64();
         let limits = &settings.limits;
         let slowed = |fraction: f64| -> Vec<_> {
@@ -62,7 +64,7 @@ impl Motions {
             follow: settings.generator.map(|it| TargetGenerator::inset(&slowed(it), dt)),
             // A little below the limits even at full speed: the gate shall have nothing to change.
             rest: TargetGenerator::new(&slowed(settings.rest_fraction.min(0.99)), dt),
-            pd: settings.gains.clone().map(PdActuator::new),
+            actuation,
             efforts: limits
                 .iter()
                 .map(|limits| limits.effort.map(|effort| EffortGate::new(effort, dt)))
@@ -87,6 +89,14 @@ impl Motions {
             }
         }
         self.sources = [Source::None; MAX_JOINTS];
+        self.forget();
+    }
+
+    /// What the actuators remember of the past has nothing to do with the present any more.
+    pub fn forget(&mut self) {
+        if let Some(actuation) = &mut self.actuation {
+            actuation.reset();
+        }
     }
 
     /// The last command of joint `joint`.
@@ -96,17 +106,18 @@ impl Motions {
 
     /// True where efforts are commanded.
     pub fn commands_effort(&self) -> bool {
-        self.pd.is_some()
+        self.actuation.is_some()
     }
 
-    /// One cycle. `state` is what the actuators act upon.
-    pub fn advance(&mut self, wanted: &[Wanted; MAX_JOINTS], state: &State) -> Moved {
+    /// One cycle. `state` is what the actuators act upon, `None` where it cannot be acted upon.
+    pub fn advance(&mut self, wanted: &[Wanted; MAX_JOINTS], state: Option<&State>) -> Moved {
         let joints = self.ranges.len();
         let mut moved = Moved {
             requested: [0.0; MAX_JOINTS],
             generated: [0.0; MAX_JOINTS],
             limited: [0.0; MAX_JOINTS],
             effort: [0.0; MAX_JOINTS],
+            actuated: false,
             clamps: [0; MAX_JOINTS],
         };
         let mut causes = [0; MAX_JOINTS];
@@ -128,7 +139,9 @@ impl Motions {
                 Wanted::Stand => limited,
             };
             moved.clamps[joint] |= causes[joint];
-            self.actuate(joint, state, &mut moved);
+        }
+        if let Some(state) = state {
+            self.actuate(state, &mut moved);
         }
         moved
     }
@@ -160,13 +173,19 @@ impl Motions {
         (generator.step(joint, target), causes)
     }
 
-    fn actuate(&mut self, joint: usize, state: &State, moved: &mut Moved) {
-        let (Some(pd), Some(gate)) = (&self.pd, &mut self.efforts[joint]) else { return };
-        let motion = self.gate.joint(joint).map(|joint| joint.motion()).unwrap_or_default();
-        let measured = [state.position[joint], state.velocity[joint]];
-        let wanted = pd.effort(joint, [motion.position, motion.velocity], measured);
-        let (effort, causes) = gate.apply(wanted);
-        moved.effort[joint] = effort;
-        moved.clamps[joint] |= causes;
+    fn actuate(&mut self, state: &State, moved: &mut Moved) {
+        let Self { actuation: Some(actuation), gate, efforts, .. } = self else { return };
+        let motion = |joint| gate.joint(joint).map(|joint| joint.motion()).unwrap_or_default();
+        let Ok(wanted) = actuation.step(motion, state) else { return };
+        for (joint, effort, fallback) in wanted {
+            let Some(gate) = &mut efforts[joint] else { continue };
+            let (effort, causes) = gate.apply(effort);
+            moved.effort[joint] = effort;
+            moved.clamps[joint] |= causes;
+            if fallback {
+                moved.clamps[joint] |= ClampCause::Actuator.bit();
+            }
+        }
+        moved.actuated = true;
     }
 }

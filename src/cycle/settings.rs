@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use sinew_firmware_interfaces::{MAX_JOINTS, State};
 
-use crate::actuation::Gains;
 use crate::limits::{JointLimits, Workspace};
 use crate::pacing::Overruns;
+use crate::supervision::Guard;
 use crate::targets::Blend;
 
 /// Everything constant about a run's cycles.
@@ -34,8 +34,6 @@ pub struct CycleSettings {
     /// Speed, acceleration and jerk of the target generator, as a fraction of the limits; `None`
     /// hands targets to the limits as they are.
     pub generator: Option<f64>,
-    /// Gains in joint order where efforts are commanded; `None` commands positions.
-    pub gains: Option<Vec<Gains>>,
     /// Fade from the measured position to the target source.
     pub start_ramp: Duration,
     /// Rest pose.
@@ -46,6 +44,8 @@ pub struct CycleSettings {
     pub overruns: Overruns,
     /// Thresholds of the ladder.
     pub thresholds: Thresholds,
+    /// Bounds of measured values.
+    pub guards: Vec<Guard>,
 }
 
 impl CycleSettings {

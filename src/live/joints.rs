@@ -172,6 +172,7 @@ const fn short(cause: ClampCause) -> &'static str {
         ClampCause::Effort => "eff",
         ClampCause::EffortRate => "effrate",
         ClampCause::Workspace => "box",
+        ClampCause::Actuator => "act",
     }
 }
 

@@ -6,6 +6,7 @@ use sinew_episodes::journal::{ChunkRecord, CycleRecord};
 use sinew_firmware_interfaces::{LinkStatus, MAX_JOINTS, MAX_SENSORS, State, Timestamp};
 
 use super::Recorded;
+use crate::actuation::Actuation;
 use crate::cycle::{Cycle, CycleInputs, CycleSettings, OperatorRequest};
 use crate::pacing::Tick;
 use crate::recording::CycleSample;
@@ -22,10 +23,10 @@ pub struct Rerun {
 
 impl Rerun {
     /// A disarmed cycle.
-    pub fn new(settings: CycleSettings) -> Self {
+    pub fn new(settings: CycleSettings, actuation: Option<Actuation>) -> Self {
         let driven = settings.driven;
         let driven = (0..MAX_JOINTS).filter(|joint| driven & (1 << joint) != 0).collect();
-        Self { cycle: Cycle::new(settings), driven, armed: false }
+        Self { cycle: Cycle::new(settings, actuation), driven, armed: false }
     }
 
     /// Does what the control loop does in one cycle, with what it consumed, and returns what the

@@ -6,7 +6,7 @@ use serde::Serialize;
 use sinew_episodes::journal::CycleRecord;
 
 use super::{Episode, Incomplete, ReplayError, Rerun};
-use crate::run::settings;
+use crate::run::{self, settings};
 
 /// What comes out of a cycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -120,7 +120,8 @@ pub fn verify(episode: &mut Episode) -> Result<Verification, ReplayError> {
     let steps = episode.action_steps();
     let settings = settings::settings(&loaded.config, &robot, limits, workspace, steps);
     let names: Vec<_> = robot.joints.iter().map(|joint| joint.name.as_str()).collect();
-    let mut rerun = Rerun::new(settings);
+    let (actuation, _) = run::actuator(&loaded, &robot)?;
+    let mut rerun = Rerun::new(settings, actuation);
     let mut verification = Verification::default();
     let mut began = None;
     while let Some(recorded) = episode.next_cycle()? {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use sinew_episodes::journal::{ClampCause, CycleRecord};
 
 use super::{Episode, Incomplete, ReplayError, Rerun};
-use crate::run::settings;
+use crate::run::{self, settings};
 use crate::supervision::{ArmState, HoldCause, StopCause};
 
 /// Tables and keys that a cycle depends on.
@@ -123,7 +123,8 @@ pub fn what_if(episode: &mut Episode, changes: &[String]) -> Result<WhatIf, Repl
     let steps = episode.action_steps();
     let workspace = settings::workspace(&loaded, &robot)?;
     let settings = settings::settings(&loaded.config, &robot, limits, workspace, steps);
-    let mut rerun = Rerun::new(settings);
+    let (actuation, _) = run::actuator(&loaded, &robot)?;
+    let mut rerun = Rerun::new(settings, actuation);
     let mut what = WhatIf {
         note,
         joints: episode

@@ -11,7 +11,7 @@ use sinew_firmware_interfaces::{Clock, MonotonicClock, Robot};
 use super::RunError;
 use crate::config::RealtimeConfig;
 use crate::control::{ControlLoop, LoopStatistics, OperatorSignal, PolicyLink};
-use crate::cycle::{CycleSettings, OperatorRequest};
+use crate::cycle::{Cycle, OperatorRequest};
 use crate::pacing::Pacer;
 use crate::realtime::{self, Grants, Role};
 use crate::recording::{CycleSample, SampleSink};
@@ -24,7 +24,7 @@ const LAST_CHANCE: Duration = Duration::from_secs(3);
 /// What the control thread is made of.
 pub(super) struct Control {
     pub robot: Box<dyn Robot>,
-    pub settings: CycleSettings,
+    pub cycle: Cycle,
     pub link: PolicyLink,
     pub sink: SampleSink,
     pub operator: OperatorSignal,
@@ -84,11 +84,10 @@ impl ControlThread {
         let (finished, done) = channel();
         let beats = heartbeat.clone();
         start("control", move || {
-            let Control { mut robot, settings, link, sink, operator, mut pacer, realtime, .. } =
+            let Control { mut robot, cycle, link, sink, operator, mut pacer, realtime, .. } =
                 control;
             granted("control", realtime::prepare_thread(&realtime, Role::Control).grants);
-            let mut control =
-                ControlLoop::new(robot.as_mut(), settings, link, sink, operator, beats);
+            let mut control = ControlLoop::new(robot.as_mut(), cycle, link, sink, operator, beats);
             let cause = control.run(pacer.as_mut());
             let statistics = control.statistics().clone();
             let flight = control.flight().iter().copied().collect();

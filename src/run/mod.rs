@@ -1,6 +1,7 @@
 //! A run from configuration to summary: prepare everything that can fail, then arm, cycle, record
 //! and clean up.
 
+mod actuator;
 mod control_thread;
 mod conversion;
 mod ending;
@@ -13,6 +14,7 @@ pub mod settings;
 mod simulated;
 mod target;
 
+pub use actuator::actuator;
 pub use error::RunError;
 pub use opening::{URDF_NAME, check_recording};
 pub use parts::{Parts, prepare, prepare_replay};

@@ -21,6 +21,7 @@ use super::parts::Parts;
 use super::{Console, RunError};
 use crate::config::{Loaded, Pace};
 use crate::control::OperatorSignal;
+use crate::cycle::Cycle;
 use crate::cycle::OperatorRequest;
 use crate::live::{Screen, SharedFeed, Subject};
 use crate::pacing::{DevicePacer, Pacer, TimerPacer};
@@ -47,8 +48,8 @@ pub(super) fn run(
     console
         .line(&format!("{}: {} for {} s", config.run.name, config.run.task, config.run.duration_s));
 
-    let parts = prepare(loaded)?;
-    console.line(&parts.target.line(config));
+    let mut parts = prepare(loaded)?;
+    console.line(&parts.target.line());
     let (mut robot, port) = robots::open(config, &monotonic)?;
     console.line(&format!(
         "robot   {} on {port}: {} joints, loop at {} Hz, at most {} commands a second",
@@ -113,6 +114,7 @@ pub(super) fn run(
     let subject = Subject::new(&run, &description, &settings);
     let feed = SharedFeed::new(subject, Arc::clone(&clock), inbox.clone());
     let sampling = parts.target.progress();
+    let cycle = Cycle::new(settings, parts.actuation.take());
     let (mut cameras, mut target, link) = parts.into_workers(config, &clock, &inbox);
 
     // Whatever goes wrong from here on, the workers are told to stop.
@@ -158,7 +160,7 @@ pub(super) fn run(
     };
     let control = Control {
         robot,
-        settings,
+        cycle,
         link,
         sink,
         operator: operator.clone(),

@@ -14,6 +14,7 @@ use super::{Console, RunError};
 use crate::cameras::CameraWorker;
 use crate::config::Loaded;
 use crate::control::{ControlLoop, OperatorSignal};
+use crate::cycle::Cycle;
 use crate::pacing::{Grid, Pacer, Tick};
 use crate::recording::Recorder;
 use crate::robots;
@@ -30,7 +31,7 @@ pub(super) fn run(
     let simulated = SimulatedClock::new();
     let clock: Arc<dyn Clock> = Arc::new(simulated.clone());
     console.line(&format!("{}: {} in virtual time", config.run.name, config.run.task));
-    let parts = prepare(loaded)?;
+    let mut parts = prepare(loaded)?;
     let mut robot = robots::stepped(config, &simulated)?;
 
     let Opening { dataset, folder, inbox, sink, mut recorder } =
@@ -43,12 +44,13 @@ pub(super) fn run(
         return Err(error);
     }
     let description = parts.robot.clone();
+    let cycle = Cycle::new(settings.clone(), parts.actuation.take());
     let (mut cameras, mut target, link) = parts.into_workers(config, &clock, &inbox);
 
     let began = clock.now();
     let period = settings.period;
     let (signal, heartbeat) = (operator.clone(), Heartbeat::default());
-    let mut control = ControlLoop::new(robot.as_mut(), settings, link, sink, signal, heartbeat);
+    let mut control = ControlLoop::new(robot.as_mut(), cycle, link, sink, signal, heartbeat);
     let mut world = World {
         grid: Grid::new(began.after(period), config.run.rate_hz),
         next: vec![began; cameras.len() + 2],

@@ -112,11 +112,13 @@ pub enum ClampCause {
     EffortRate = 7,
     /// The tool would leave its Cartesian box.
     Workspace = 8,
+    /// The actuator model gave no number, and the law within it stood in.
+    Actuator = 9,
 }
 
 impl ClampCause {
     /// Every cause, in bit order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Position,
         Self::Velocity,
         Self::Acceleration,
@@ -126,6 +128,7 @@ impl ClampCause {
         Self::Effort,
         Self::EffortRate,
         Self::Workspace,
+        Self::Actuator,
     ];
 
     /// The cause's bit in a clamp set.
@@ -145,6 +148,7 @@ impl ClampCause {
             Self::Effort => "effort",
             Self::EffortRate => "effort_rate",
             Self::Workspace => "workspace",
+            Self::Actuator => "actuator",
         }
     }
 }

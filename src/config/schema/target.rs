@@ -1,6 +1,7 @@
 //! From targets to commands.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -37,8 +38,14 @@ pub enum Generator {
 pub struct ActuationConfig {
     /// What turns a position into a command.
     pub model: Actuator,
+    /// The folder of an actuator model, for `model = "network"`.
+    pub path: Option<PathBuf>,
     /// Gains by joint name, for `model = "pd"`.
     pub gains: BTreeMap<String, GainsConfig>,
+    /// Motors by joint name, for `model = "pd"`.
+    pub motors: BTreeMap<String, MotorConfig>,
+    /// How late targets reach the law, in ms, for `model = "pd"`.
+    pub delay_ms: f64,
 }
 
 /// `actuation.model`
@@ -50,6 +57,8 @@ pub enum Actuator {
     Position,
     /// The robot takes torques, which a proportional and derivative law makes of positions.
     Pd,
+    /// The robot takes torques, which a learned model makes of what the joints did.
+    Network,
 }
 
 /// `[actuation.gains.JOINT]`
@@ -60,4 +69,16 @@ pub struct GainsConfig {
     pub stiffness_nm_rad: f64,
     /// Torque per velocity error, in N·m·s/rad.
     pub damping_nm_s_rad: f64,
+}
+
+/// `[actuation.motors.JOINT]`: what a DC motor can give.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MotorConfig {
+    /// Torque at rest, in N·m.
+    pub stall_torque_nm: f64,
+    /// Speed without load, in rad/s.
+    pub no_load_speed_rad_s: f64,
+    /// What it can give for long, in N·m.
+    pub continuous_torque_nm: f64,
 }

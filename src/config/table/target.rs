@@ -1,8 +1,8 @@
 //! From targets to commands.
 
-use super::super::keys::Need::{Default, Required};
+use super::super::keys::Need::{Default, Optional, Required};
 use super::super::keys::{Key, Names, Shape};
-use super::{key, range};
+use super::{above, key, range};
 
 pub(super) const TARGET: &[Key] = &[
     key(
@@ -24,10 +24,17 @@ pub(super) const TARGET: &[Key] = &[
 pub(super) const ACTUATION: &[Key] = &[
     key(
         "model",
-        Shape::Choice(&["position", "pd"]),
+        Shape::Choice(&["position", "pd", "network"]),
         Default,
         "",
-        "`position`: the robot takes positions. `pd`: it takes torques, made of position and velocity errors.",
+        "`position`: the robot takes positions. `pd`: it takes torques, made of position and velocity errors. `network`: it takes torques, which a learned model makes of what the joints did.",
+    ),
+    key(
+        "path",
+        Shape::Path,
+        Optional("required with `model = \"network\"`, refused without"),
+        "",
+        "The folder of an actuator model (`sinew actuator info` describes it).",
     ),
     key(
         "gains",
@@ -36,6 +43,26 @@ pub(super) const ACTUATION: &[Key] = &[
         "",
         "Gains by joint name: every revolute joint with `model = \"pd\"`, none without.",
     ),
+    key(
+        "motors",
+        Shape::Map { of: &Shape::Table(MOTORS), placeholder: "JOINT", names: Names::Any },
+        Default,
+        "",
+        "DC motors by joint name, with `model = \"pd\"`: none, or every revolute joint. The law then stays inside their torque-speed lines.",
+    ),
+    key(
+        "delay_ms",
+        range(0.0, 1000.0),
+        Default,
+        "ms",
+        "How late targets reach the law, with `model = \"pd\"`, as in a drive behind a bus: a whole number of cycles.",
+    ),
+];
+
+const MOTORS: &[Key] = &[
+    key("stall_torque_nm", above(0.0, 1e6), Required, "N·m", "Torque at rest."),
+    key("no_load_speed_rad_s", above(0.0, 1e6), Required, "rad/s", "Speed without load."),
+    key("continuous_torque_nm", above(0.0, 1e6), Required, "N·m", "What it can give for long."),
 ];
 
 const GAINS: &[Key] = &[

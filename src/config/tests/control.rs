@@ -165,7 +165,9 @@ fn torque_control_needs_a_robot_that_takes_torques() {
     let refusal = refusal_of(|robot| robot.modes = vec![ControlMode::Effort], &[]);
     assert_says(
         &refusal,
-        &["\"position\" does not go with the mycobot320, which takes torques (\"pd\")"],
+        &[
+            "\"position\" does not go with the mycobot320, which takes torques (\"pd\", \"network\")",
+        ],
     );
 
     let mut takes = robot();

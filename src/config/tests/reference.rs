@@ -48,6 +48,8 @@ fn paths(value: &toml::Value, path: &str, out: &mut BTreeSet<String>) {
         ("rest.pose", "JOINT"),
         ("policy.images", "FEATURE"),
         ("actuation.gains", "JOINT"),
+        ("actuation.motors", "JOINT"),
+        ("supervision.guards", "NAME"),
     ];
     match value {
         toml::Value::Table(table) => {
@@ -96,7 +98,12 @@ fn everything() -> Config {
         "limits.gripper.max_step=0.1",
         "limits.gripper.max_slew_jerk_per_s3=40",
         "limits.gripper.margin=0.1",
+        "actuation.path=model",
         "actuation.gains.shoulder={ stiffness_nm_rad = 50, damping_nm_s_rad = 5 }",
+        "actuation.motors.shoulder={ stall_torque_nm = 3, no_load_speed_rad_s = 30, \
+         continuous_torque_nm = 2 }",
+        "supervision.guards.NAME={ min = 0, max = 70 }",
+        SIGNALS,
         "realtime.cpu_dma_latency_us=0",
         "robot.rig.inertia_kg_m2=0.01",
         "robot.rig.radius_m=0.1",
@@ -106,12 +113,23 @@ fn everything() -> Config {
     files.load("run.toml", &sets).unwrap().config
 }
 
+/// A signal of each kind; the one with every default second.
+const SIGNALS: &str = "excitation={ signals = [ \
+    { kind = 'steps', joint = 'elbow', duration_s = 1, amplitude_rad = 0.1, dwell_s = 0.5 }, \
+    { kind = 'chirp', joint = 'elbow', duration_s = 1, amplitude_rad = 0.1, from_hz = 1, \
+      to_hz = 2 }, \
+    { kind = 'multi_sine', joint = 'elbow', duration_s = 1, amplitude_rad = 0.1, \
+      frequencies_hz = [1] }, \
+    { kind = 'modulated_chirp', joint = 'elbow', duration_s = 1, amplitude_rad = 0.1, \
+      from_hz = 1, to_hz = 2, modulation_hz = 0.1, least_fraction = 0.5 } ] }";
+
 #[test]
 fn the_table_and_the_types_have_the_same_keys() {
     let mut types = BTreeSet::new();
     paths(&toml::Value::try_from(everything()).unwrap(), "", &mut types);
     // The tag of a camera is no key of its variants.
     assert!(types.remove("cameras.NAME.source"));
+    assert!(types.remove("excitation.signals[].kind"));
     let table: BTreeSet<String> = all_keys().into_iter().map(|(path, _)| path).collect();
     assert_eq!(table, types);
 }
@@ -145,12 +163,17 @@ fn default_words(path: &str, key: &Key) -> String {
         }
         Need::Default => {
             let files = Files::new(&[("run.toml", GOOD)]);
+            let sets = match path.contains("NAME") || path.starts_with("excitation.") {
+                true => vec!["supervision.guards.NAME={}", SIGNALS],
+                false => vec![ACTUATORS],
+            };
             let mut value =
-                toml::Value::try_from(files.load("run.toml", &[ACTUATORS]).unwrap().config)
-                    .unwrap();
+                toml::Value::try_from(files.load("run.toml", &sets).unwrap().config).unwrap();
             // Only what the example says itself would hide a default.
             for said in ["emulator", "supervision", "target", "overrun", "realtime"] {
-                value.as_table_mut().unwrap().remove(said);
+                if !path.contains("NAME") || said != "supervision" {
+                    value.as_table_mut().unwrap().remove(said);
+                }
             }
             for said in ["images", "hold"] {
                 value.get_mut("policy").unwrap().as_table_mut().unwrap().remove(said);
@@ -196,7 +219,7 @@ fn columns(shape: &Shape) -> (String, String) {
             ("`[lower, upper]`".into(), format!("{}, lower below upper", range.words("")))
         }
         Shape::Point(range) => ("`[x, y, z]`".into(), range.words("")),
-        Shape::List { of: Shape::Table(_), least } => {
+        Shape::List { of: Shape::Table(_) | Shape::Tagged { .. }, least } => {
             ("list of tables".into(), format!("{least} or more"))
         }
         Shape::List { of, .. } => (format!("list of {}", columns(of).0), columns(of).1),
@@ -260,11 +283,29 @@ fn reference() -> Vec<(String, Vec<String>)> {
             };
             add("### `[[robot.actuators]]`".to_owned(), "robot.actuators[]", keys);
         }
-        if name == "actuation" {
-            let (_, gains) =
-                all_keys().into_iter().find(|(path, _)| path == "actuation.gains").unwrap();
-            let Shape::Map { of: Shape::Table(keys), .. } = &gains.shape else { panic!() };
-            add("### `[actuation.gains.JOINT]`".to_owned(), "actuation.gains.JOINT", keys);
+        for (table, inner, placeholder) in [
+            ("actuation", "actuation.gains", "JOINT"),
+            ("actuation", "actuation.motors", "JOINT"),
+            ("supervision", "supervision.guards", "NAME"),
+        ] {
+            if name == table {
+                let (_, map) = all_keys().into_iter().find(|(path, _)| path == inner).unwrap();
+                let Shape::Map { of: Shape::Table(keys), .. } = &map.shape else { panic!() };
+                let table = format!("{inner}.{placeholder}");
+                add(format!("### `[{table}]`"), &table, keys);
+            }
+        }
+        if name == "excitation" {
+            let (_, signals) =
+                all_keys().into_iter().find(|(path, _)| path == "excitation.signals").unwrap();
+            let Shape::List { of: Shape::Tagged { variants, .. }, .. } = &signals.shape else {
+                panic!()
+            };
+            for (kind, keys) in *variants {
+                let heading =
+                    format!("### Elements of `excitation.signals` with `kind = \"{kind}\"`");
+                add(heading, "excitation.signals[]", keys);
+            }
         }
         if name == "policy" {
             let (_, state) =

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
+use sinew_models::actuators::Gains;
+
 use super::*;
-use crate::actuation::Gains;
 use crate::limits::judge::Judge;
 use crate::limits::{EffortLimits, Tool, VelocityBarrier, Workspace};
 
@@ -134,6 +135,11 @@ fn setting() -> impl Strategy<Value = Setting> {
 }
 
 impl Setting {
+    fn actuation(self) -> Option<Actuation> {
+        let gains = [Gains { stiffness: 90.0, damping: 4.0 }; JOINTS];
+        self.efforts.then(|| Actuation::pd(&gains).unwrap())
+    }
+
     fn apply(self, settings: &mut CycleSettings) {
         let barrier = VelocityBarrier { position: [-2.1, 2.1], offset: 0.2, deceleration: 2.0 };
         for limits in &mut settings.limits {
@@ -142,8 +148,6 @@ impl Setting {
         }
         settings.workspace = self.boxed.then(workspace);
         settings.generator = self.generator.then_some(0.95);
-        settings.gains =
-            self.efforts.then(|| vec![Gains { stiffness: 90.0, damping: 4.0 }; JOINTS]);
         settings.blend = self.blend;
         settings.overruns.policy = self.overruns;
         settings.rest = [0.0; MAX_JOINTS];
@@ -170,7 +174,7 @@ struct World {
 
 impl World {
     fn new(setting: Setting) -> Self {
-        let bench = Bench::with(|settings| setting.apply(settings));
+        let bench = Bench::actuated(|settings| setting.apply(settings), setting.actuation());
         let limits = bench.cycle.settings.limits.clone();
         let mut world = Self {
             before: bench.cycle.state(),

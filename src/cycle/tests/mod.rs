@@ -1,5 +1,7 @@
 mod adversity;
 
+use sinew_models::actuators::Gains;
+
 use super::*;
 use crate::config::OverrunPolicy;
 use crate::limits::JointLimits;
@@ -25,6 +27,10 @@ impl Bench {
     }
 
     fn with(change: impl FnOnce(&mut CycleSettings)) -> Self {
+        Self::actuated(change, None)
+    }
+
+    fn actuated(change: impl FnOnce(&mut CycleSettings), actuation: Option<Actuation>) -> Self {
         let limits = JointLimits {
             position: [-2.0, 2.0],
             max_velocity: 1.0,
@@ -35,13 +41,13 @@ impl Bench {
             effort: None,
         };
         let mut settings = CycleSettings {
+            guards: Vec::new(),
             period: PERIOD,
             duration: Duration::from_secs(100),
             limits: vec![limits; 3],
             starts: vec![[-2.02, 2.02]; 3],
             workspace: None,
             generator: Some(0.95),
-            gains: None,
             overruns: Overruns {
                 policy: OverrunPolicy::Stop,
                 allowed: 5,
@@ -68,7 +74,7 @@ impl Bench {
         change(&mut settings);
         let mut state = State { link: LinkStatus::Up, sequence: 1, ..State::default() };
         state.position[..3].copy_from_slice(&[0.1, -0.2, 0.3]);
-        let mut bench = Self { cycle: Cycle::new(settings), state, tick: 0 };
+        let mut bench = Self { cycle: Cycle::new(settings, actuation), state, tick: 0 };
         bench.measure();
         bench.cycle.arm(&bench.state, bench.now());
         bench
@@ -387,13 +393,14 @@ fn a_process_that_stood_still_for_an_hour_has_not_been_ramping_for_an_hour() {
 
 /// A bench that commands efforts.
 fn by_effort() -> Bench {
-    let mut bench = Bench::with(|settings| {
+    let change = |settings: &mut CycleSettings| {
         for limits in &mut settings.limits {
             limits.effort = Some(crate::limits::EffortLimits { max: 8.0, max_rate: 600.0 });
         }
-        settings.gains = Some(vec![crate::actuation::Gains { stiffness: 90.0, damping: 4.0 }; 3]);
         settings.period = Duration::from_millis(20);
-    });
+    };
+    let law = Actuation::pd(&[Gains { stiffness: 90.0, damping: 4.0 }; 3]).unwrap();
+    let mut bench = Bench::actuated(change, Some(law));
     bench.chunk(1.0, 400);
     assert_eq!(bench.steps(30).state, ArmState::Running);
     bench
@@ -482,7 +489,7 @@ fn measurements_that_stop_during_the_ramp_to_rest_end_in_a_stand() {
     bench.steps(150);
     for change in [f64::NAN, 0.0] {
         let mut bench = Bench {
-            cycle: Cycle::new(bench.cycle.settings.clone()),
+            cycle: Cycle::new(bench.cycle.settings.clone(), None),
             state: State { position: [0.5; MAX_JOINTS], ..bench.state },
             tick: bench.tick,
         };

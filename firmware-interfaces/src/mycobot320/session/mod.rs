@@ -25,6 +25,7 @@ use super::config::Config;
 use super::wire::{ARM_JOINTS, Frame, FrameReader, scaling};
 use crate::Timestamp;
 use crate::robot::{BusStatistics, Command, ControlMode, LinkStatus, State, StopRequest};
+use crate::transport;
 
 /// Bytes of one reply further apart than this belong to different replies.
 const INTER_BYTE_TIMEOUT: Duration = Duration::from_millis(20);
@@ -34,16 +35,7 @@ const POWER_POLL: Duration = Duration::from_millis(200);
 const STOP_TRIES: u32 = 3;
 
 /// What the owner of a [`Session`] does next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Send these bytes now and poll again.
-    Transmit(Frame),
-    /// Nothing before this time, unless bytes arrive.
-    Wait(Timestamp),
-    /// Close the port, call [`Session::disconnected`], open it again, call
-    /// [`Session::connected`].
-    Disconnect(Failure),
-}
+pub type Step = transport::Step<Frame, Failure>;
 
 /// Where a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
