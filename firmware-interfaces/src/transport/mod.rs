@@ -15,6 +15,6 @@ pub use driver::Step;
 pub(crate) use driver::{Driver, Engine, NotArmed, Opened};
 #[cfg(unix)]
 pub use endpoint::{EmulatorError, Transport};
-pub(crate) use link::{Address, CONNECT_TIMEOUT, Line};
+pub(crate) use link::{Address, CONNECT_TIMEOUT, Line, Link, RECONNECT_TIMEOUT};
 #[cfg(unix)]
 pub use server::{Access, Served, Server};
