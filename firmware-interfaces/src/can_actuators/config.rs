@@ -231,7 +231,8 @@ impl Config {
         // Damiao's TIMEOUT is written and read back. The others have nothing that can be set and read
         // through these protocols.
         let watched = |joint: &JointConfig| joint.model.protocol == Protocol::Damiao;
-        let stops = !self.watchdog.is_zero() && self.joints.iter().all(watched);
+        let stops =
+            !self.watchdog.is_zero() && !self.joints.is_empty() && self.joints.iter().all(watched);
         RobotDescription {
             model: "can".to_owned(),
             joints: self.joints.iter().map(joint).collect(),
