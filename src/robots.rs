@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use sinew_firmware_interfaces::can_actuators::emulator as can_emulator;
+use sinew_firmware_interfaces::can_actuators::{self, CanActuators, SteppedCanActuators};
 use sinew_firmware_interfaces::mock::{self, MockArm};
 use sinew_firmware_interfaces::mycobot320::emulator::{
     Emulator, EmulatorConfig, Faults, FirmwareConfig, Stall, Transport,
@@ -73,6 +75,7 @@ pub fn description(config: &RobotConfig) -> RobotDescription {
             mock::Config { joints, ..mock::Config::default() }.description()
         }
         RobotModel::Rig => config::rig::driver(config).description(),
+        RobotModel::Can => config::can::driver(config).description(),
     }
 }
 
@@ -82,6 +85,8 @@ pub fn describe(model: RobotModel) -> RobotDescription {
         RobotModel::Mycobot320 => DriverConfig::default().description(),
         RobotModel::Mock => mock::Config::default().description(),
         RobotModel::Rig => rig::Config::default().description(),
+        // Its joints are those of the configuration.
+        RobotModel::Can => can_actuators::Config::default().description(),
     }
 }
 
@@ -127,6 +132,26 @@ pub fn open(
             let robot = Rig::open(driver, clock.clone())?;
             Ok((Box::new(Emulated { robot, stall, began, _emulator: emulator }), port))
         }
+        RobotModel::Can => {
+            let mut driver = config::can::driver(&config.robot);
+            if config.robot.port != EMULATOR_PORT {
+                let port = driver.port.clone();
+                return Ok((Box::new(CanActuators::open(driver, clock.clone())?), port));
+            }
+            let actuators = can_motors(config)?;
+            let stall = actuators.faults.stall;
+            let transport = emulator_port();
+            let began = clock.now();
+            let emulator = can_emulator::Emulator::spawn(can_emulator::EmulatorConfig {
+                actuators,
+                transport,
+            })
+            .map_err(|error| OpenError::Emulator(error.to_string()))?;
+            driver.port = emulator.port();
+            let port = driver.port.clone();
+            let robot = CanActuators::open(driver, clock.clone())?;
+            Ok((Box::new(Emulated { robot, stall, began, _emulator: emulator }), port))
+        }
         RobotModel::Mock => {
             let arm = MockArm::new(mock_config(config)?, Arc::new(clock.clone()));
             Ok((Box::new(arm), "this process".to_owned()))
@@ -168,7 +193,26 @@ pub fn stepped(config: &Config, clock: &SimulatedClock) -> Result<Box<dyn Robot>
                 .map_err(|error| OpenError::Emulator(error.to_string()))?;
             Ok(Box::new(robot))
         }
+        RobotModel::Can => {
+            let driver = config::can::driver(&config.robot);
+            let motors = can_motors(config)?;
+            if motors.faults.stall.is_some() {
+                return Err(OpenError::StallInVirtualTime);
+            }
+            let robot = SteppedCanActuators::new(driver, motors, clock.clone())
+                .map_err(|error| OpenError::Emulator(error.to_string()))?;
+            Ok(Box::new(robot))
+        }
     }
+}
+
+/// The emulated motors that go with the configured actuators.
+fn can_motors(config: &Config) -> Result<can_emulator::ActuatorsConfig, OpenError> {
+    let mut faults = can_emulator::Faults::default();
+    for fault in &config.emulator.faults {
+        faults.add(fault).map_err(|error| OpenError::Emulator(error.to_string()))?;
+    }
+    Ok(config::can::motors(config, faults))
 }
 
 /// A pseudo-terminal for an emulator of this process. One that was closed and made again has another

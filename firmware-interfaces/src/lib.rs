@@ -6,6 +6,8 @@
 
 mod camera;
 pub mod cameras;
+pub mod can;
+pub mod can_actuators;
 mod faults;
 pub mod mock;
 pub mod mycobot320;

@@ -1,5 +1,6 @@
 //! `sinew emulate`
 
+mod can_actuator;
 mod rig;
 
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -21,6 +22,8 @@ pub(super) enum Device {
     Mycobot320(Mycobot320Arguments),
     /// One actuator on a test rig with an inertial unit, on a pseudo-terminal or a TCP port
     Rig(rig::Arguments),
+    /// Motors on a CAN bus behind an SLCAN adapter, on a pseudo-terminal or a TCP port
+    CanActuator(can_actuator::Arguments),
 }
 
 /// Where clients find an emulator.
@@ -69,6 +72,7 @@ pub(super) fn emulate(device: &Device) -> u8 {
     match device {
         Device::Mycobot320(arguments) => mycobot320(arguments),
         Device::Rig(arguments) => rig::emulate(arguments),
+        Device::CanActuator(arguments) => can_actuator::emulate(arguments),
     }
 }
 

@@ -55,6 +55,10 @@ pub(super) fn list(arguments: &ListArguments) -> u8 {
     }
     say!("robots");
     for robot in robots {
+        if robot.joints.is_empty() {
+            say!("  {:<12} the joints of its configuration", robot.model);
+            continue;
+        }
         let joints: Vec<&str> = robot.joints.iter().map(|joint| joint.name.as_str()).collect();
         say!(
             "  {:<12} {} joints ({}), at most {} commands a second, {}",

@@ -55,7 +55,13 @@ impl Loaded {
                 for key in *keys {
                     let place = child(path, key.name);
                     // Every other robot has these at their defaults, or is refused.
-                    if place == "robot.rig" && self.config.robot.model != RobotModel::Rig {
+                    let model = self.config.robot.model;
+                    let void = match place.as_str() {
+                        "robot.rig" => model != RobotModel::Rig,
+                        "robot.can" | "robot.actuators" => model != RobotModel::Can,
+                        _ => false,
+                    };
+                    if void {
                         continue;
                     }
                     match table.get(key.name) {

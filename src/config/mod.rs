@@ -8,6 +8,7 @@
 //! The keys themselves are described in `docs/configuration.md`.
 
 mod actuation;
+pub(crate) mod can;
 mod error;
 mod excitation;
 mod explain;
@@ -38,12 +39,12 @@ use serde::Deserialize;
 pub use error::{ConfigError, Origin, Problem};
 pub use limits::resolve_limits;
 pub use schema::{
-    ActuationConfig, Actuator, AtRest, CameraConfig, ClockKind, Config, ElementConfig, ElementUnit,
-    EmulatorConfig, ExcitationConfig, Execution, GainsConfig, Generator, GuardConfig,
-    JointLimitsConfig, MotorConfig, OverrunConfig, OverrunPolicy, Pace, PolicyConfig,
-    RealtimeConfig, RealtimeMode, RecordingConfig, RestConfig, RigAxis, RigConfig, RigProtocol,
-    RobotConfig, RobotModel, RunConfig, SignalConfig, SupervisionConfig, Sweep, TargetConfig,
-    WorkspaceConfig,
+    ActuationConfig, Actuator, ActuatorConfig, AtRest, CameraConfig, CanConfig, ClockKind, Config,
+    ElementConfig, ElementUnit, EmulatorConfig, ExcitationConfig, Execution, GainsConfig,
+    Generator, GuardConfig, JointLimitsConfig, MotorConfig, OverrunConfig, OverrunPolicy, Pace,
+    PolicyConfig, RealtimeConfig, RealtimeMode, RecordingConfig, RestConfig, RigAxis, RigConfig,
+    RigProtocol, RobotConfig, RobotModel, RunConfig, SignalConfig, SupervisionConfig, Sweep,
+    TargetConfig, WorkspaceConfig,
 };
 
 /// Where every value of a configuration was said, by key path: `run.rate_hz`,
@@ -122,6 +123,8 @@ impl Loaded {
         let keys = [
             ("robot.joints", robot.model != RobotModel::Mock),
             ("robot.rig", robot.model != RobotModel::Rig),
+            ("robot.can", robot.model != RobotModel::Can),
+            ("robot.actuators", robot.model != RobotModel::Can),
             ("actuation.gains", actuation.model != Actuator::Pd),
             ("actuation.motors", actuation.model != Actuator::Pd),
             ("actuation.delay_ms", actuation.model != Actuator::Pd),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use sinew_episodes::{lerobot, rig_csv};
+use sinew_firmware_interfaces::can_actuators::emulator::Faults as CanFaults;
 use sinew_firmware_interfaces::mock;
 use sinew_firmware_interfaces::mycobot320::emulator::Faults;
 use sinew_firmware_interfaces::rig::emulator::Faults as RigFaults;
@@ -16,7 +17,7 @@ use super::keys::with_unit;
 use super::limits::{self, display_unit, range_words};
 use super::mapping::{self, unknown_joint};
 use super::schema::{
-    CameraConfig, ClockKind, Execution, PolicyConfig, RigConfig, RobotConfig, RobotModel,
+    CameraConfig, CanConfig, ClockKind, Execution, PolicyConfig, RigConfig, RobotConfig, RobotModel,
 };
 use super::tree::{child, element, number};
 use super::{
@@ -118,6 +119,21 @@ impl Loaded {
         } else if said.rig != RigConfig::default() {
             let message = format!("has no effect on the {}. Remove it", robot.model);
             problems.push(self.problem("robot.rig", message));
+        }
+        if said.model == RobotModel::Can {
+            if let Some((key, message)) = super::can::check(said) {
+                problems.push(self.problem(&child("robot", &key), message));
+            }
+        } else {
+            for (key, void) in [
+                ("robot.can", said.can == CanConfig::default()),
+                ("robot.actuators", said.actuators.is_empty()),
+            ] {
+                if !void {
+                    let message = format!("has no effect on the {}. Remove it", robot.model);
+                    problems.push(self.problem(key, message));
+                }
+            }
         }
         let silence = match robot.on_silence {
             OnSilence::Stops => None,
@@ -250,6 +266,7 @@ impl Loaded {
                     mock::Faults::default().add(fault).err().map(|error| error.to_string())
                 }
                 RobotModel::Rig => RigFaults::default().add(fault).err().map(|it| it.to_string()),
+                RobotModel::Can => CanFaults::default().add(fault).err().map(|it| it.to_string()),
             };
             if let Some(error) = refused {
                 problems.push(self.problem(&element("emulator.faults", index), error));

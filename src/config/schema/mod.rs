@@ -19,7 +19,10 @@ pub use excitation::{ExcitationConfig, SignalConfig, Sweep};
 pub use limits::{JointLimitsConfig, WorkspaceConfig};
 pub use policy::{CameraConfig, ElementConfig, ElementUnit, Execution, PolicyConfig};
 pub use recording::RecordingConfig;
-pub use robot::{EmulatorConfig, RigAxis, RigConfig, RigProtocol, RobotConfig, RobotModel};
+pub use robot::{
+    ActuatorConfig, CanConfig, EmulatorConfig, RigAxis, RigConfig, RigProtocol, RobotConfig,
+    RobotModel,
+};
 pub use run::{ClockKind, Pace, RunConfig};
 pub use supervision::{AtRest, GuardConfig, RestConfig, SupervisionConfig};
 pub use target::{ActuationConfig, Actuator, GainsConfig, Generator, MotorConfig, TargetConfig};

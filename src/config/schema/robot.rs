@@ -45,6 +45,12 @@ pub struct RobotConfig {
     /// The test rig; its defaults for every other robot.
     #[serde(default)]
     pub rig: RigConfig,
+    /// The CAN bus; its defaults for every other robot.
+    #[serde(default)]
+    pub can: CanConfig,
+    /// The actuators on it; none for every other robot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actuators: Vec<ActuatorConfig>,
     /// Must be true for a robot that goes on moving to its last target when commands stop: a
     /// runtime that is killed cannot stop it.
     #[serde(default)]
@@ -104,11 +110,13 @@ pub enum RobotModel {
     Mock,
     /// One actuator on a test rig with an inertial unit.
     Rig,
+    /// Actuators on a CAN bus.
+    Can,
 }
 
 impl RobotModel {
     /// Every robot that this build knows.
-    pub const ALL: &[Self] = &[Self::Mycobot320, Self::Mock, Self::Rig];
+    pub const ALL: &[Self] = &[Self::Mycobot320, Self::Mock, Self::Rig, Self::Can];
 }
 
 /// `[robot.rig]`
@@ -190,6 +198,61 @@ pub enum RigAxis {
     /// Against z.
     #[serde(rename = "-z")]
     MinusZ,
+}
+
+/// `[robot.can]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CanConfig {
+    /// Bit rate in kbit/s, which an SLCAN adapter is set to.
+    pub bitrate_kbit: u32,
+    /// Silence of the host after which actuators with a watchdog have no torque, in ms.
+    pub watchdog_ms: u32,
+    /// Identifier of the host, for CyberGear and RobStride.
+    pub host_id: u8,
+}
+
+impl Default for CanConfig {
+    fn default() -> Self {
+        Self { bitrate_kbit: 1000, watchdog_ms: 200, host_id: 0xFD }
+    }
+}
+
+/// An element of `[[robot.actuators]]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActuatorConfig {
+    /// Name of the joint.
+    pub name: String,
+    /// How it is spoken to.
+    pub protocol: String,
+    /// What it is.
+    pub model: String,
+    /// Identifier that it listens to.
+    pub id: u16,
+    /// Identifier on which it answers.
+    pub feedback_id: Option<u16>,
+    /// 1, or -1 where the joint turns against the actuator.
+    #[serde(default = "forwards")]
+    pub direction: i8,
+    /// The joint's position where the actuator says 0, in rad.
+    #[serde(default)]
+    pub offset_rad: f64,
+    /// Turns of the actuator in a turn of the joint.
+    #[serde(default = "direct")]
+    pub gear_ratio: f64,
+    /// Stiffness of the actuator's PD law at the joint, in N·m/rad.
+    pub stiffness_nm_rad: f64,
+    /// Damping of that law at the joint, in N·m·s/rad.
+    pub damping_nm_s_rad: f64,
+}
+
+fn forwards() -> i8 {
+    1
+}
+
+fn direct() -> f64 {
+    1.0
 }
 
 /// `[emulator]`

@@ -5,7 +5,13 @@ use super::super::keys::{Key, Names, Shape};
 use super::{above, integer, key, range};
 
 pub(super) const ROBOT: &[Key] = &[
-    key("model", Shape::Choice(&["mycobot320", "mock", "rig"]), Required, "", "Which driver."),
+    key(
+        "model",
+        Shape::Choice(&["mycobot320", "mock", "rig", "can"]),
+        Required,
+        "",
+        "Which driver.",
+    ),
     key("port", Shape::Text, Required, "", "Serial device, `tcp://HOST:PORT`, or `emulator`."),
     key("speed_percent", integer(1, 100), Default, "%", "Speed byte of motion commands."),
     key("expect_ack", Shape::Bool, Default, "", "True where the firmware acknowledges setters."),
@@ -54,12 +60,93 @@ pub(super) const ROBOT: &[Key] = &[
     ),
     key("arm_timeout_ms", integer(100, 120_000), Default, "ms", "How long arming may take."),
     key("rig", Shape::Table(RIG), Default, "", "The test rig; refused for other robots."),
+    key("can", Shape::Table(CAN), Default, "", "The CAN bus; refused for other robots."),
+    key(
+        "actuators",
+        Shape::List { of: &Shape::Table(ACTUATOR), least: 1 },
+        Optional("none, which `model = \"can\"` refuses"),
+        "",
+        "The actuators on it, a joint each, in order; refused for other robots.",
+    ),
     key(
         "accept_motion_on_silence",
         Shape::Bool,
         Default,
         "",
         "Must be true for a robot that goes on to its last target when commands stop: a runtime that is killed cannot stop it.",
+    ),
+];
+
+const CAN: &[Key] = &[
+    key(
+        "bitrate_kbit",
+        integer(10, 1000),
+        Default,
+        "kbit/s",
+        "Bit rate that an SLCAN adapter is set to: 10, 20, 50, 100, 125, 250, 500, 800 or 1000.",
+    ),
+    key(
+        "watchdog_ms",
+        integer(1, 60_000),
+        Default,
+        "ms",
+        "Silence of this computer after which a Damiao motor has no torque.",
+    ),
+    key(
+        "host_id",
+        integer(0, 253),
+        Default,
+        "",
+        "Identifier by which this computer addresses CyberGear and RobStride.",
+    ),
+];
+
+const ACTUATOR: &[Key] = &[
+    key("name", Shape::Text, Required, "", "Name of the joint."),
+    key(
+        "protocol",
+        Shape::Choice(&["mit", "damiao", "robstride", "odrive"]),
+        Required,
+        "",
+        "How it is spoken to.",
+    ),
+    key("model", Shape::Text, Required, "", "What it is; docs/can-actuators.md lists them."),
+    key("id", integer(0, 255), Required, "", "Identifier that it listens to."),
+    key(
+        "feedback_id",
+        integer(0, 2046),
+        Optional("16 more than `id`"),
+        "",
+        "Identifier on which it answers (`mit`: the host's; `damiao`: MST_ID).",
+    ),
+    key("direction", Shape::Sign, Default, "", "-1 where the joint turns against the actuator."),
+    key(
+        "offset_rad",
+        range(-100.0, 100.0),
+        Default,
+        "rad",
+        "The joint's position where the actuator says 0.",
+    ),
+    key(
+        "gear_ratio",
+        range(0.001, 1000.0),
+        Default,
+        "",
+        "Turns of the actuator in a turn of the joint.",
+    ),
+    key(
+        "stiffness_nm_rad",
+        above(0.0, 1e9),
+        Required,
+        "N·m/rad",
+        "Stiffness of the actuator's own PD law, at the joint.",
+    ),
+    key(
+        "damping_nm_s_rad",
+        above(0.0, 1e9),
+        Required,
+        "N·m·s/rad",
+        "Damping of the actuator's own PD law, at the joint.",
     ),
 ];
 

@@ -74,6 +74,13 @@ fn paths(value: &toml::Value, path: &str, out: &mut BTreeSet<String>) {
     }
 }
 
+/// Two actuators on a CAN bus, the second with its defaults.
+const ACTUATORS: &str = "robot.actuators=[\
+    { name = 'a', protocol = 'mit', model = 'ak80-9', id = 1, feedback_id = 0, \
+      stiffness_nm_rad = 10, damping_nm_s_rad = 1 }, \
+    { name = 'b', protocol = 'damiao', model = '4310', id = 2, stiffness_nm_rad = 10, \
+      damping_nm_s_rad = 1 }]";
+
 /// [`GOOD`] with every optional key said as well.
 fn everything() -> Config {
     let files = Files::new(&[("run.toml", GOOD)]);
@@ -101,6 +108,7 @@ fn everything() -> Config {
         "realtime.cpu_dma_latency_us=0",
         "robot.rig.inertia_kg_m2=0.01",
         "robot.rig.radius_m=0.1",
+        ACTUATORS,
         "cameras.top.stops_after_s=3",
     ];
     files.load("run.toml", &sets).unwrap().config
@@ -158,7 +166,7 @@ fn default_words(path: &str, key: &Key) -> String {
             let files = Files::new(&[("run.toml", GOOD)]);
             let sets = match path.contains("NAME") || path.starts_with("excitation.") {
                 true => vec!["supervision.guards.NAME={}", SIGNALS],
-                false => Vec::new(),
+                false => vec![ACTUATORS],
             };
             let mut value =
                 toml::Value::try_from(files.load("run.toml", &sets).unwrap().config).unwrap();
@@ -265,9 +273,16 @@ fn reference() -> Vec<(String, Vec<String>)> {
             other => panic!("the reference has no place for {other:?}"),
         }
         if name == "robot" {
-            let (_, rig) = all_keys().into_iter().find(|(path, _)| path == "robot.rig").unwrap();
-            let Shape::Table(keys) = &rig.shape else { panic!() };
-            add("### `[robot.rig]`".to_owned(), "robot.rig", keys);
+            let of =
+                |wanted: &str| all_keys().into_iter().find(|(path, _)| path == wanted).unwrap().1;
+            for path in ["robot.rig", "robot.can"] {
+                let Shape::Table(keys) = &of(path).shape else { panic!() };
+                add(format!("### `[{path}]`"), path, keys);
+            }
+            let Shape::List { of: Shape::Table(keys), .. } = &of("robot.actuators").shape else {
+                panic!()
+            };
+            add("### `[[robot.actuators]]`".to_owned(), "robot.actuators[]", keys);
         }
         for (table, inner, placeholder) in [
             ("actuation", "actuation.gains", "JOINT"),

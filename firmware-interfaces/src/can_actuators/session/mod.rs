@@ -1,0 +1,559 @@
+//! The driver's protocol engine: a state machine without I/O and without a clock.
+//!
+//! Its owner opens the bus and calls [`Session::connected`], feeds frames to [`Session::receive`]
+//! and does what [`Session::poll`] says.
+//!
+//! Each actuator has at most one question open, so an answer belongs to it beyond doubt and its
+//! sample has the time at which it was asked for. A command is a question, too: it is answered with
+//! the state. It is repeated at the bus's own rate, because what these motors have as a watchdog
+//! wants to hear something.
+
+mod device;
+mod failure;
+mod joint;
+mod readings;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+pub(super) use failure::arming_error;
+pub use failure::{Failure, Named};
+
+use device::{Check, Device, Frames, Target};
+use joint::{Joint, Phase, Question};
+
+use super::config::{Config, JointConfig};
+use crate::Timestamp;
+use crate::can::{Condition, Event, Frame};
+use crate::robot::{BusStatistics, Command, ControlMode, LinkStatus, State, StopRequest};
+
+/// How often an actuator without torque is asked how it is.
+const IDLE_PERIOD: Duration = Duration::from_millis(20);
+/// How often slow quantities and the adapter's flags are asked for.
+const SLOW_PERIOD: Duration = Duration::from_millis(250);
+/// ODrive says by itself, every 100 ms, that it has torque.
+const ENABLE_TIMEOUT: Duration = Duration::from_millis(400);
+/// How often torque off is sent to an actuator that does not say that it has none.
+const DISABLE_TRIES: u32 = 10;
+/// Time between two of them.
+const DISABLE_PERIOD: Duration = Duration::from_millis(20);
+/// An effort that nobody has asked for again for so long ends in a hold.
+const COMMAND_TIMEOUT: Duration = Duration::from_millis(200);
+/// By how much the speed may change from one reading to the next, in rad/s of the joint: 2000 rad/s²
+/// for 10 ms.
+const SPEED_CHANGE: f64 = 20.0;
+/// Readings that jump in a row until they are taken for a broken encoder.
+const MOST_JUMPS: u32 = 5;
+/// How often a step of switching on is repeated.
+const SWITCH_ON_TRIES: u32 = 10;
+/// Frames that can wait to be sent.
+const QUEUE: usize = 256;
+
+/// What the owner of a [`Session`] does next.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Step {
+    /// Send this frame now and poll again.
+    Transmit(Frame),
+    /// Ask the adapter how the bus is and poll again.
+    AskCondition,
+    /// Nothing before this time, unless frames arrive.
+    Wait(Timestamp),
+    /// Close the bus, call [`Session::disconnected`], open it again, call [`Session::connected`].
+    Disconnect(Failure),
+}
+
+/// Whether commands are wanted and passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arming {
+    Disarmed,
+    /// Since this time; done when every actuator has torque and has been read.
+    Wanted(Timestamp),
+    /// It was wanted and cannot be.
+    Failed,
+    Armed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    Closed,
+    Open,
+    /// Given up.
+    Lost,
+}
+
+/// The protocol engine. See the [module](self).
+#[derive(Clone, Debug)]
+pub struct Session {
+    config: Config,
+    names: Vec<String>,
+    period: Duration,
+    joints: Vec<Joint>,
+    /// Where each joint's temperature, rotor temperature and supply go.
+    sensors: Vec<[Option<usize>; 3]>,
+    link: Link,
+    arming: Arming,
+    queue: VecDeque<Frame>,
+    next_turn: Timestamp,
+    next_slow: Timestamp,
+    ask_condition: bool,
+    last_command: Timestamp,
+    /// A command that no turn has sent yet.
+    unsent: bool,
+    /// Joints that have not been told to hold yet, and those that have not answered to it, as bit
+    /// sets.
+    holding: u32,
+    hold_sent: u32,
+    down_since: Option<Timestamp>,
+    epoch_ends: bool,
+    connected_before: bool,
+    bus_off: bool,
+    failure: Option<Failure>,
+    state: State,
+    statistics: BusStatistics,
+}
+
+impl Session {
+    /// A session without a connection, for a configuration that is valid.
+    pub fn new(config: Config) -> Self {
+        let period = Duration::from_secs_f64(1.0 / config.command_rate_hz());
+        Self {
+            names: config.joints.iter().map(|joint| joint.name.clone()).collect(),
+            period,
+            joints: config.joints.iter().map(|it| Joint::new(Device::new(it, &config))).collect(),
+            sensors: config.sensor_places(),
+            link: Link::Closed,
+            arming: Arming::Disarmed,
+            queue: VecDeque::with_capacity(QUEUE),
+            next_turn: Timestamp::ZERO,
+            next_slow: Timestamp::ZERO,
+            ask_condition: false,
+            last_command: Timestamp::ZERO,
+            unsent: false,
+            holding: 0,
+            hold_sent: 0,
+            down_since: None,
+            epoch_ends: true,
+            connected_before: false,
+            bus_off: false,
+            failure: None,
+            state: State::default(),
+            statistics: BusStatistics::default(),
+            config,
+        }
+    }
+
+    /// Names of the joints, for [`Failure::named`].
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The bus has been opened.
+    pub fn connected(&mut self, now: Timestamp) {
+        if self.link == Link::Lost {
+            return;
+        }
+        self.down_since.get_or_insert(now);
+        self.link = Link::Open;
+        self.bus_off = false;
+        self.next_turn = now;
+        self.next_slow = now.after(SLOW_PERIOD);
+    }
+
+    /// The bus has been closed, or could not be opened. Commands that were not sent are dropped;
+    /// torque off stays and goes out first after the next [`Session::connected`].
+    pub fn disconnected(&mut self, now: Timestamp, failure: Failure) {
+        if self.link == Link::Lost {
+            return;
+        }
+        self.failure = Some(failure);
+        self.link = Link::Closed;
+        self.state.link = LinkStatus::Down;
+        self.down_since.get_or_insert(now);
+        self.epoch_ends = true;
+        self.queue.clear();
+        self.joints.iter_mut().for_each(Joint::disconnected);
+        if let Arming::Wanted(since) = self.arming {
+            self.arm(since);
+            self.failure = Some(failure);
+        }
+    }
+
+    /// Switches every actuator on and passes commands on once all have torque and have been read.
+    pub fn arm(&mut self, now: Timestamp) {
+        if self.link == Link::Lost {
+            return;
+        }
+        self.arming = Arming::Wanted(now);
+        self.failure = None;
+        self.holding = 0;
+        self.hold_sent = 0;
+        for joint in &mut self.joints {
+            joint.phase = Phase::SwitchingOn(0);
+            joint.disable = 0;
+            joint.unheard = false;
+            joint.off = false;
+            joint.seen_on = false;
+            joint.missed = 0;
+            joint.question = None;
+            joint.target = None;
+            joint.believed = None;
+            joint.jumps = 0;
+            joint.device.reset();
+        }
+        self.next_turn = now;
+    }
+
+    /// Ends an arming that has not succeeded in time: whatever has torque already loses it.
+    pub fn cancel_arming(&mut self) {
+        if matches!(self.arming, Arming::Wanted(_)) {
+            self.switch_off();
+        }
+    }
+
+    /// True once [`Session::arm`] has been served, until torque off.
+    pub fn is_armed(&self) -> bool {
+        self.arming == Arming::Armed
+    }
+
+    /// True when arming has failed for a reason that waiting does not mend.
+    pub fn arming_failed(&self) -> bool {
+        self.arming == Arming::Failed
+    }
+
+    /// Takes a command. It is dropped unless the actuators are armed, the command was made for the
+    /// present connection and every value is finite and in range.
+    pub fn command(&mut self, now: Timestamp, command: &Command) {
+        if !self.is_armed() || command.epoch != self.state.epoch || self.epoch_ends {
+            return;
+        }
+        let joints = self.config.joints.iter().enumerate();
+        // Nobody gets half a command.
+        if let Some(joint) = joints
+            .clone()
+            .find_map(|(at, joint)| target(joint, command, at).is_none().then_some(at))
+        {
+            self.statistics.rejected += 1;
+            self.failure = Some(Failure::BadCommand { joint });
+            return;
+        }
+        for (at, config) in joints {
+            if let Some(joint) = self.joints.get_mut(at) {
+                joint.target = target(config, command, at);
+            }
+        }
+        self.statistics.superseded += u64::from(std::mem::replace(&mut self.unsent, true));
+        self.last_command = now;
+        self.holding = 0;
+        self.hold_sent = 0;
+    }
+
+    /// Takes a stop request. Commands that were not sent are dropped.
+    pub fn stop(&mut self, request: StopRequest) {
+        match request {
+            StopRequest::Hold => {
+                if self.is_armed() {
+                    self.hold();
+                }
+            }
+            StopRequest::TorqueOff => self.switch_off(),
+        }
+    }
+
+    /// Every actuator stays where it is, by its own PD law.
+    fn hold(&mut self) {
+        self.unsent = false;
+        self.holding = 0;
+        self.hold_sent = 0;
+        for (at, joint) in self.joints.iter_mut().enumerate() {
+            if let Some(measured) = joint.measured {
+                let span = &self.config.joints[at].model.ranges.position;
+                joint.target = Some(Target::Position(measured.clamp(span.low, span.high)));
+                self.holding |= 1 << at;
+            }
+        }
+    }
+
+    fn switch_off(&mut self) {
+        self.arming = Arming::Disarmed;
+        self.holding = 0;
+        self.hold_sent = 0;
+        self.unsent = false;
+        self.queue.clear();
+        self.joints.iter_mut().for_each(|joint| joint.switch_off(DISABLE_TRIES));
+        self.next_turn = Timestamp::ZERO;
+    }
+
+    /// True while a stop request is still to be delivered.
+    pub fn is_stopping(&self) -> bool {
+        let last = |joint: &Joint| joint.unheard && joint.question.is_some();
+        self.holding | self.hold_sent != 0
+            || self.joints.iter().any(|joint| joint.disable > 0 || last(joint))
+    }
+
+    /// True when torque off went out as often as it may and an actuator never said that it heard it.
+    pub fn is_unheard(&self) -> bool {
+        self.joints.iter().any(|joint| joint.unheard)
+    }
+
+    /// The latest state.
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Counters so far.
+    pub const fn statistics(&self) -> &BusStatistics {
+        &self.statistics
+    }
+
+    /// The last failure, if any.
+    pub const fn failure(&self) -> Option<Failure> {
+        self.failure
+    }
+
+    /// Takes something that came from the bus or its adapter.
+    pub fn receive(&mut self, now: Timestamp, event: Event) {
+        match event {
+            Event::Frame(frame) => self.frame(now, &frame),
+            Event::Condition(Condition::BusOff) => self.bus_off = true,
+            Event::Condition(Condition::Passive) => self.failure = Some(Failure::ErrorPassive),
+            Event::Condition(_) => {}
+            Event::Overrun => {
+                self.statistics.rejected += 1;
+                self.failure = Some(Failure::Overrun);
+            }
+            // A frame that did not leave is one that is not answered.
+            Event::Refused => self.statistics.rejected += 1,
+            Event::Garbage(bytes) => self.statistics.garbage_bytes += bytes,
+        }
+    }
+
+    /// What to do at `now`. Call it again until it says [`Step::Wait`], and when frames have been
+    /// received.
+    pub fn poll(&mut self, now: Timestamp) -> Step {
+        if self.link == Link::Lost && !self.is_stopping() {
+            return Step::Wait(now.after(IDLE_PERIOD));
+        }
+        if self.link != Link::Lost
+            && let Some(since) = self.down_since
+            && self.state.link == LinkStatus::Down
+            && self.is_expected()
+            && now.since(since) > self.config.reconnect_window
+        {
+            self.give_up();
+        }
+        if self.link == Link::Closed {
+            return Step::Wait(now.after(IDLE_PERIOD));
+        }
+        if std::mem::take(&mut self.bus_off) && self.link == Link::Open {
+            return Step::Disconnect(Failure::BusOff);
+        }
+        if let Some(frame) = self.queue.pop_front() {
+            self.statistics.requests += 1;
+            return Step::Transmit(frame);
+        }
+        if let Some(failure) = self.overdue(now) {
+            return Step::Disconnect(failure);
+        }
+        if now >= self.next_turn {
+            // On the grid, unless too much of it was missed.
+            let next = self.next_turn.after(self.period);
+            self.next_turn = if next > now { next } else { now.after(self.period) };
+            self.turn(now);
+            if let Some(frame) = self.queue.pop_front() {
+                self.statistics.requests += 1;
+                return Step::Transmit(frame);
+            }
+        }
+        if std::mem::take(&mut self.ask_condition) {
+            return Step::AskCondition;
+        }
+        let deadlines = self.joints.iter().filter_map(|joint| Some(joint.question?.deadline));
+        Step::Wait(deadlines.fold(self.next_turn, Timestamp::min))
+    }
+
+    /// True where answers are due: actuators of the MIT family say nothing unless they are commanded.
+    fn is_expected(&self) -> bool {
+        self.link == Link::Closed
+            || self.arming == Arming::Armed
+            || self.joints.iter().all(|joint| joint.device.ask(joint.off).is_some())
+    }
+
+    /// Nothing is sent any more but stops.
+    fn give_up(&mut self) {
+        if self.link == Link::Closed {
+            // There is no way to the actuators.
+            for joint in &mut self.joints {
+                joint.unheard |= std::mem::take(&mut joint.disable) > 0;
+            }
+            self.holding = 0;
+            self.hold_sent = 0;
+        }
+        self.link = Link::Lost;
+        self.state.link = LinkStatus::Lost;
+        self.arming = Arming::Disarmed;
+        self.joints.iter_mut().for_each(|joint| joint.question = None);
+    }
+
+    /// An actuator is not what it should be: all lose their torque, and a person must look.
+    fn fault(&mut self, failure: Failure) {
+        self.failure = Some(failure);
+        let arming = matches!(self.arming, Arming::Wanted(_));
+        self.switch_off();
+        if arming {
+            self.arming = Arming::Failed;
+        } else {
+            self.give_up();
+        }
+    }
+
+    /// Ends questions that are open for too long. Returns the failure that ends the connection.
+    fn overdue(&mut self, now: Timestamp) -> Option<Failure> {
+        let mut failure = None;
+        for (at, joint) in self.joints.iter_mut().enumerate() {
+            if joint.question.is_none_or(|question| now < question.deadline) {
+                continue;
+            }
+            joint.question = None;
+            joint.missed += 1;
+            self.statistics.timeouts += 1;
+            let no_answer = Failure::NoAnswer { joint: at, tries: joint.missed };
+            // Silence after torque off is not what went wrong.
+            if joint.disable == 0 && !joint.unheard && self.link == Link::Open {
+                self.failure = Some(no_answer);
+            }
+            let most = match joint.phase {
+                Phase::SwitchingOn(_) => SWITCH_ON_TRIES.max(self.config.retries),
+                _ => self.config.retries,
+            };
+            if joint.missed > most && self.link == Link::Open {
+                joint.missed = 0;
+                failure = Some(no_answer);
+            }
+        }
+        failure
+    }
+
+    /// One turn: every actuator gets what it is to get.
+    fn turn(&mut self, now: Timestamp) {
+        let slow = now >= self.next_slow;
+        if slow {
+            self.next_slow = now.after(SLOW_PERIOD);
+            self.ask_condition = true;
+        }
+        let silent = now.since(self.last_command) > COMMAND_TIMEOUT;
+        let torque = |joint: &Joint| {
+            matches!((joint.phase, joint.target), (Phase::Running, Some(Target::Torque(_))))
+        };
+        if self.is_armed() && silent && self.joints.iter().any(torque) {
+            self.hold();
+        }
+        let all_checked = self.joints.iter().all(|joint| match joint.phase {
+            Phase::SwitchingOn(step) => joint.device.is_last(step) && joint.question.is_none(),
+            _ => true,
+        });
+        let wanted = matches!(self.arming, Arming::Wanted(_));
+        let any_on = wanted && self.joints.iter().any(|joint| joint.phase == Phase::Running);
+        let mut commanded = false;
+        for at in 0..self.joints.len() {
+            commanded |= self.turn_of(now, at, all_checked || any_on, slow);
+        }
+        if commanded {
+            self.statistics.commands += u64::from(std::mem::take(&mut self.unsent));
+        }
+    }
+
+    /// The turn of one actuator; true if it got a command.
+    fn turn_of(&mut self, now: Timestamp, at: usize, may_switch_on: bool, slow: bool) -> bool {
+        let timeout = self.config.reply_timeout;
+        let Some(joint) = self.joints.get_mut(at) else { return false };
+        let question = |register, timeout| {
+            Some(Question { sent: now, deadline: now.after(timeout), register })
+        };
+        let mut frames: Frames = [None; 4];
+        let mut commanded = false;
+        if joint.disable > 0 {
+            if joint.question.is_none() {
+                joint.disable -= 1;
+                joint.question = question(None, DISABLE_PERIOD);
+                frames[0] = Some(joint.device.disable());
+                joint.unheard = joint.disable == 0;
+            }
+        } else if self.link != Link::Open {
+            return false;
+        } else {
+            match joint.phase {
+                Phase::Idle if joint.question.is_none() && now >= joint.next_ask => {
+                    joint.next_ask = now.after(IDLE_PERIOD);
+                    frames[0] = joint.device.ask(joint.off);
+                    if frames[0].is_some() {
+                        joint.question = question(None, timeout);
+                    }
+                }
+                Phase::SwitchingOn(step) if joint.question.is_none() => {
+                    let measured = joint.measured.unwrap_or_default();
+                    match joint.device.switch_on(step, measured) {
+                        Some(_) if joint.device.is_last(step) && !may_switch_on => {}
+                        Some((frame, check)) => {
+                            frames[0] = Some(frame);
+                            joint.question = match check {
+                                Check::None => None,
+                                Check::State => question(None, timeout),
+                                Check::Enabled => question(None, timeout.max(ENABLE_TIMEOUT)),
+                                Check::Written(number) => question(Some(number), timeout),
+                                Check::Equals(register, _) => {
+                                    question(Some(register.number()), timeout)
+                                }
+                            };
+                            if check == Check::None {
+                                joint.phase = Phase::SwitchingOn(step + 1);
+                            }
+                        }
+                        None => joint.phase = Phase::Running,
+                    }
+                }
+                Phase::Running if joint.question.is_none() => {
+                    if let Some(target) = joint.target
+                        && let Ok(command) = joint.device.command(target)
+                    {
+                        frames = command;
+                        joint.question = question(None, timeout);
+                        commanded = true;
+                        self.hold_sent |= self.holding & 1 << at;
+                        self.holding &= !(1 << at);
+                    }
+                }
+                _ => {}
+            }
+            if slow && let Some(place) = frames.iter_mut().find(|frame| frame.is_none()) {
+                *place = joint.device.ask_slow();
+            }
+        }
+        for frame in frames.into_iter().flatten() {
+            if self.queue.len() < QUEUE {
+                self.queue.push_back(frame);
+            }
+        }
+        commanded
+    }
+}
+
+/// What joint `at` of a command means to its actuator; `None` for what it cannot be told.
+fn target(config: &JointConfig, command: &Command, at: usize) -> Option<Target> {
+    /// An end of a range may be passed by the error of two conversions.
+    const ROUNDING: f64 = 1e-9;
+    let ranges = &config.model.ranges;
+    match command.mode {
+        ControlMode::Position => {
+            let position = config.to_actuator(*command.position.get(at)?);
+            let span = &ranges.position;
+            let good = (span.low - ROUNDING..=span.high + ROUNDING).contains(&position);
+            good.then(|| Target::Position(position.clamp(span.low, span.high)))
+        }
+        ControlMode::Effort => {
+            let torque = config.sign() * *command.effort.get(at)? / config.gear_ratio;
+            let span = &ranges.torque;
+            let good = (span.low - ROUNDING..=span.high + ROUNDING).contains(&torque);
+            good.then(|| Target::Torque(torque.clamp(span.low, span.high)))
+        }
+    }
+}
