@@ -15,9 +15,10 @@ mod time;
 
 pub use camera::{Camera, CameraDescription, CameraError, Frame};
 pub use faults::each_once;
+pub use random::Random;
 pub use robot::{
     BusStatistics, Command, ControlMode, DeviceTick, JointDescription, JointKind, JointLimits,
-    LinkStatus, MAX_JOINTS, OnSilence, Robot, RobotDescription, RobotError, State, StopHandle,
-    StopRequest,
+    LinkStatus, MAX_JOINTS, MAX_SENSORS, OnSilence, Robot, RobotDescription, RobotError,
+    SensorDescription, State, StopHandle, StopRequest,
 };
 pub use time::{Clock, MonotonicClock, SimulatedClock, Timestamp};
