@@ -128,11 +128,11 @@ impl Tensors {
             if archive.contains("constants.pkl") {
                 tensors.parse_scripted(&archive, limits)?;
             } else {
-                let classes = Classes::Listed(TRAINING_STATE);
+                let classes = Classes::Hollow(TRAINING_STATE);
                 tensors.parse_saved(&archive.pickle("data.pkl", "data", limits, classes)?)?;
             }
         } else {
-            let classes = Classes::Listed(TRAINING_STATE);
+            let classes = Classes::Hollow(TRAINING_STATE);
             tensors.parse_saved(&pickle::torch(file, bytes, limits, classes)?)?;
         }
         Ok(tensors)

@@ -1,5 +1,6 @@
 //! What known functions would return. None of them is called: each is a few lines here.
 
+use super::Classes;
 use super::document::{Id, Node, Numbers, bytes_of};
 use super::error::Fault;
 use super::globals::{Known, element_type};
@@ -91,6 +92,7 @@ impl<'a> Machine<'a, '_> {
             },
             // Attributes of a dictionary, such as the _metadata of a state_dict, are not values.
             Node::Dict(_) if matches!(self.nodes[state as usize], Node::Dict(_)) => {}
+            Node::Object { .. } if matches!(self.classes, Classes::Hollow(_)) => {}
             Node::Object { class, arguments, state: None } => {
                 let (class, arguments) = (*class, *arguments);
                 self.nodes[target as usize] = Node::Object { class, arguments, state: Some(state) };

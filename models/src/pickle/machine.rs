@@ -343,7 +343,9 @@ impl<'a, 'l> Machine<'a, 'l> {
                 let allowed = match classes {
                     Classes::Refused => false,
                     Classes::Named => true,
-                    Classes::Listed(names) => names.iter().any(|listed| is_one(listed)),
+                    Classes::Listed(names) | Classes::Hollow(names) => {
+                        names.iter().any(|listed| is_one(listed))
+                    }
                 };
                 if !allowed {
                     return Err(Fault::Global(quote(&format!("{module}.{name}"))));

@@ -68,6 +68,9 @@ pub enum Classes {
     /// The same for names of this list, where an entry that ends with a dot stands for all names
     /// that begin with it; all others are refused.
     Listed(&'static [&'static str]),
+    /// Names of this list become [`Object`]s without content: what they are filled with is dropped,
+    /// because OmegaConf's nodes, for example, contain those that contain them.
+    Hollow(&'static [&'static str]),
 }
 
 /// Reads a whole file, up to [`MAX_FILE`].

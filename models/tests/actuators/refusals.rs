@@ -313,3 +313,23 @@ fn a_model_is_not_made_of_numbers_that_do_not_fit() {
     assert!(broken.write(&out).unwrap_err().to_string().contains("pd is missing"));
     assert!(!out.exists());
 }
+
+/// Hydra leaves OmegaConf's nodes in hyper_parameters, each of which holds its parent.
+#[test]
+fn settings_that_contain_themselves_do_not_matter() {
+    use support::torch_file::{archive, text};
+    let pickle = [
+        b"\x80\x02}(".to_vec(),
+        text("state_dict"),
+        b"}".to_vec(),
+        text("hyper_parameters"),
+        b"comegaconf.dictconfig\nDictConfig\n)Rq\x01}".to_vec(),
+        text("_parent"),
+        b"h\x01sbu.".to_vec(),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hydra.ckpt");
+    std::fs::write(&file, archive(pickle.concat(), &[])).unwrap();
+    let message = refused(&file);
+    assert!(message.contains("holds 0 tensors called weight_ih_l0"), "{message}");
+}
