@@ -20,6 +20,7 @@
 //! module `reference`.
 
 mod act;
+pub mod actuators;
 mod backbone;
 mod bounded_file;
 mod cnnmlp;

@@ -34,6 +34,7 @@ impl<'a> Machine<'a, '_> {
         let given: Vec<Id> = given.iter().take(8).copied().collect();
         let needed = match known {
             Known::OrderedDict => "nothing, or a list of keys and values",
+            Known::DefaultDict => "nothing, or the name of what makes missing values",
             Known::Encode => "text of 8-bit characters and \"latin1\"",
             Known::Bytes => "nothing",
             Known::RebuildTensor => {
@@ -52,6 +53,7 @@ impl<'a> Machine<'a, '_> {
         }
         let made = match known {
             Known::OrderedDict => self.ordered_dict(&given)?,
+            Known::DefaultDict => self.default_dict(&given),
             Known::Encode => self.encode(&given)?,
             Known::Bytes if given.is_empty() => Some(Node::Bytes(Default::default())),
             Known::RebuildTensor => self.rebuild_tensor(&given)?,
@@ -162,6 +164,15 @@ impl<'a> Machine<'a, '_> {
         let count = given.first().and_then(|list| self.items(*list)).map_or(0, <[Id]>::len);
         self.charge(count.saturating_mul(EDGE_COST))?;
         Ok(self.ordered_pairs(given).map(Node::Dict))
+    }
+
+    fn default_dict(&self, given: &[Id]) -> Option<Node<'a>> {
+        let plain = match given {
+            [] => true,
+            [factory] => matches!(self.node(*factory), Node::None | Node::Known(_) | Node::Named(_)),
+            _ => false,
+        };
+        plain.then(|| Node::Dict(Vec::new()))
     }
 
     fn ordered_pairs(&self, given: &[Id]) -> Option<Vec<(Id, Id)>> {

@@ -7,6 +7,8 @@ use super::tensor::ElementType;
 pub(super) enum Known {
     /// `collections.OrderedDict`: a dictionary here.
     OrderedDict,
+    /// `collections.defaultdict`: a dictionary here; what would make its missing values is not kept.
+    DefaultDict,
     /// `_codecs.encode`, by which protocols 0 to 2 spell bytes.
     Encode,
     /// `builtins.bytes`, by which protocols 0 to 2 spell no bytes at all.
@@ -34,6 +36,7 @@ impl Known {
     pub(super) fn find(module: &str, name: &str) -> Option<Self> {
         Some(match (module, name) {
             ("collections", "OrderedDict") => Self::OrderedDict,
+            ("collections", "defaultdict") => Self::DefaultDict,
             ("_codecs", "encode") => Self::Encode,
             ("builtins" | "__builtin__", "bytes") => Self::Bytes,
             ("torch._utils", "_rebuild_tensor_v2") => Self::RebuildTensor,
@@ -66,6 +69,7 @@ impl Known {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::OrderedDict => "collections.OrderedDict",
+            Self::DefaultDict => "collections.defaultdict",
             Self::Encode => "_codecs.encode",
             Self::Bytes => "builtins.bytes",
             Self::RebuildTensor => "torch._utils._rebuild_tensor_v2",

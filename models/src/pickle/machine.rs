@@ -333,15 +333,23 @@ impl<'a, 'l> Machine<'a, 'l> {
     fn push_global(&mut self, module: &str, name: &str) -> Result<(), Fault> {
         let node = match (Known::find(module, name), self.classes) {
             (Some(known), _) => Node::Known(known),
-            (None, Classes::Named) => {
+            (None, classes) => {
                 // TorchScript writes the whole name as the module.
                 let full =
                     if name.is_empty() { module.to_owned() } else { format!("{module}.{name}") };
+                let is_one = |listed: &str| {
+                    if listed.ends_with('.') { full.starts_with(listed) } else { full == listed }
+                };
+                let allowed = match classes {
+                    Classes::Refused => false,
+                    Classes::Named => true,
+                    Classes::Listed(names) => names.iter().any(|listed| is_one(listed)),
+                };
+                if !allowed {
+                    return Err(Fault::Global(quote(&format!("{module}.{name}"))));
+                }
                 self.charge(full.len())?;
                 Node::Named(full)
-            }
-            (None, Classes::Refused) => {
-                return Err(Fault::Global(quote(&format!("{module}.{name}"))));
             }
         };
         self.push(node)

@@ -65,6 +65,9 @@ pub enum Classes {
     /// They become [`Object`]s, which hold what the pickle says and can do nothing. TorchScript
     /// archives and training states hold such things beside their tensors.
     Named,
+    /// The same for names of this list, where an entry that ends with a dot stands for all names
+    /// that begin with it; all others are refused.
+    Listed(&'static [&'static str]),
 }
 
 /// Reads a whole file, up to [`MAX_FILE`].

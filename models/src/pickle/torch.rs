@@ -54,6 +54,11 @@ impl<'a> TorchArchive<'a> {
         self.archive.names().any(|listed| listed == name)
     }
 
+    /// Names of all entries in alphabetical order, without the folder that they are in.
+    pub fn entries(&self) -> impl Iterator<Item = &str> {
+        self.archive.names().map(|name| name.strip_prefix(&self.prefix).unwrap_or(name))
+    }
+
     /// Reads one pickle. The numbers of its tensors are entries of the folder `storages`.
     /// TorchScript has two pickles, `data.pkl` with `data` and `constants.pkl` with `constants`.
     ///

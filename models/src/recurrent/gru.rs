@@ -216,6 +216,52 @@ impl GruNetwork {
         for (row, inputs) in rows.zip(inputs.chunks_exact(self.inputs)) {
             row[..self.inputs].copy_from_slice(inputs);
         }
+        self.compute(outputs);
+        check_rows(("outputs", "output"), outputs, self.rows, self.outputs)?;
+        self.advance();
+        Ok(())
+    }
+
+    /// One step of all rows, each of which goes its own way: where inputs or outputs are not finite,
+    /// `usable` becomes false and the row's state stays as it was. Allocates nothing.
+    ///
+    /// # Panics
+    /// For other lengths than `rows` rows of inputs and outputs, and one `usable` for each.
+    pub(crate) fn step_rows(
+        &mut self,
+        inputs: &[f32],
+        outputs: &mut [f32],
+        usable: &mut [bool],
+    ) {
+        assert_eq!(inputs.len(), self.rows * self.inputs);
+        assert_eq!((outputs.len(), usable.len()), (self.rows * self.outputs, self.rows));
+        let all_finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
+        let rows = self.input_rows.chunks_exact_mut(self.input_stride);
+        for ((row, inputs), usable) in
+            rows.zip(inputs.chunks_exact(self.inputs)).zip(usable.iter_mut())
+        {
+            *usable = all_finite(inputs);
+            if *usable {
+                row[..self.inputs].copy_from_slice(inputs);
+            } else {
+                row.fill(0.0);
+            }
+        }
+        self.compute(outputs);
+        for (row, usable) in usable.iter_mut().enumerate() {
+            *usable &= all_finite(&outputs[row * self.outputs..][..self.outputs]);
+            if !*usable {
+                for (layer, (state, next)) in self.layers.iter().zip(&mut self.states) {
+                    let place = row * layer.stride()..(row + 1) * layer.stride();
+                    next[place.clone()].copy_from_slice(&state[place]);
+                }
+            }
+        }
+        self.advance();
+    }
+
+    /// From `input_rows` to outputs and next states.
+    fn compute(&mut self, outputs: &mut [f32]) {
         let mut below = Rows { values: &self.input_rows, stride: self.input_stride };
         for (layer, (state, next)) in self.layers.iter().zip(&mut self.states) {
             layer.step(below, state, next);
@@ -229,10 +275,12 @@ impl GruNetwork {
             None => below,
         };
         results.copy_to(outputs, self.outputs);
-        check_rows(("outputs", "output"), outputs, self.rows, self.outputs)?;
+    }
+
+    /// Next states become the present ones.
+    fn advance(&mut self) {
         for (state, next) in &mut self.states {
             std::mem::swap(state, next);
         }
-        Ok(())
     }
 }

@@ -1,0 +1,1 @@
+//! Tests of what the public interface does not show.
