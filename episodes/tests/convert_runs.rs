@@ -66,6 +66,7 @@ fn every_frame_is_the_cycle_and_the_images_of_its_time() {
             assert_eq!(values["sinew.time_ns"], integers(&[expected.woke_ns]));
             assert_eq!(values["sinew.measured_ns"], integers(&expected.measured_ns));
             let clamps: Vec<u64> = expected.clamps.iter().map(|&set| u64::from(set)).collect();
+            assert_eq!(values["sinew.sensors"], floats(&expected.sensors));
             assert_eq!(values["sinew.clamps"], integers(&clamps));
             assert_eq!(values["sinew.state"], integers(&[2]));
             assert_eq!(values["index"], integers(&[index]));

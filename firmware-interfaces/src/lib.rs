@@ -10,14 +10,16 @@ mod faults;
 pub mod mock;
 pub mod mycobot320;
 mod random;
+pub mod rig;
 mod robot;
 mod time;
+pub mod transport;
 
 pub use camera::{Camera, CameraDescription, CameraError, Frame};
 pub use faults::each_once;
 pub use robot::{
     BusStatistics, Command, ControlMode, DeviceTick, JointDescription, JointKind, JointLimits,
-    LinkStatus, MAX_JOINTS, OnSilence, Robot, RobotDescription, RobotError, State, StopHandle,
-    StopRequest,
+    LinkStatus, MAX_JOINTS, MAX_SENSORS, OnSilence, Robot, RobotDescription, RobotError,
+    SensorDescription, State, StopHandle, StopRequest,
 };
 pub use time::{Clock, MonotonicClock, SimulatedClock, Timestamp};

@@ -11,6 +11,9 @@ use crate::time::Timestamp;
 /// and no cycle allocates.
 pub const MAX_JOINTS: usize = 32;
 
+/// Largest number of sensors beside the joints ([`RobotDescription::sensors`]).
+pub const MAX_SENSORS: usize = 32;
+
 /// What a joint's position means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JointKind {
@@ -60,6 +63,15 @@ pub struct JointDescription {
     pub limits: JointLimits,
 }
 
+/// A number that a robot measures beside its joints: a temperature, an axis of an accelerometer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SensorDescription {
+    /// Name used in configuration, messages and recordings.
+    pub name: String,
+    /// Its unit, as printed in messages.
+    pub unit: &'static str,
+}
+
 /// What a command's numbers mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ControlMode {
@@ -92,6 +104,8 @@ pub struct RobotDescription {
     pub max_command_rate_hz: f64,
     /// Modes the driver accepts.
     pub modes: Vec<ControlMode>,
+    /// Sensors beside the joints, in order; at most [`MAX_SENSORS`].
+    pub sensors: Vec<SensorDescription>,
     /// True where the driver measures joint velocities; they are 0 otherwise.
     pub measures_velocity: bool,
     /// True where the driver measures joint efforts; they are 0 otherwise.
@@ -124,6 +138,9 @@ pub struct State {
     pub velocity: [f64; MAX_JOINTS],
     /// Measured efforts, in N·m (N); 0 where the driver measures none.
     pub effort: [f64; MAX_JOINTS],
+    /// What the sensors beside the joints measured last, each in its unit; entries past the robot's
+    /// sensors are 0.
+    pub sensors: [f64; MAX_SENSORS],
     /// When each joint's sample was taken (request sent, not answer received).
     pub captured: [Timestamp; MAX_JOINTS],
     /// Joints whose position is not measured but substituted (for example a gripper whose read
@@ -143,6 +160,7 @@ impl Default for State {
             position: [0.0; MAX_JOINTS],
             velocity: [0.0; MAX_JOINTS],
             effort: [0.0; MAX_JOINTS],
+            sensors: [0.0; MAX_SENSORS],
             captured: [Timestamp::ZERO; MAX_JOINTS],
             substituted: 0,
             sequence: 0,

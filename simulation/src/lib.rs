@@ -1,5 +1,7 @@
 //! Plants and kinematics for emulated robots.
 //!
+//! - [`actuator`]: a servo motor with friction, play and a load, and its sensors: the truth of a
+//!   test rig.
 //! - [`servo`]: a position servo with speed and acceleration limits, integrated exactly.
 //! - [`kinematics`]: a serial chain of revolute joints, forward and inverse.
 //! - [`tool`]: where the tool of an arm is, and how fast each joint can carry it along.
@@ -8,6 +10,7 @@
 //! Nothing here reads a clock: time steps are arguments, results are deterministic. Nothing does
 //! I/O, except that an arm's description is read from its file.
 
+pub mod actuator;
 pub mod kinematics;
 pub mod servo;
 pub mod tool;

@@ -188,7 +188,8 @@ fn journal(seconds: f64, folder: &Folder) -> Result<PartRow, BenchError> {
     let header =
         Rig { joints: JOINTS, motion: Motion::Effort, pace: Pace::Timer, logging: Logging::On }
             .header();
-    let records: Vec<CycleRecord> = (0..1000).map(|index| sample(index).record(JOINTS)).collect();
+    let records: Vec<CycleRecord> =
+        (0..1000).map(|index| sample(index).record(JOINTS, 0)).collect();
     let mut bytes = 0;
     let mut calls = 0;
     let mut fault = None;

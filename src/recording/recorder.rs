@@ -310,7 +310,8 @@ impl Recorder {
                 self.check(result);
             }
         }
-        let result = self.writer.append_cycle(&sample.record(self.joints.len()));
+        let record = sample.record(self.joints.len(), self.header().sensors.len());
+        let result = self.writer.append_cycle(&record);
         self.check(result);
         for (kind, message) in events(self.previous.as_ref(), sample, &self.joints, self.period) {
             let at_ns = sample.tick.scheduled.as_nanos();

@@ -1,7 +1,7 @@
 //! What the control thread leaves behind each cycle, as plain data without heap.
 
 use sinew_episodes::journal::{CycleRecord, Phases};
-use sinew_firmware_interfaces::{LinkStatus, MAX_JOINTS, State};
+use sinew_firmware_interfaces::{LinkStatus, MAX_JOINTS, MAX_SENSORS, State};
 
 use crate::cycle::{CycleInputs, Outcome};
 use crate::pacing::Tick;
@@ -29,8 +29,8 @@ pub struct CycleSample {
 }
 
 impl CycleSample {
-    /// The journal's form, for the first `joints` joints.
-    pub fn record(&self, joints: usize) -> CycleRecord {
+    /// The journal's form, for the first `joints` joints and `sensors` sensors.
+    pub fn record(&self, joints: usize, sensors: usize) -> CycleRecord {
         let joints = joints.min(MAX_JOINTS);
         let outcome = &self.outcome;
         let measured = |values: &[f64; MAX_JOINTS]| values[..joints].to_vec();
@@ -62,6 +62,7 @@ impl CycleSample {
             measured: measured(&self.state.position),
             measured_velocity: present(&self.state.velocity),
             measured_effort: present(&self.state.effort),
+            sensors: self.state.sensors[..sensors.min(MAX_SENSORS)].to_vec(),
             measured_ns: self.state.captured[..joints].iter().map(|at| at.as_nanos()).collect(),
             substituted: self.state.substituted,
             requested: measured(&outcome.requested),

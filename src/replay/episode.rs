@@ -246,11 +246,13 @@ impl Episode {
             ("effort", cycle.effort.len(), true),
             ("clamps", cycle.clamps.len(), false),
         ];
-        let wrong = |(_, found, optional): &(_, usize, bool)| {
-            *found != needed && !(*optional && *found == 0)
+        let lists = lists.map(|(field, found, optional)| (field, found, needed, optional));
+        let sensors = ("sensors", cycle.sensors.len(), self.header.sensors.len(), false);
+        let wrong = |(_, found, needed, optional): &(_, usize, usize, bool)| {
+            found != needed && !(*optional && *found == 0)
         };
-        match lists.into_iter().find(wrong) {
-            Some((field, found, _)) => Err(ReplayError::Shape {
+        match lists.into_iter().chain([sensors]).find(wrong) {
+            Some((field, found, needed, _)) => Err(ReplayError::Shape {
                 path: self.path.clone(),
                 cycle: cycle.index,
                 field,

@@ -35,8 +35,8 @@ pub enum ReplayError {
     },
     /// A record does not fit the header.
     #[error(
-        "{}: cycle {cycle} has {found} values of `{field}`, the journal's header has {needed} \
-         joints. The journal is damaged, or another program wrote it", path.display()
+        "{}: cycle {cycle} has {found} values of `{field}`, the journal's header has {needed}. \
+         The journal is damaged, or another program wrote it", path.display()
     )]
     Shape {
         /// The journal.

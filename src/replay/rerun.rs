@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sinew_episodes::journal::{ChunkRecord, CycleRecord};
-use sinew_firmware_interfaces::{LinkStatus, MAX_JOINTS, State, Timestamp};
+use sinew_firmware_interfaces::{LinkStatus, MAX_JOINTS, MAX_SENSORS, State, Timestamp};
 
 use super::Recorded;
 use crate::cycle::{Cycle, CycleInputs, CycleSettings, OperatorRequest};
@@ -68,7 +68,7 @@ impl Rerun {
             cause: self.cycle.cause(),
             chunk: record.chunk,
         };
-        sample.record(record.measured.len())
+        sample.record(record.measured.len(), record.sensors.len())
     }
 
     /// True once no more commands come out of it.
@@ -102,6 +102,8 @@ fn state(record: &CycleRecord) -> State {
         out.iter_mut().zip(values).for_each(|(out, value)| *out = *value);
         out
     };
+    let mut sensors = [0.0; MAX_SENSORS];
+    sensors.iter_mut().zip(&record.sensors).for_each(|(out, value)| *out = *value);
     let mut captured = [Timestamp::ZERO; MAX_JOINTS];
     for (captured, at) in captured.iter_mut().zip(&record.measured_ns) {
         *captured = Timestamp::from_nanos(*at);
@@ -110,6 +112,7 @@ fn state(record: &CycleRecord) -> State {
         position: filled(&record.measured),
         velocity: filled(&record.measured_velocity),
         effort: filled(&record.measured_effort),
+        sensors,
         captured,
         substituted: record.substituted,
         sequence: record.sample,

@@ -20,6 +20,7 @@ fn header() -> Header {
         unix_ns: 1_709_251_199_000_000_000,
         robot: "mycobot320".into(),
         joints: vec![joint("shoulder", "rad"), joint("gripper", "1")],
+        sensors: Vec::new(),
         cameras: vec![CameraMeta { name: "wrist".into(), width: 64, height: 48, rate_hz: 10.0 }],
         rate_hz: 100.0,
         dataset_rate_hz: 10.0,
@@ -30,6 +31,7 @@ fn header() -> Header {
             sha256: "00ff".repeat(16),
             action_steps: 8,
         }),
+        actuator: None,
         config: "[run]\nname = \"a<b\"\n".into(),
     }
 }

@@ -179,10 +179,10 @@ fn keep_flight(
     if flight.is_empty() {
         return Ok(());
     }
-    let joints = header.joints.len();
+    let (joints, sensors) = (header.joints.len(), header.sensors.len());
     let mut writer = Writer::create(&folder.join(FLIGHT), header)?;
     for sample in flight {
-        writer.append_cycle(&sample.record(joints))?;
+        writer.append_cycle(&sample.record(joints, sensors))?;
     }
     let at_ns = flight.last().map_or(0, |sample| sample.tick.scheduled.as_nanos());
     let message = format!("{}: {}", cause.name(), cause.message());

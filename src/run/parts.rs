@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use sinew_episodes::journal::{CameraMeta, Header, JointMeta};
+use sinew_episodes::journal::{CameraMeta, Header, JointMeta, SensorMeta};
 use sinew_firmware_interfaces::{Camera, Clock, RobotDescription};
 use sinew_models::Policy;
 
@@ -149,6 +149,15 @@ impl Parts {
                     unit: joint.kind.unit().to_owned(),
                 })
                 .collect(),
+            sensors: self
+                .robot
+                .sensors
+                .iter()
+                .map(|sensor| SensorMeta {
+                    name: sensor.name.clone(),
+                    unit: sensor.unit.to_owned(),
+                })
+                .collect(),
             cameras: self
                 .cameras
                 .iter()
@@ -166,6 +175,7 @@ impl Parts {
             dataset_rate_hz: config.recording.rate_hz.unwrap_or(config.policy.rate_hz),
             task: config.run.task.clone(),
             policy: Some(self.target.meta()),
+            actuator: None,
             config: loaded.effective_toml(),
         }
     }

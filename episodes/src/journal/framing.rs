@@ -4,7 +4,7 @@
 pub const FILE_NAME: &str = "journal.sinew";
 
 /// Version of the layout and of the records' fields.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Largest payload of one record, in bytes. A longer length in a file is damage.
 pub const MAX_RECORD_BYTES: usize = 64 << 20;

@@ -9,7 +9,7 @@
 //! | bytes | what |
 //! |---|---|
 //! | 8 | `SINEWJNL` |
-//! | 4 | version, little endian, now 3 |
+//! | 4 | version, little endian, now 4 |
 //! | then per record: 4 | length of the payload, little endian |
 //! | 4 | CRC-32 (IEEE) of the length bytes and the payload, little endian |
 //! | length | the [`Record`] in postcard's wire format |
@@ -27,8 +27,8 @@ pub use framing::{FILE_NAME, MAX_RECORD_BYTES, VERSION};
 pub use place::{LocateError, locate};
 pub use reader::{ReadError, Reader, Tail};
 pub use record::{
-    CameraMeta, ChunkRecord, ClampCause, CycleRecord, EventRecord, FrameRecord, Header, JointMeta,
-    Phases, PolicyMeta, Record,
+    ActuatorMeta, CameraMeta, ChunkRecord, ClampCause, CycleRecord, EventRecord, FrameRecord,
+    Header, JointMeta, Phases, PolicyMeta, Record, SensorMeta,
 };
 pub use summary::{CameraSummary, ClampSummary, JournalInfo, StateCount, describe};
 pub use writer::{WriteError, Writer};

@@ -16,6 +16,8 @@ pub struct Header {
     pub robot: String,
     /// Joints in order.
     pub joints: Vec<JointMeta>,
+    /// Sensors beside the joints, in order.
+    pub sensors: Vec<SensorMeta>,
     /// Cameras in order.
     pub cameras: Vec<CameraMeta>,
     /// Rate of the control loop, in Hz.
@@ -26,6 +28,8 @@ pub struct Header {
     pub task: String,
     /// The policy, if one ran.
     pub policy: Option<PolicyMeta>,
+    /// The actuator model read from a file, if one made the efforts.
+    pub actuator: Option<ActuatorMeta>,
     /// The effective configuration, as TOML.
     pub config: String,
 }
@@ -36,6 +40,15 @@ pub struct JointMeta {
     /// Name.
     pub name: String,
     /// Unit of its positions.
+    pub unit: String,
+}
+
+/// A sensor beside the joints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SensorMeta {
+    /// Name.
+    pub name: String,
+    /// Unit of its values.
     pub unit: String,
 }
 
@@ -63,6 +76,17 @@ pub struct PolicyMeta {
     pub sha256: String,
     /// How many actions of a chunk its queue plays (`n_action_steps`).
     pub action_steps: u32,
+}
+
+/// The actuator model of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ActuatorMeta {
+    /// Kind of model.
+    pub kind: String,
+    /// Where it was read from.
+    pub path: String,
+    /// SHA-256 of its weights.
+    pub sha256: String,
 }
 
 /// Why a limit changed a joint's request. The discriminant is the bit in
@@ -181,6 +205,8 @@ pub struct CycleRecord {
     pub measured_velocity: Vec<f64>,
     /// Measured efforts, in N·m (N); empty where the robot measures none.
     pub measured_effort: Vec<f64>,
+    /// What the sensors beside the joints measured, in the header's order.
+    pub sensors: Vec<f64>,
     /// When each joint was measured.
     pub measured_ns: Vec<u64>,
     /// Joints whose measurement is a substitute, as a bit set.

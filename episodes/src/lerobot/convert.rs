@@ -55,11 +55,13 @@ pub enum ConvertError {
         rejected: u64,
     },
     /// A cycle that does not fit the header.
-    #[error("cycle {index} has values for {found} joints, the header names {expected}")]
-    JointCount {
+    #[error("cycle {index} has values for {found} {what}, the header names {expected}")]
+    Count {
         /// The cycle's index.
         index: u64,
-        /// Joints of the header.
+        /// `joints` or `sensors`.
+        what: &'static str,
+        /// How many the header names.
         expected: usize,
         /// Values of the cycle.
         found: usize,
@@ -142,7 +144,7 @@ impl ConvertError {
             Self::Header(_)
             | Self::Empty
             | Self::NoImages { .. }
-            | Self::JointCount { .. }
+            | Self::Count { .. }
             | Self::TooLong { .. }
             | Self::Image { .. }
             | Self::Mismatch { .. } => true,
@@ -416,6 +418,9 @@ impl Columns {
         self.add_floats(features::REQUESTED, cycle.requested.iter().copied());
         self.add_floats(features::LIMITED, cycle.limited.iter().copied());
         self.add_floats(features::MEASURED, cycle.measured.iter().copied());
+        if !cycle.sensors.is_empty() {
+            self.add_floats(features::SENSORS, cycle.sensors.iter().copied());
+        }
         let whole = |ns: u64| i64::try_from(ns).unwrap_or(i64::MAX);
         self.add_integers(features::TIME, [whole(cycle.woke_ns)]);
         self.add_integers(features::MEASURED_NS, cycle.measured_ns.iter().map(|&ns| whole(ns)));

@@ -16,6 +16,8 @@ pub(super) const REQUESTED: &str = "sinew.requested";
 pub(super) const LIMITED: &str = "sinew.limited";
 /// What was measured.
 pub(super) const MEASURED: &str = "sinew.measured";
+/// What the sensors beside the joints measured, where there are such.
+pub(super) const SENSORS: &str = "sinew.sensors";
 /// When the cycle woke, ns on the run's monotonic clock.
 pub(super) const TIME: &str = "sinew.time_ns";
 /// When each joint was measured, same clock.
@@ -49,7 +51,7 @@ pub enum HeaderError {
         "{what} name {name:?} cannot name a dataset feature: it must not be empty, repeated, or contain '/', '{{' or '}}'"
     )]
     Name {
-        /// `joint` or `camera`.
+        /// `joint`, `sensor` or `camera`.
         what: &'static str,
         /// The name.
         name: String,
@@ -102,6 +104,8 @@ pub(super) fn info_of(header: &Header) -> Result<Info, HeaderError> {
         return Err(HeaderError::NoJoints { run: header.run.clone() });
     }
     check_names("joint", header.joints.iter().map(|joint| joint.name.as_str()))?;
+    let names = header.joints.iter().map(|joint| joint.name.as_str());
+    check_names("sensor", names.chain(header.sensors.iter().map(|it| it.name.as_str())))?;
     check_names("camera", header.cameras.iter().map(|camera| camera.name.as_str()))?;
     let joints = header.joints.len();
     let positions: Value =
@@ -123,6 +127,10 @@ pub(super) fn info_of(header: &Header) -> Result<Info, HeaderError> {
     for name in [REQUESTED, LIMITED, MEASURED] {
         features.push(Feature::new(name, "float32", &[joints], positions.clone()));
     }
+    if !header.sensors.is_empty() {
+        let sensors: Value = header.sensors.iter().map(|sensor| json!(sensor.name)).collect();
+        features.push(Feature::new(SENSORS, "float32", &[header.sensors.len()], sensors));
+    }
     features.push(Feature::new(TIME, "int64", &[1], Value::Null));
     features.push(Feature::new(MEASURED_NS, "int64", &[joints], names.clone()));
     for camera in &header.cameras {
@@ -134,8 +142,9 @@ pub(super) fn info_of(header: &Header) -> Result<Info, HeaderError> {
     for name in ["frame_index", "episode_index", "index", "task_index"] {
         features.push(Feature::new(name, "int64", &[1], Value::Null));
     }
-    let units: serde_json::Map<String, Value> =
-        header.joints.iter().map(|joint| (joint.name.clone(), json!(joint.unit))).collect();
+    let joints = header.joints.iter().map(|joint| (joint.name.clone(), json!(joint.unit)));
+    let sensors = header.sensors.iter().map(|sensor| (sensor.name.clone(), json!(sensor.unit)));
+    let units: serde_json::Map<String, Value> = joints.chain(sensors).collect();
     let extra = json!({ "format": 1, "units": units });
     Ok(Info::new(rate_hz, header.robot.clone(), features, extra))
 }

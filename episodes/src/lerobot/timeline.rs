@@ -98,7 +98,13 @@ impl Timeline {
                     ];
                     if let Some(&found) = lengths.iter().find(|&&length| length != joints) {
                         let index = cycle.index;
-                        return Err(ConvertError::JointCount { index, expected: joints, found });
+                        let (what, expected) = ("joints", joints);
+                        return Err(ConvertError::Count { index, what, expected, found });
+                    }
+                    if cycle.sensors.len() != header.sensors.len() {
+                        let (what, expected) = ("sensors", header.sensors.len());
+                        let (index, found) = (cycle.index, cycle.sensors.len());
+                        return Err(ConvertError::Count { index, what, expected, found });
                     }
                     last_ns = last_ns.max(cycle.woke_ns);
                     let (scheduled_ns, state) = (cycle.scheduled_ns, cycle.state);

@@ -19,6 +19,8 @@ pub(super) enum Topic {
     Requested,
     Generated,
     Limited,
+    /// Sensors beside the joints, in the form that viewers draw named series from.
+    Sensors,
     Cycle,
     Chunks,
     Events,
@@ -34,6 +36,7 @@ impl Topic {
             Self::Requested => "/joint_commands/requested",
             Self::Generated => "/joint_commands/generated",
             Self::Limited => "/joint_commands/limited",
+            Self::Sensors => "/sensors",
             Self::Cycle => "/cycle",
             Self::Chunks => "/policy/chunks",
             Self::Events => "/events",
@@ -49,7 +52,9 @@ impl Topic {
 
     const fn schema(self) -> Schema {
         match self {
-            Self::Measured | Self::Requested | Self::Generated | Self::Limited => JOINT_STATE,
+            Self::Measured | Self::Requested | Self::Generated | Self::Limited | Self::Sensors => {
+                JOINT_STATE
+            }
             Self::Cycle => CYCLE,
             Self::Chunks => CHUNK,
             Self::Events => LOG,
@@ -66,6 +71,10 @@ impl Topic {
         match self {
             Self::Measured | Self::Requested | Self::Generated | Self::Limited => {
                 metadata.insert("units".to_owned(), units().join(","));
+            }
+            Self::Sensors => {
+                let units: Vec<&str> = header.sensors.iter().map(|it| it.unit.as_str()).collect();
+                metadata.insert("units".to_owned(), units.join(","));
             }
             Self::Cycle => {
                 metadata.insert("joints".to_owned(), names().join(","));

@@ -57,14 +57,14 @@ pub enum ExportError {
         /// Why.
         source: McapError,
     },
-    /// A cycle does not have a value for every joint.
-    #[error("cycle {index} of the journal has {found} values of `{field}` for {expected} joints")]
-    JointCount {
+    /// A cycle does not have a value for every joint or sensor.
+    #[error("cycle {index} of the journal has {found} values of `{field}`, not {expected}")]
+    Count {
         /// The cycle.
         index: u64,
         /// Field of the record.
         field: &'static str,
-        /// Joints of the header.
+        /// Joints, or sensors, of the header.
         expected: usize,
         /// Values found.
         found: usize,
@@ -136,7 +136,7 @@ pub fn export(
     while let Some(record) = reader.next() {
         let record = record?;
         if let Record::Cycle(cycle) = &record {
-            check_joints(cycle, file.header.joints.len())?;
+            check_lists(cycle, &file.header)?;
         }
         file.record(&record).map_err(write)?;
         progress(reader.last_offset(), length);
@@ -154,8 +154,8 @@ pub fn export(
     Ok(ExportSummary { output: path(), bytes, seconds, channels, complete, tail, skipped })
 }
 
-/// A value per joint, or none at all, in every list of a cycle.
-fn check_joints(cycle: &CycleRecord, expected: usize) -> Result<(), ExportError> {
+/// A value per joint, or none at all, in every list of a cycle, and one per sensor.
+fn check_lists(cycle: &CycleRecord, header: &Header) -> Result<(), ExportError> {
     let lists = [
         ("measured", cycle.measured.len()),
         ("measured_velocity", cycle.measured_velocity.len()),
@@ -167,9 +167,12 @@ fn check_joints(cycle: &CycleRecord, expected: usize) -> Result<(), ExportError>
         ("effort", cycle.effort.len()),
         ("clamps", cycle.clamps.len()),
     ];
-    match lists.into_iter().find(|&(_, length)| length != 0 && length != expected) {
-        Some((field, found)) => {
-            Err(ExportError::JointCount { index: cycle.index, field, expected, found })
+    let lists = lists.map(|(field, found)| (field, found, header.joints.len()));
+    let sensors = ("sensors", cycle.sensors.len(), header.sensors.len());
+    let wrong = |&(_, found, expected): &(_, usize, usize)| found != 0 && found != expected;
+    match lists.into_iter().chain([sensors]).find(wrong) {
+        Some((field, found, expected)) => {
+            Err(ExportError::Count { index: cycle.index, field, expected, found })
         }
         None => Ok(()),
     }
@@ -287,8 +290,15 @@ impl<'a> File<'a> {
             {
                 continue;
             }
-            messages::joint_state(&mut self.cdr, stamp, &self.header.joints, &values);
+            let names = self.header.joints.iter().map(|joint| joint.name.as_str());
+            messages::joint_state(&mut self.cdr, stamp, names, &values);
             self.put(topic, Times { log: woke, publish: stamp }, Some(cycle.index))?;
+        }
+        if !cycle.sensors.is_empty() {
+            let names = self.header.sensors.iter().map(|sensor| sensor.name.as_str());
+            messages::joint_state(&mut self.cdr, measured, names, &sent(&cycle.sensors));
+            let times = Times { log: woke, publish: measured };
+            self.put(Topic::Sensors, times, Some(cycle.index))?;
         }
         messages::cycle(&mut self.cdr, self.clock, cycle, before.map(|before| before.woke_ns));
         self.put(Topic::Cycle, Times::at(woke), Some(cycle.index))

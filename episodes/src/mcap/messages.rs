@@ -2,7 +2,7 @@
 
 use super::cdr::Cdr;
 use super::severity::Severity;
-use crate::journal::{ChunkRecord, CycleRecord, FrameRecord, JointMeta};
+use crate::journal::{ChunkRecord, CycleRecord, FrameRecord};
 
 /// From the run's monotonic clock to the wall clock.
 #[derive(Clone, Copy, Debug)]
@@ -33,13 +33,13 @@ pub(super) struct JointValues<'a> {
     pub effort: &'a [f64],
 }
 
-pub(super) fn joint_state(
+pub(super) fn joint_state<'n>(
     cdr: &mut Cdr,
     stamp_ns: u64,
-    joints: &[JointMeta],
+    names: impl ExactSizeIterator<Item = &'n str>,
     values: &JointValues<'_>,
 ) {
-    cdr.begin().time(stamp_ns).string("").strings(joints.iter().map(|joint| joint.name.as_str()));
+    cdr.begin().time(stamp_ns).string("").strings(names);
     for sequence in [values.position, values.velocity, values.effort] {
         cdr.f64s(sequence.iter().copied());
     }

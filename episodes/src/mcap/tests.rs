@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::journal::{
     CameraMeta, ChunkRecord, CycleRecord, EventRecord, FrameRecord, Header, JointMeta, Phases,
-    PolicyMeta, Record, Tail, Writer,
+    PolicyMeta, Record, SensorMeta, Tail, Writer,
 };
 
 const UNIX_NS: u64 = 1_790_000_000_000_000_123;
@@ -99,12 +99,14 @@ fn header(joints: usize, cameras: &[&str]) -> Header {
         rate_hz: 50.0,
         dataset_rate_hz: 25.0,
         task: "wave".into(),
+        sensors: vec![SensorMeta { name: "temperature".into(), unit: "°C".into() }],
         policy: Some(PolicyMeta {
             kind: "act".into(),
             path: "p".into(),
             sha256: "ab12".into(),
             action_steps: 3,
         }),
+        actuator: None,
         config: "[run]\nname = \"test\"\n".into(),
     }
 }
@@ -127,6 +129,7 @@ fn cycle(index: u64, joints: usize) -> CycleRecord {
         measured: value(0.0),
         measured_velocity: value(0.1),
         measured_effort: value(0.2),
+        sensors: vec![20.0 + index as f64],
         measured_ns: (0..joints).map(|joint| scheduled_ns + joint as u64).collect(),
         requested: value(0.3),
         generated: value(0.4),
@@ -181,7 +184,8 @@ impl Exported {
             assert_eq!(message.time(), publish);
             assert_eq!(message.string(), "");
             let names = message.strings();
-            assert!(names.iter().enumerate().all(|(i, name)| *name == format!("joint{}", i + 1)));
+            let numbered = |(i, name): (usize, &String)| *name == format!("joint{}", i + 1);
+            assert!(topic == "/sensors" || names.iter().enumerate().all(numbered), "{names:?}");
             let values = [message.f64s(), message.f64s(), message.f64s()];
             message.end();
             values
@@ -290,6 +294,7 @@ fn every_record_of_a_journal_is_in_the_file() {
         assert_eq!(at("/joint_commands/generated"), generated);
         let limited = [it.limited.clone(), none.clone(), it.effort.clone()];
         assert_eq!(at("/joint_commands/limited"), limited);
+        assert_eq!(at("/sensors"), [it.sensors.clone(), none.clone(), none.clone()]);
         // The newest measurement is the last joint's.
         let publish = found.messages("/joint_states")[index].1;
         assert_eq!(publish, UNIX_NS + it.scheduled_ns + 2);
@@ -328,8 +333,8 @@ fn every_record_of_a_journal_is_in_the_file() {
 
     let statistics = found.index().stats.unwrap();
     let counted: u64 = found.summary.channels.iter().map(|channel| channel.messages).sum();
-    assert_eq!((statistics.message_count, statistics.channel_count), (counted, 8));
-    assert_eq!(counted, 5 * 4 + 2 + 2);
+    assert_eq!((statistics.message_count, statistics.channel_count), (counted, 9));
+    assert_eq!(counted, 6 * 4 + 2 + 2);
 }
 
 fn check_cycle(data: &[u8], it: &CycleRecord, before: Option<u64>) {
@@ -412,6 +417,7 @@ fn thirty_two_joints_without_cameras_and_efforts_fit() {
     one.measured_effort.clear();
     one.generated.clear();
     one.effort.clear();
+    one.sensors.clear();
     let found = Exported::of(&header(32, &[]), &[Record::Cycle(one.clone())]);
     assert_eq!(found.joints("/joint_states"), [[one.measured.clone(), vec![], vec![]]]);
     let topics: Vec<_> = found.summary.channels.iter().map(|it| it.topic.as_str()).collect();
@@ -480,7 +486,7 @@ fn an_export_that_fails_leaves_nothing_behind() {
     let (folder, journal) = journal(&header(2, &[]), &records);
     let output = folder.path().join("a.mcap");
     let error = export(&journal, &output, &ExportOptions::default(), |_, _| {}).unwrap_err();
-    let text = "cycle 5 of the journal has 1 values of `limited` for 2 joints";
+    let text = "cycle 5 of the journal has 1 values of `limited`, not 2";
     assert_eq!(error.to_string(), text);
     assert_eq!(files(folder.path()), ["journal.sinew"]);
 }

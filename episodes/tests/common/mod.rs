@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use sinew_episodes::image;
 use sinew_episodes::journal::{
     CameraMeta, ChunkRecord, CycleRecord, EventRecord, FILE_NAME, FrameRecord, Header, JointMeta,
-    Phases, WriteError, Writer,
+    Phases, SensorMeta, WriteError, Writer,
 };
 
 pub const RATE_HZ: u64 = 50;
@@ -28,6 +28,10 @@ pub fn header(run: &str, task: &str) -> Header {
         unix_ns: 1_790_000_000_000_000_000,
         robot: "bench".into(),
         joints: vec![joint("joint1", "rad"), joint("joint2", "rad"), joint("gripper", "1")],
+        sensors: vec![
+            SensorMeta { name: "acc_y".into(), unit: "m/s²".into() },
+            SensorMeta { name: "temperature".into(), unit: "°C".into() },
+        ],
         cameras: CAMERAS
             .iter()
             .map(|&(name, width, height, rate)| CameraMeta {
@@ -41,6 +45,7 @@ pub fn header(run: &str, task: &str) -> Header {
         dataset_rate_hz: FPS as f64,
         task: task.into(),
         policy: None,
+        actuator: None,
         config: "[robot]\n".into(),
     }
 }
@@ -70,6 +75,7 @@ pub fn cycle(index: u64, running: u64) -> CycleRecord {
         },
         measured: limited.iter().map(|value| value - 0.01).collect(),
         measured_ns: (0..3).map(|joint| scheduled_ns - 5_000_000 - joint * 1_000).collect(),
+        sensors: vec![angle(7), 25.0],
         substituted: 0,
         requested,
         limited,

@@ -80,6 +80,7 @@ impl Config {
             joints: (0..self.joints.clamp(1, MAX_JOINTS)).map(joint).collect(),
             max_command_rate_hz: 10_000.0,
             modes: vec![ControlMode::Position, ControlMode::Effort],
+            sensors: Vec::new(),
             measures_velocity: true,
             measures_effort: true,
             device_rate_hz: Some(self.rate_hz),

@@ -180,6 +180,7 @@ impl Config {
             joints,
             max_command_rate_hz: self.max_command_rate_hz,
             modes: vec![ControlMode::Position],
+            sensors: Vec::new(),
             measures_velocity: false,
             measures_effort: false,
             device_rate_hz: None,

@@ -13,7 +13,6 @@ pub mod arm;
 mod config;
 mod driver;
 pub mod emulator;
-mod link;
 pub mod session;
 mod stepped;
 pub mod wire;

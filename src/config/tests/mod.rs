@@ -39,6 +39,7 @@ fn robot() -> RobotDescription {
         ],
         max_command_rate_hz: 50.0,
         modes: vec![ControlMode::Position],
+        sensors: Vec::new(),
         measures_velocity: false,
         measures_effort: false,
         device_rate_hz: None,

@@ -89,6 +89,12 @@ impl Message {
     }
 }
 
+impl AsRef<[u8]> for Message {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
 /// The emulated firmware. It neither does I/O nor reads a clock; given the same configuration and
 /// the same bytes at the same times it answers the same bytes at the same times.
 #[derive(Clone, Debug)]

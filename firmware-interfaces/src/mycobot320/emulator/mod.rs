@@ -9,8 +9,6 @@
 
 mod commands;
 mod conversions;
-#[cfg(unix)]
-mod endpoint;
 mod faults;
 mod firmware;
 mod force_gripper;
@@ -19,9 +17,9 @@ mod plant;
 mod server;
 
 pub use crate::faults::{FaultError, Rate, Stall, Window};
+#[cfg(unix)]
+pub use crate::transport::{EmulatorError, Transport};
 pub use faults::Faults;
 pub use firmware::{Firmware, FirmwareConfig, Message};
 #[cfg(unix)]
-pub use server::{
-    DEFAULT_TCP_PORT, Emulator, EmulatorConfig, EmulatorError, FaultSwitch, Transport,
-};
+pub use server::{DEFAULT_TCP_PORT, Emulator, EmulatorConfig, FaultSwitch};

@@ -1,4 +1,4 @@
-//! The byte stream to the arm: a serial port or a TCP connection. No call blocks without a limit.
+//! The byte stream to a device: a serial port or a TCP connection. No call blocks without a limit.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -10,19 +10,27 @@ use serialport::{ClearBuffer, DataBits, FlowControl, Parity, SerialPort, StopBit
 
 use crate::robot::RobotError;
 
-/// Line speed of the 320. Faster figures in circulation belong to another arm of the family.
-const BAUD_RATE: u32 = 115_200;
 /// Prefix of a port that is a TCP address.
 const TCP_PREFIX: &str = "tcp://";
 /// How long a first connection may take, and one that is made again while others wait.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-pub(super) const RECONNECT_TIMEOUT: Duration = Duration::from_millis(200);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+pub(crate) const RECONNECT_TIMEOUT: Duration = Duration::from_millis(200);
 const WRITE_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// Where the arm is. Names are resolved once: asking for them may take any time.
-pub(super) struct Address {
+/// What is special about a device's line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line {
+    /// Speed of a serial port, in bits per second.
+    pub(crate) baud_rate: u32,
+    /// What to look at when nobody answers on TCP.
+    pub(crate) unreachable: &'static str,
+}
+
+/// Where a device is. Names are resolved once: asking for them may take any time.
+pub(crate) struct Address {
     /// As written in the configuration.
     port: String,
+    line: Line,
     /// Empty for a serial port.
     sockets: Vec<SocketAddr>,
 }
@@ -32,7 +40,7 @@ impl Address {
     ///
     /// # Errors
     /// [`RobotError::Open`] with a remedy.
-    pub(super) fn resolve(port: &str) -> Result<Self, RobotError> {
+    pub(crate) fn resolve(port: &str, line: Line) -> Result<Self, RobotError> {
         let mut sockets = Vec::new();
         if let Some(address) = port.strip_prefix(TCP_PREFIX) {
             let form = "Expected tcp://ADDRESS:PORT, for example tcp://192.168.1.10:9000";
@@ -42,24 +50,42 @@ impl Address {
                 return Err(failed(port, &ErrorKind::NotFound.into(), form));
             }
         }
-        Ok(Self { port: port.to_owned(), sockets })
+        Ok(Self { port: port.to_owned(), line, sockets })
     }
 
     /// Opens it; every address of a name gets `timeout`.
     ///
     /// # Errors
     /// [`RobotError::Open`] with a remedy.
-    pub(super) fn open(&self, timeout: Duration) -> Result<Link, RobotError> {
+    pub(crate) fn open(&self, timeout: Duration) -> Result<Link, RobotError> {
         if self.sockets.is_empty() {
-            open_serial(&self.port).map(Link::Serial)
+            open_serial(&self.port, self.line.baud_rate).map(Link::Serial)
         } else {
-            open_tcp(&self.port, &self.sockets, timeout).map(Link::Tcp)
+            self.open_tcp(timeout).map(Link::Tcp)
         }
+    }
+
+    fn open_tcp(&self, timeout: Duration) -> Result<TcpStream, RobotError> {
+        let mut last = ErrorKind::NotFound.into();
+        for socket in &self.sockets {
+            match TcpStream::connect_timeout(socket, timeout) {
+                Ok(stream) => {
+                    // Small frames must not wait for each other.
+                    return stream
+                        .set_nodelay(true)
+                        .and_then(|()| stream.set_nonblocking(true))
+                        .map(|()| stream)
+                        .map_err(|error| failed(&self.port, &error, self.line.unreachable));
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(failed(&self.port, &last, self.line.unreachable))
     }
 }
 
 /// An open port.
-pub(super) enum Link {
+pub(crate) enum Link {
     Serial(TTYPort),
     Tcp(TcpStream),
 }
@@ -69,7 +95,7 @@ impl Link {
     ///
     /// # Errors
     /// The port's error; [`ErrorKind::UnexpectedEof`] when the other side has closed it.
-    pub(super) fn receive(
+    pub(crate) fn receive(
         &mut self,
         buffer: &mut [u8],
         wait: Duration,
@@ -105,7 +131,7 @@ impl Link {
     ///
     /// # Errors
     /// The port's error, or [`ErrorKind::TimedOut`] when nobody takes the bytes.
-    pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), ErrorKind> {
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<(), ErrorKind> {
         let sent = match self {
             Self::Serial(port) => port
                 .set_timeout(WRITE_TIMEOUT)
@@ -118,9 +144,9 @@ impl Link {
     }
 }
 
-fn open_serial(port: &str) -> Result<TTYPort, RobotError> {
+fn open_serial(port: &str, baud_rate: u32) -> Result<TTYPort, RobotError> {
     // Exclusive, so that a second run on the same port is refused instead of mixing its bytes in.
-    let mut opened = serialport::new(port, BAUD_RATE)
+    let mut opened = serialport::new(port, baud_rate)
         .data_bits(DataBits::Eight)
         .parity(Parity::None)
         .stop_bits(StopBits::One)
@@ -128,7 +154,7 @@ fn open_serial(port: &str) -> Result<TTYPort, RobotError> {
         .timeout(WRITE_TIMEOUT)
         .open_native()
         .map_err(|error| refused(port, &error))?;
-    // RTS resets the arm's controller; a pseudo-terminal has none and says so.
+    // RTS resets some controllers; a pseudo-terminal has none and says so.
     let _ = opened.write_request_to_send(false);
     // What an earlier client did not read is not for us.
     let _ = opened.clear(ClearBuffer::Input);
@@ -175,28 +201,4 @@ fn ports_present() -> String {
 fn failed(port: &str, error: &std::io::Error, remedy: &str) -> RobotError {
     let (port, reason) = (port.to_owned(), error.to_string());
     RobotError::Open { port, reason, remedy: remedy.to_owned() }
-}
-
-fn open_tcp(
-    port: &str,
-    sockets: &[SocketAddr],
-    timeout: Duration,
-) -> Result<TcpStream, RobotError> {
-    let reachable = "Is the arm's socket server running, the address right, and no other client \
-                     connected?";
-    let mut last = ErrorKind::NotFound.into();
-    for socket in sockets {
-        match TcpStream::connect_timeout(socket, timeout) {
-            Ok(stream) => {
-                // Small frames must not wait for each other.
-                return stream
-                    .set_nodelay(true)
-                    .and_then(|()| stream.set_nonblocking(true))
-                    .map(|()| stream)
-                    .map_err(|error| failed(port, &error, reachable));
-            }
-            Err(error) => last = error,
-        }
-    }
-    Err(failed(port, &last, reachable))
 }

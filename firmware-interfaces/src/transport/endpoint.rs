@@ -13,25 +13,121 @@ use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, ioctl_tiocnxcl, tcgetattr, tcsetattr};
 
-use super::server::{EmulatorError, check_link};
-
 /// After this long without a byte the line's exclusive flag is cleared, see [`PtyEndpoint::read`].
 const QUIET: Duration = Duration::from_secs(2);
 
-pub(super) enum Endpoint {
+/// Where clients find the emulator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// A pseudo-terminal, like a serial port.
+    Pty {
+        /// A symbolic link to create to it; removed at the end.
+        link: Option<PathBuf>,
+    },
+    /// A TCP port; one client at a time.
+    Tcp {
+        /// Address to listen on; port 0 takes a free one.
+        address: SocketAddr,
+        /// Whether an address that other machines can reach is wanted. The protocol has no
+        /// authentication: anybody who connects moves the device.
+        allow_remote: bool,
+    },
+}
+
+/// Why the emulator could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum EmulatorError {
+    /// No pseudo-terminal could be made.
+    #[error("cannot create a pseudo-terminal: {source}. Is /dev/pts mounted?")]
+    Pty {
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// Something that is not a symbolic link stands where the link should be.
+    #[error(
+        "link {path}: exists and is not a symbolic link to a pseudo-terminal. Choose another path or remove it"
+    )]
+    LinkTaken {
+        /// The link's path.
+        path: String,
+    },
+    /// Another emulator is reached by this link.
+    #[error(
+        "link {path}: leads to {terminal}, which is open: another emulator uses it. Choose another \
+         path, or remove the link if no emulator is behind it"
+    )]
+    LinkInUse {
+        /// The link's path.
+        path: String,
+        /// The pseudo-terminal.
+        terminal: String,
+    },
+    /// The link could not be created.
+    #[error("link {path}: {source}. Choose a folder that you may write to")]
+    Link {
+        /// The link's path.
+        path: String,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The address could not be listened on.
+    #[error(
+        "cannot listen on {address}: {source}. Choose a free port on an address of this machine"
+    )]
+    Listen {
+        /// The address as configured.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// Other machines could reach the address, and nobody said that they should.
+    #[error(
+        "address {address} is reachable from other machines, and the protocol has no \
+         authentication. Use 127.0.0.1, or allow remote clients explicitly (--allow-remote)"
+    )]
+    RemoteAddress {
+        /// The address as configured.
+        address: SocketAddr,
+    },
+    /// The thread could not be started.
+    #[error("cannot start the emulator's thread: {source}")]
+    Thread {
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+}
+
+/// An open port of an emulator.
+pub(crate) enum Endpoint {
     Pty(PtyEndpoint),
     Tcp(TcpEndpoint),
 }
 
 impl Endpoint {
-    pub(super) fn port(&self) -> String {
+    /// Opens the port.
+    ///
+    /// # Errors
+    /// [`EmulatorError`] when it cannot be made, or would be reachable from elsewhere unasked.
+    pub(crate) fn open(transport: Transport) -> Result<Self, EmulatorError> {
+        match transport {
+            Transport::Pty { link } => PtyEndpoint::open(link).map(Self::Pty),
+            Transport::Tcp { address, allow_remote } => {
+                if !address.ip().is_loopback() && !allow_remote {
+                    return Err(EmulatorError::RemoteAddress { address });
+                }
+                TcpEndpoint::open(address).map(Self::Tcp)
+            }
+        }
+    }
+
+    pub(crate) fn port(&self) -> String {
         match self {
             Self::Pty(pty) => pty.link.as_ref().unwrap_or(&pty.path).display().to_string(),
             Self::Tcp(tcp) => format!("tcp://{}", tcp.address),
         }
     }
 
-    pub(super) const fn is_open(&self) -> bool {
+    pub(crate) const fn is_open(&self) -> bool {
         match self {
             Self::Pty(pty) => pty.pair.is_some(),
             Self::Tcp(tcp) => tcp.listener.is_some(),
@@ -39,7 +135,7 @@ impl Endpoint {
     }
 
     /// Closes the port: a client sees a hang-up.
-    pub(super) fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         match self {
             Self::Pty(pty) => pty.pair = None,
             Self::Tcp(tcp) => {
@@ -50,7 +146,7 @@ impl Endpoint {
     }
 
     /// Opens it again; false if that must be tried later.
-    pub(super) fn reopen(&mut self) -> bool {
+    pub(crate) fn reopen(&mut self) -> bool {
         match self {
             Self::Pty(pty) => pty.create().is_ok(),
             Self::Tcp(tcp) => tcp.listen().is_ok(),
@@ -58,7 +154,7 @@ impl Endpoint {
     }
 
     /// True once after a client has gone whose unfinished business must be forgotten.
-    pub(super) fn client_left(&mut self) -> bool {
+    pub(crate) fn client_left(&mut self) -> bool {
         match self {
             // The line does not tell; the next client flushes it, as on a real port.
             Self::Pty(_) => false,
@@ -67,7 +163,7 @@ impl Endpoint {
     }
 
     /// Bytes read, if there are any.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Option<usize> {
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Option<usize> {
         match self {
             Self::Pty(pty) => pty.read(buffer),
             Self::Tcp(tcp) => tcp.read(buffer),
@@ -75,7 +171,7 @@ impl Endpoint {
     }
 
     /// Writes what fits; the rest is lost, as on a line without flow control.
-    pub(super) fn write(&mut self, bytes: &[u8]) {
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
         match self {
             Self::Pty(pty) => {
                 if let Some(pair) = &pty.pair {
@@ -94,7 +190,7 @@ impl Endpoint {
     }
 
     /// Waits for a byte or a client, at most for `span`.
-    pub(super) fn wait(&self, span: Duration) {
+    pub(crate) fn wait(&self, span: Duration) {
         let fd: Option<BorrowedFd<'_>> = match self {
             Self::Pty(pty) => pty.pair.as_ref().map(|pair| pair.controller.as_fd()),
             Self::Tcp(tcp) => match (&tcp.client, &tcp.listener) {
@@ -121,7 +217,7 @@ struct Pair {
     device: OwnedFd,
 }
 
-pub(super) struct PtyEndpoint {
+pub(crate) struct PtyEndpoint {
     pair: Option<Pair>,
     path: PathBuf,
     link: Option<PathBuf>,
@@ -130,7 +226,7 @@ pub(super) struct PtyEndpoint {
 }
 
 impl PtyEndpoint {
-    pub(super) fn open(link: Option<PathBuf>) -> Result<Self, EmulatorError> {
+    pub(crate) fn open(link: Option<PathBuf>) -> Result<Self, EmulatorError> {
         if let Some(link) = &link {
             check_link(link)?;
         }
@@ -211,7 +307,7 @@ fn point_link(link: &Path, target: &Path) -> std::io::Result<()> {
     })
 }
 
-pub(super) struct TcpEndpoint {
+pub(crate) struct TcpEndpoint {
     listener: Option<TcpListener>,
     client: Option<TcpStream>,
     address: SocketAddr,
@@ -219,7 +315,7 @@ pub(super) struct TcpEndpoint {
 }
 
 impl TcpEndpoint {
-    pub(super) fn open(address: SocketAddr) -> Result<Self, EmulatorError> {
+    pub(crate) fn open(address: SocketAddr) -> Result<Self, EmulatorError> {
         let mut endpoint = Self { listener: None, client: None, address, left: false };
         endpoint.listen().map_err(|source| EmulatorError::Listen { address, source })?;
         Ok(endpoint)
@@ -260,5 +356,21 @@ impl TcpEndpoint {
                 None
             }
         }
+    }
+}
+
+/// Refuses a path at which something stands that an emulator has not left behind: anything but a
+/// symbolic link to a pseudo-terminal that is gone, or one that leads nowhere.
+fn check_link(path: &Path) -> Result<(), EmulatorError> {
+    let shown = path.display().to_string();
+    match std::fs::read_link(path) {
+        // A terminal's name goes with whoever made it.
+        Ok(_) if !path.exists() => Ok(()),
+        Ok(target) if target.starts_with("/dev/pts") => {
+            let terminal = target.display().to_string();
+            Err(EmulatorError::LinkInUse { path: shown, terminal })
+        }
+        Err(_) if path.symlink_metadata().is_err() => Ok(()),
+        _ => Err(EmulatorError::LinkTaken { path: shown }),
     }
 }
