@@ -227,8 +227,7 @@ impl GruActuator {
     /// Torques of PD and spring.
     fn physical(&self, input: &JointInput) -> (f64, f64) {
         let pd = self.spec.pd.map_or(0.0, |pd| pd.effort(input));
-        let pd =
-            self.spec.torque_speed_curve.map_or(pd, |curve| curve.clip(pd, input.velocity));
+        let pd = self.spec.torque_speed_curve.map_or(pd, |curve| curve.clip(pd, input.velocity));
         (pd, self.spec.spring.map_or(0.0, |spring| spring.effort(input.position)))
     }
 }

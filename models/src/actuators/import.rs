@@ -74,7 +74,8 @@ pub(super) struct Reading {
 pub(super) fn read(path: &Path, options: &ImportOptions) -> Result<Reading, ActuatorFileError> {
     if path.is_dir() {
         if !path.join(DESCRIPTION).exists() {
-            let (file, found) = (path.to_path_buf(), "is a folder without actuator.json".to_owned());
+            let (file, found) =
+                (path.to_path_buf(), "is a folder without actuator.json".to_owned());
             let remedy = "name the .pt, .ckpt or .safetensors file itself";
             return Err(ActuatorFileError::Content { file, found, remedy });
         }
@@ -131,7 +132,11 @@ struct Made {
 }
 
 /// The only rate of two that may be said.
-fn rate(file: &Path, said: Option<f64>, given: Option<f64>) -> Result<Option<f64>, ActuatorFileError> {
+fn rate(
+    file: &Path,
+    said: Option<f64>,
+    given: Option<f64>,
+) -> Result<Option<f64>, ActuatorFileError> {
     match (said, given) {
         (Some(said), Some(given)) if (said - given).abs() > 0.01 * given.abs() => {
             Err(ActuatorFileError::Key {
@@ -216,7 +221,10 @@ fn of_seed(
     if spring.is_some_and(|spring| {
         spring.convention == SpringConvention::Seed && spring.stiffness_nm_per_rad > 0.0
     }) {
-        notes.push("its spring has the seed's sign: +k (q - theta0), which pushes away from theta0".to_owned());
+        notes.push(
+            "its spring has the seed's sign: +k (q - theta0), which pushes away from theta0"
+                .to_owned(),
+        );
     }
     let pd = summary.use_residual.then_some(PdPart {
         stiffness_nm_per_rad: summary.kp_phys,

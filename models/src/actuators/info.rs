@@ -123,8 +123,10 @@ impl ActuatorInfo {
                 info.parameters = count(parameters.tensors());
                 let normalized = spec.features.iter().zip(spec.normalization.inputs());
                 info.features = normalized
-                    .map(|(feature, (mean, divisor))| {
-                        FeatureInfo { name: feature.name(), mean, divisor }
+                    .map(|(feature, (mean, divisor))| FeatureInfo {
+                        name: feature.name(),
+                        mean,
+                        divisor,
                     })
                     .collect();
                 let (kind, mean) = (spec.output, spec.normalization.target_mean);
@@ -165,7 +167,11 @@ impl Display for ActuatorInfo {
         }
         if let Some(history) = &self.history {
             let MlpSpec { input_idx, pos_scale, vel_scale, torque_scale, .. } = history;
-            writeln!(f, "inputs        steps back {input_idx:?}: {:?}, errors {:?} x {pos_scale}, velocities x {vel_scale}", history.input_order, history.error_sign)?;
+            writeln!(
+                f,
+                "inputs        steps back {input_idx:?}: {:?}, errors {:?} x {pos_scale}, velocities x {vel_scale}",
+                history.input_order, history.error_sign
+            )?;
             writeln!(f, "activation    {:?}, output x {torque_scale} N·m", history.activation)?;
         }
         if let Some(OutputInfo { kind, mean, scale }) = self.output {
@@ -174,9 +180,9 @@ impl Display for ActuatorInfo {
                 Output::Residual => format!(
                     "residual: nn x {scale:.6} N·m, added to PD and spring (the mean {mean:.6} is not)"
                 ),
-                Output::ResidualWithMean => format!(
-                    "residual: nn x {scale:.6} + {mean:.6} N·m, added to PD and spring"
-                ),
+                Output::ResidualWithMean => {
+                    format!("residual: nn x {scale:.6} + {mean:.6} N·m, added to PD and spring")
+                }
             };
             writeln!(f, "output        {what}")?;
         }
@@ -186,11 +192,17 @@ impl Display for ActuatorInfo {
                 TargetVelocity::Given => "the target's velocity",
             };
             let (stiffness, damping) = (pd.stiffness_nm_per_rad, pd.damping_nm_s_per_rad);
-            writeln!(f, "pd            {stiffness} N·m/rad, {damping} N·m·s/rad towards {towards}")?;
+            writeln!(
+                f,
+                "pd            {stiffness} N·m/rad, {damping} N·m·s/rad towards {towards}"
+            )?;
         }
         if let Some(curve) = self.torque_speed_curve {
             let TorqueSpeedCurve { stall_torque_nm, no_load_speed_rad_s } = curve;
-            writeln!(f, "curve         {stall_torque_nm} N·m at rest, none at {no_load_speed_rad_s} rad/s; of the PD part alone")?;
+            writeln!(
+                f,
+                "curve         {stall_torque_nm} N·m at rest, none at {no_load_speed_rad_s} rad/s; of the PD part alone"
+            )?;
         }
         if let Some(spring) = self.spring {
             let (k, rest) = (spring.stiffness_nm_per_rad, spring.rest_position_rad);
@@ -203,7 +215,10 @@ impl Display for ActuatorInfo {
         if let Some(motor) = self.dc_motor {
             let (stall, speed) = (motor.saturation_effort_nm, motor.no_load_speed_rad_s);
             let limit = motor.effort_limit_nm;
-            writeln!(f, "motor         {stall} N·m at rest, {speed} rad/s without load, {limit} N·m for long")?;
+            writeln!(
+                f,
+                "motor         {stall} N·m at rest, {speed} rad/s without load, {limit} N·m for long"
+            )?;
         }
         match self.effort_limit_nm {
             Some(limit) => writeln!(f, "effort limit  {limit} N·m")?,

@@ -6,8 +6,8 @@
 //! over `q`, `q_d` and `qd` with the means `m_p`, `m_p + m_e` and `m_v` and the deviations `s_p`, `s_e`
 //! and `s_v` computes the same; of `W_ih` only the first column changes.
 
-use super::{GruParameters, Normalization, ParameterError};
 use super::error::{finite, not_negative};
+use super::{GruParameters, Normalization, ParameterError};
 use serde::{Deserialize, Serialize};
 
 /// What the configuration of Isaac Lab says of a network (`ActuatorNetGRUCfg`,
@@ -37,10 +37,7 @@ pub struct IsaacLab {
 }
 
 /// Mean and standard deviation; none are 0 and 1.
-fn pair(
-    what: &'static str,
-    given: Option<(f64, f64)>,
-) -> Result<(f64, f64), ParameterError> {
+fn pair(what: &'static str, given: Option<(f64, f64)>) -> Result<(f64, f64), ParameterError> {
     let (mean, std) = given.unwrap_or((0.0, 1.0));
     finite(what, mean)?;
     not_negative(what, std)?;

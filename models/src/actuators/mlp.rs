@@ -130,12 +130,7 @@ impl MlpActuator {
         let (found, needed) = (parameters.inputs, 2 * spec.input_idx.len());
         if found != needed {
             let why = "an error and a velocity for each of input_idx";
-            return Err(ParameterError::Length {
-                what: "the network's input",
-                found,
-                needed,
-                why,
-            });
+            return Err(ParameterError::Length { what: "the network's input", found, needed, why });
         }
         let length = spec.input_idx.iter().max().map_or(1, |index| index + 1);
         Ok(Self {

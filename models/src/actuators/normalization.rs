@@ -31,9 +31,7 @@ impl Normalization {
     /// Checks values, and lengths against the number of features.
     pub(super) fn check(&self, features: usize) -> Result<(), ParameterError> {
         let why = "one for each feature, in the order of the features";
-        for (what, values) in
-            [("input_mean", &self.input_mean), ("input_std", &self.input_std)]
-        {
+        for (what, values) in [("input_mean", &self.input_mean), ("input_std", &self.input_std)] {
             let found = values.len();
             if found != features {
                 return Err(ParameterError::Length { what, found, needed: features, why });

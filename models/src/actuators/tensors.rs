@@ -217,7 +217,8 @@ impl Tensors {
             }
         }
         // torch.nn.GRU computes with this list; its named tensors are the same ones.
-        let own = |name: &&String| name.strip_prefix(prefix).is_some_and(|rest| !rest.contains('.'));
+        let own =
+            |name: &&String| name.strip_prefix(prefix).is_some_and(|rest| !rest.contains('.'));
         let named: Vec<Vec<u32>> =
             self.entries.iter().filter(|(name, _)| own(name)).map(|(_, e)| bits(&e.1)).collect();
         if flat.iter().any(|values| !named.contains(values)) {
@@ -248,7 +249,10 @@ impl Tensors {
                     })
                     .take(20)
                     .collect();
-                self.notes.push(format!("of the training state, these were ignored: {}", others.join(", ")));
+                self.notes.push(format!(
+                    "of the training state, these were ignored: {}",
+                    others.join(", ")
+                ));
                 self.take_state(state)
             }
             _ => {
@@ -338,7 +342,9 @@ impl Tensors {
         };
         let name = |tensor: &str, layer: usize| format!("{gru}{tensor}_l{layer}");
         let sizes = |name: String| match self.shape(&name) {
-            Some(&[rows, columns]) if columns > 0 && rows == rows / 3 * 3 => Ok((rows / 3, columns)),
+            Some(&[rows, columns]) if columns > 0 && rows == rows / 3 * 3 => {
+                Ok((rows / 3, columns))
+            }
             found => {
                 let found = found.unwrap_or_default().to_vec();
                 let (file, needed) = (self.file.clone(), vec![3, 1]);
@@ -382,8 +388,7 @@ impl Tensors {
         // `model.gru.` is in `model.`.
         let module = gru.trim_end_matches('.').rsplit_once('.');
         let module = module.map_or(String::new(), |(module, _)| format!("{module}."));
-        let parameters =
-            GruParameters { inputs, hidden, layers: read, head_weight, head_bias };
+        let parameters = GruParameters { inputs, hidden, layers: read, head_weight, head_bias };
         Ok((parameters, module))
     }
 
@@ -400,7 +405,11 @@ impl Tensors {
             return Ok(());
         }
         let tensors = self.entries.keys().take(LISTED_NAMES).cloned().collect();
-        Err(ActuatorFileError::Unknown { file: self.file.clone(), tensors, count: self.entries.len() })
+        Err(ActuatorFileError::Unknown {
+            file: self.file.clone(),
+            tensors,
+            count: self.entries.len(),
+        })
     }
 }
 

@@ -169,7 +169,9 @@ impl<'a> Machine<'a, '_> {
     fn default_dict(&self, given: &[Id]) -> Option<Node<'a>> {
         let plain = match given {
             [] => true,
-            [factory] => matches!(self.node(*factory), Node::None | Node::Known(_) | Node::Named(_)),
+            [factory] => {
+                matches!(self.node(*factory), Node::None | Node::Known(_) | Node::Named(_))
+            }
             _ => false,
         };
         plain.then(|| Node::Dict(Vec::new()))

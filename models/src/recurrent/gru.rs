@@ -227,12 +227,7 @@ impl GruNetwork {
     ///
     /// # Panics
     /// For other lengths than `rows` rows of inputs and outputs, and one `usable` for each.
-    pub(crate) fn step_rows(
-        &mut self,
-        inputs: &[f32],
-        outputs: &mut [f32],
-        usable: &mut [bool],
-    ) {
+    pub(crate) fn step_rows(&mut self, inputs: &[f32], outputs: &mut [f32], usable: &mut [bool]) {
         assert_eq!(inputs.len(), self.rows * self.inputs);
         assert_eq!((outputs.len(), usable.len()), (self.rows * self.outputs, self.rows));
         let all_finite = |values: &[f32]| values.iter().all(|value| value.is_finite());

@@ -72,7 +72,8 @@ impl Checkpoint {
             .into_iter()
             .map(|tensor| (tensor.name, tensor.shape, le_bytes(&self.parameters[tensor.range])))
             .collect();
-        let moments = [("adamw.first", &self.moments.first), ("adamw.second", &self.moments.second)];
+        let moments =
+            [("adamw.first", &self.moments.first), ("adamw.second", &self.moments.second)];
         for (name, values) in moments.into_iter().filter(|(_, values)| !values.is_empty()) {
             tensors.push((name.to_owned(), vec![values.len()], le_bytes(values)));
         }

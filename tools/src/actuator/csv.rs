@@ -63,14 +63,15 @@ impl Recording {
             let mut values = [0.0; 5];
             for ((value, column), name) in values.iter_mut().zip(columns).zip(names) {
                 let text = record.get(column).unwrap_or_default();
-                *value = text.parse().ok().filter(|value: &f64| value.is_finite()).ok_or_else(
-                    || CsvError::Value {
-                        path: path.to_owned(),
-                        line,
-                        column: name.to_owned(),
-                        value: text.to_owned(),
-                    },
-                )?;
+                *value =
+                    text.parse().ok().filter(|value: &f64| value.is_finite()).ok_or_else(|| {
+                        CsvError::Value {
+                            path: path.to_owned(),
+                            line,
+                            column: name.to_owned(),
+                            value: text.to_owned(),
+                        }
+                    })?;
             }
             if let Some(before) = recording.time_ms.last().copied()
                 && values[0] <= before
@@ -189,7 +190,8 @@ pub fn median(mut values: Vec<f64>) -> f64 {
 mod tests {
     use super::*;
 
-    const HEADER: &str = "Time_ms,Encoder_Angle,Commanded_Angle,Acc_X,Acc_Y,Acc_Z,Gyro_X,Gyro_Y,Gyro_Z";
+    const HEADER: &str =
+        "Time_ms,Encoder_Angle,Commanded_Angle,Acc_X,Acc_Y,Acc_Z,Gyro_X,Gyro_Y,Gyro_Z";
 
     fn read(text: &str) -> Result<Recording, CsvError> {
         let folder = tempfile::tempdir().unwrap();

@@ -172,8 +172,8 @@ fn series(
     let seconds = data.skip_start_s + data.skip_end_s;
     if seconds > 0.0 {
         let (first, last) = (time[0] + data.skip_start_s, time[time.len() - 1] - data.skip_end_s);
-        let range = time.partition_point(|time| *time < first)
-            ..time.partition_point(|time| *time <= last);
+        let range =
+            time.partition_point(|time| *time < first)..time.partition_point(|time| *time <= last);
         if range.len() < 2 {
             return Err(DataError::Skipped { path, seconds, have });
         }

@@ -1,8 +1,6 @@
 //! The zero-phase Butterworth low-pass, as scipy's `butter` and `filtfilt` compute it.
 
-use sci_rs::signal::filter::design::{
-    DigitalFilter, FilterBandType, FilterOutputType, butter_dyn,
-};
+use sci_rs::signal::filter::design::{DigitalFilter, FilterBandType, FilterOutputType, butter_dyn};
 use sci_rs::signal::filter::sosfiltfilt_dyn;
 
 /// Why values are left unfiltered.
@@ -10,7 +8,9 @@ use sci_rs::signal::filter::sosfiltfilt_dyn;
 pub enum FilterError {
     #[error("a cut-off of {cutoff_hz} Hz is not below half the rate, {nyquist_hz} Hz")]
     Nyquist { cutoff_hz: f64, nyquist_hz: f64 },
-    #[error("{samples} samples are too few for a filter of order {order}: more than {needed} are needed")]
+    #[error(
+        "{samples} samples are too few for a filter of order {order}: more than {needed} are needed"
+    )]
     Short { samples: usize, order: usize, needed: usize },
     #[error("no filter of order {order} could be made")]
     Design { order: usize },

@@ -19,7 +19,8 @@ impl Reporter {
     pub fn new(label: &str) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            let style = ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len} {msg} eta {eta}");
+            let style =
+                ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len} {msg} eta {eta}");
             style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style))
         });
         let label = if label.is_empty() { String::new() } else { format!("{label}: ") };

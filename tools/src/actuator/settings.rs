@@ -201,7 +201,7 @@ pub struct Model {
 pub struct Training {
     pub batch: usize,
     pub learning_rate: f64,
-    pub weight_decay: f32,
+    pub weight_decay: f64,
     pub max_epochs: usize,
     pub warm_up_epochs: f64,
     /// Largest norm of all gradients together.
@@ -300,10 +300,8 @@ impl Settings {
         } else {
             let mut table: toml::Table = toml::from_str(&text).map_err(syntax)?;
             for text in overrides {
-                set(&mut table, text).map_err(|reason| SettingsError::Override {
-                    text: text.clone(),
-                    reason,
-                })?;
+                set(&mut table, text)
+                    .map_err(|reason| SettingsError::Override { text: text.clone(), reason })?;
             }
             table.try_into().map_err(syntax)?
         };
@@ -329,7 +327,8 @@ impl Settings {
             ("training.learning_rate", training.learning_rate),
             ("training.gradient_clip", training.gradient_clip),
         ];
-        numbers.extend(data.groups.iter().map(|it| ("data.groups.inertia_kg_m2", it.inertia_kg_m2)));
+        numbers
+            .extend(data.groups.iter().map(|it| ("data.groups.inertia_kg_m2", it.inertia_kg_m2)));
         for (key, value) in [
             ("data.target_sampling_frequency_hz", data.target_sampling_frequency_hz),
             ("data.filter.acceleration_hz", data.filter.acceleration_hz),
@@ -409,8 +408,7 @@ fn set(table: &mut toml::Table, text: &str) -> Result<(), String> {
         .unwrap_or_else(|| toml::Value::String(value.trim().to_owned()));
     let mut at = table;
     for part in parts {
-        let entry =
-            at.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        let entry = at.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));
         at = entry.as_table_mut().ok_or_else(|| format!("{part} is no table"))?;
     }
     at.insert(last.to_owned(), value);
@@ -434,7 +432,8 @@ mod tests {
 
     #[test]
     fn what_is_set_goes_over_the_file() {
-        let settings = load(SMALL, &["training.batch=32", "name=night", "model.hidden=64"]).unwrap();
+        let settings =
+            load(SMALL, &["training.batch=32", "name=night", "model.hidden=64"]).unwrap();
         assert_eq!((settings.training.batch, settings.model.hidden), (32, 64));
         assert_eq!((settings.name.as_str(), settings.seed), ("night", 42));
     }

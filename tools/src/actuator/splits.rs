@@ -31,7 +31,8 @@ pub struct Windows {
     pub method: &'static str,
 }
 
-const RANDOM: &str = "LEAKY: windows were split at random, so test windows overlap training windows";
+const RANDOM: &str =
+    "LEAKY: windows were split at random, so test windows overlap training windows";
 const TESTED: &str = "LEAKY: the group left out also chose the checkpoint";
 
 /// The windows of a training; `left_out` is the group that a fold is tested with.
@@ -85,9 +86,9 @@ pub fn split(settings: &Settings, dataset: &Dataset, left_out: Option<usize>) ->
 }
 
 fn files_suffice(dataset: &Dataset, left_out: Option<usize>) -> bool {
-    (0..dataset.groups.len()).filter(|group| Some(*group) != left_out).all(|group| {
-        dataset.series.iter().filter(|series| series.group == group).count() >= 3
-    })
+    (0..dataset.groups.len())
+        .filter(|group| Some(*group) != left_out)
+        .all(|group| dataset.series.iter().filter(|series| series.group == group).count() >= 3)
 }
 
 struct Cutter<'a> {
@@ -221,11 +222,8 @@ mod tests {
     use std::path::PathBuf;
 
     fn dataset(files: usize, length: usize) -> Dataset {
-        let group = |id: &str| Group {
-            id: id.to_owned(),
-            folder: PathBuf::new(),
-            inertia_kg_m2: 0.01,
-        };
+        let group =
+            |id: &str| Group { id: id.to_owned(), folder: PathBuf::new(), inertia_kg_m2: 0.01 };
         let series = |group| Series {
             group,
             path: PathBuf::new(),
@@ -253,7 +251,9 @@ mod tests {
     fn shared_samples(windows: &Windows) -> usize {
         let mut used = std::collections::HashMap::new();
         let mut shared = 0;
-        for (role, windows_of) in [&windows.train, &windows.validation, &windows.test].iter().enumerate() {
+        for (role, windows_of) in
+            [&windows.train, &windows.validation, &windows.test].iter().enumerate()
+        {
             for window in windows_of.iter() {
                 for sample in window.begin..window.begin + windows.steps {
                     let first = *used.entry((window.series, sample)).or_insert(role);

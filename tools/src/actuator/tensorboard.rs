@@ -13,7 +13,8 @@ impl Events {
     /// A new file in `folder`. `unix_s` goes into its name and its first event.
     pub fn create(folder: &Path, unix_s: f64) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let name = format!("events.out.tfevents.{:010}.{}.sinew", unix_s as u64, std::process::id());
+        let name =
+            format!("events.out.tfevents.{:010}.{}.sinew", unix_s as u64, std::process::id());
         let mut events = Self { file: File::create(folder.join(name))? };
         // Field 3: the version of the format.
         let mut event = header(unix_s, 0);

@@ -5,7 +5,7 @@ use super::dataset::{DataError, Dataset};
 use super::features::Features;
 use super::metrics::Metrics;
 use super::network;
-use super::optimizer::{Moments, Optimizer, OptimizerError, clip, learning_rate};
+use super::optimizer::{Moments, clip, learning_rate};
 use super::progress::Reporter;
 use super::random::Random;
 use super::settings::Settings;
@@ -28,13 +28,13 @@ pub enum TrainingError {
     Data(#[from] DataError),
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    #[error(transparent)]
-    Optimizer(#[from] OptimizerError),
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: std::io::Error },
     #[error("the threads for training cannot be started: {0}")]
     Threads(std::io::Error),
-    #[error("the loss of epoch {epoch} is {loss}: lower training.learning_rate, or look at the data with inspect")]
+    #[error(
+        "the loss of epoch {epoch} is {loss}: lower training.learning_rate, or look at the data with inspect"
+    )]
     Diverged { epoch: usize, loss: f64 },
     #[error("interrupted; go on with: sinew-tools actuator train --resume {}", run.display())]
     Interrupted { run: PathBuf },
@@ -77,8 +77,8 @@ impl Training<'_> {
         };
         let mut network =
             GruSequence::new(sizes, self.settings.threads()).map_err(TrainingError::Threads)?;
-        let mut optimizer = Optimizer::new(&at.parameters, &at.moments, training.weight_decay);
-        let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |it| it.as_secs_f64());
+        let now =
+            || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |it| it.as_secs_f64());
         let events = self.folder.join("tensorboard");
         let mut events = Events::create(&events, now()).map_err(self.file(&events))?;
         let batches = self.windows.train.len().div_ceil(training.batch);
@@ -101,7 +101,8 @@ impl Training<'_> {
                 self.gather_targets(windows, &mut targets);
                 let dropout = Dropout {
                     probability: self.settings.model.dropout,
-                    seed: self.settings.seed ^ (step as u64 + 1).wrapping_mul(0x2545_f491_4f6c_dd1d),
+                    seed: self.settings.seed
+                        ^ (step as u64 + 1).wrapping_mul(0x2545_f491_4f6c_dd1d),
                 };
                 let loss = Loss {
                     targets: &targets,
@@ -121,13 +122,12 @@ impl Training<'_> {
                 if !(loss.is_finite() && norm.is_finite()) {
                     return Err(TrainingError::Diverged { epoch, loss });
                 }
-                at.parameters = optimizer.step(rate, &gradient)?;
+                at.moments.step(&mut at.parameters, &gradient, rate, training.weight_decay);
                 at.progress.batch += 1;
                 at.progress.loss_sum += loss;
                 at.progress.norm_sum += norm;
                 reporter.batch(at.progress.batch, at.progress.loss_sum);
                 if self.interrupt.load(Ordering::Relaxed) {
-                    at.moments = optimizer.moments()?;
                     at.write(&last, &sizes)?;
                     return Err(TrainingError::Interrupted { run: self.run.to_owned() });
                 }
@@ -143,7 +143,6 @@ impl Training<'_> {
                 gradient_norm: at.progress.norm_sum / batches as f64,
                 seconds: begin.elapsed().as_secs_f64(),
             };
-            at.moments = optimizer.moments()?;
             let better = self.advance(&mut at.progress, record);
             if better {
                 let best = Checkpoint { moments: Moments::default(), ..at.clone() };
@@ -173,7 +172,8 @@ impl Training<'_> {
         let training = &self.settings.training;
         // What is kept is the best of all; what counts as progress must be better by min_delta.
         let better = progress.best_rmse.is_none_or(|best| record.val_rmse < best);
-        let enough = progress.best_rmse.is_none_or(|best| record.val_rmse < best - training.min_delta);
+        let enough =
+            progress.best_rmse.is_none_or(|best| record.val_rmse < best - training.min_delta);
         if better {
             progress.best_rmse = Some(record.val_rmse);
             progress.best_epoch = record.epoch;
@@ -194,8 +194,15 @@ impl Training<'_> {
         parameters: &[f32],
         windows: &[Window],
     ) -> Metrics {
-        let (predicted, measured) =
-            predictions(self.settings, self.dataset, self.features, network, parameters, windows, self.windows.steps);
+        let (predicted, measured) = predictions(
+            self.settings,
+            self.dataset,
+            self.features,
+            network,
+            parameters,
+            windows,
+            self.windows.steps,
+        );
         Metrics::of(&predicted, &measured)
     }
 
@@ -313,13 +320,8 @@ mod tests {
         let targets = [0.3, -0.2, 0.5, 0.1, 0.0, 0.7, 0.2, -0.4];
         let mut outputs = [0.1, 0.4, -0.3, 0.2, 0.6, 0.1, -0.5, 0.3_f32];
         for many_to_many in [true, false] {
-            let loss = Loss {
-                targets: &targets,
-                steps: 4,
-                rows: 2,
-                many_to_many,
-                difference_weight: 0.1,
-            };
+            let loss =
+                Loss { targets: &targets, steps: 4, rows: 2, many_to_many, difference_weight: 0.1 };
             let (mut derivative, mut unused) = ([0.0; 8], [0.0; 8]);
             loss.of(0..2, &outputs, &mut derivative);
             for index in 0..8 {

@@ -67,9 +67,7 @@ impl Kernel for Gates<'_> {
         for ((x, (s, before)), (kept, after)) in inputs.zip(states).zip(results) {
             for unit in (0..hidden).step_by(WIDTH) {
                 let count = WIDTH.min(hidden - unit);
-                let at = |values, gate: usize| {
-                    vector::<WIDTH>(values, gate * hidden + unit, count)
-                };
+                let at = |values, gate: usize| vector::<WIDTH>(values, gate * hidden + unit, count);
                 let (xr, sr) = (at(x, 0), at(s, 0));
                 let reset: [f32; WIDTH] = each(|i| sigmoid::<FUSED>(xr[i] + sr[i]));
                 let (xz, sz) = (at(x, 1), at(s, 1));
@@ -125,9 +123,7 @@ impl Kernel for Derivatives<'_> {
         for (((kept, before), above), (state, gates)) in known.zip(above).zip(results) {
             for unit in (0..hidden).step_by(WIDTH) {
                 let count = WIDTH.min(hidden - unit);
-                let at = |values, gate: usize| {
-                    vector::<WIDTH>(values, gate * hidden + unit, count)
-                };
+                let at = |values, gate: usize| vector::<WIDTH>(values, gate * hidden + unit, count);
                 let (reset, update, new, product) =
                     (at(kept, 0), at(kept, 1), at(kept, 2), at(kept, 3));
                 let (h, later, same) = (at(before, 0), at(state, 0), at(above, 0));

@@ -146,9 +146,7 @@ impl Multiply<'_> {
         columns: std::ops::Range<usize>,
     ) {
         let sums = match self.left {
-            LeftSide::Rows { values, step } => {
-                by_rows::<N, WIDTH, FUSED>(values, step, row, panel)
-            }
+            LeftSide::Rows { values, step } => by_rows::<N, WIDTH, FUSED>(values, step, row, panel),
             LeftSide::Columns { values, step } => {
                 by_columns::<N, WIDTH, FUSED>(values, step, row, panel)
             }
@@ -252,9 +250,8 @@ mod tests {
                     }
                 }
                 let mut again = RightSide::default();
-                let columnwise: Vec<f32> = (0..depth * columns)
-                    .map(|i| right[i % depth * columns + i / depth])
-                    .collect();
+                let columnwise: Vec<f32> =
+                    (0..depth * columns).map(|i| right[i % depth * columns + i / depth]).collect();
                 again.pack_transposed(isa, &columnwise, depth);
                 assert_eq!(again.values, packed.values, "{isa:?}");
             }

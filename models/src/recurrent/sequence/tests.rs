@@ -94,7 +94,10 @@ fn gradients_are_those_of_the_definition_on_every_instruction_set() {
             let slope = (above - wide_loss(&moved)) / 2e-5;
             moved[index] = at;
             let got = f64::from(gradient[index]);
-            assert!((got - slope).abs() < 2e-4 * slope.abs().max(1.0), "{isa:?} {index}: {got} {slope}");
+            assert!(
+                (got - slope).abs() < 2e-4 * slope.abs().max(1.0),
+                "{isa:?} {index}: {got} {slope}"
+            );
         }
         let mut outputs = vec![0.0; rows * width];
         network.outputs(&parameters, sequences, &mut outputs);
@@ -162,4 +165,62 @@ fn dropout_takes_the_part_that_was_asked_for() {
     let gone = to.iter().filter(|value| **value == 0.0).count();
     assert!((9_500..10_500).contains(&gone), "{gone}");
     assert!(to.iter().all(|value| *value == 0.0 || (*value - 1.0 / 0.9).abs() < 1e-6));
+}
+
+#[test]
+fn the_gradient_is_that_of_pytorch() {
+    let file =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/gru_training/two_layers.json");
+    let fixture: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let list = |value: &serde_json::Value| -> Vec<f32> {
+        value.as_array().unwrap().iter().map(|it| it.as_f64().unwrap() as f32).collect()
+    };
+    let joined = |key: &str| -> Vec<f32> {
+        fixture[key].as_array().unwrap().iter().flat_map(list).collect()
+    };
+    let size = |key: &str| fixture["sizes"][key].as_u64().unwrap() as usize;
+    let sizes = SequenceSizes {
+        inputs: size("inputs"),
+        hidden: size("hidden"),
+        layers: size("layers"),
+        outputs: 1,
+    };
+    let names: Vec<String> = sizes.tensors().into_iter().map(|tensor| tensor.name).collect();
+    assert_eq!(serde_json::json!(names), fixture["names"]);
+    let (rows, steps) = (size("rows"), size("steps"));
+    let (parameters, inputs, targets) =
+        (joined("parameters"), list(&fixture["x"]), list(&fixture["target"]));
+    let (each, between) = ((rows * steps) as f32, (rows * (steps - 1)) as f32);
+    for isa in Isa::ALL.into_iter().filter(|isa| isa.is_here()) {
+        let mut network = GruSequence::for_isa(sizes, 2, isa).unwrap();
+        let sequences = Sequences { steps, inputs: &inputs };
+        let mut outputs = vec![0.0; rows * steps];
+        network.outputs(&parameters, sequences, &mut outputs);
+        for (output, expected) in outputs.iter().zip(list(&fixture["outputs"])) {
+            assert!((output - expected).abs() < 1e-6, "{isa:?}");
+        }
+        let loss = |range: Range<usize>, outputs: &[f32], derivative: &mut [f32]| {
+            let targets = &targets[range.start * steps..range.end * steps];
+            let mut sum = 0.0;
+            for at in 0..outputs.len() {
+                let error = |at: usize| outputs[at] - targets[at];
+                sum += f64::from(error(at).powi(2) / each);
+                derivative[at] += 2.0 * error(at) / each;
+                if at % steps > 0 {
+                    let difference = error(at) - error(at - 1);
+                    sum += 0.1 * f64::from(difference.powi(2) / between);
+                    derivative[at] += 0.2 * difference / between;
+                    derivative[at - 1] -= 0.2 * difference / between;
+                }
+            }
+            sum
+        };
+        let mut gradient = vec![0.0; parameters.len()];
+        let sum = network.gradient(&parameters, sequences, None, &loss, &mut gradient);
+        assert!((sum - fixture["loss"].as_f64().unwrap()).abs() < 1e-6);
+        for (got, expected) in gradient.iter().zip(joined("gradient")) {
+            assert!((got - expected).abs() < 1e-6, "{isa:?}: {got} {expected}");
+        }
+    }
 }
