@@ -45,11 +45,15 @@ impl Page {
 
     pub fn table(&mut self, header: &[&str], rows: &[Vec<String>]) {
         self.body += "<table><tr>";
-        header.iter().for_each(|it| drop(write!(self.body, "<th>{}</th>", escape(it))));
+        for cell in header {
+            let _ = write!(self.body, "<th>{}</th>", escape(cell));
+        }
         self.body += "</tr>\n";
         for row in rows {
             self.body += "<tr>";
-            row.iter().for_each(|it| drop(write!(self.body, "<td>{}</td>", escape(it))));
+            for cell in row {
+                let _ = write!(self.body, "<td>{}</td>", escape(cell));
+            }
             self.body += "</tr>\n";
         }
         self.body += "</table>\n";

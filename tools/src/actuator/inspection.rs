@@ -30,7 +30,9 @@ pub fn inspect(settings: &Settings, out: Option<&Path>) -> Result<String, RunErr
         for path in files {
             match Recording::read(&path, &data.acceleration_axis, &data.gyro_axis) {
                 Ok(recording) => text += &describe(&recording),
-                Err(error) => drop(writeln!(text, "  unusable: {error}")),
+                Err(error) => {
+                    let _ = writeln!(text, "  unusable: {error}");
+                }
             }
         }
     }
@@ -53,8 +55,9 @@ pub fn inspect(settings: &Settings, out: Option<&Path>) -> Result<String, RunErr
             let (six, ten) = spectrum.cutoffs();
             let _ = writeln!(
                 text,
-                "  {name}: noise floor {:.3e} unit²/Hz; suggested cut-off {ten:.1} Hz (10 dB above the \
+                "group {}, {name}: noise floor {:.3e} unit²/Hz; suggested cut-off {ten:.1} Hz (10 dB above the \
                  noise), by the 6 dB rule {six:.1} Hz",
+                group.id,
                 spectrum.floor()
             );
             spectra.push((name, spectrum));

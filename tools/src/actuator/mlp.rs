@@ -13,7 +13,7 @@ use sinew_models::recurrent::Activation;
 const HISTORY_S: f64 = 0.01;
 /// Hidden layers.
 const HIDDEN_LAYERS: usize = 3;
-const BATCH: usize = 256;
+const BATCH: usize = 64;
 
 /// Trains on the last steps of the training windows.
 pub fn train(

@@ -96,7 +96,10 @@ pub fn clouds(labels: Labels<'_>, clouds: &[(&str, Points)], lines: &[(&str, Poi
 pub fn histogram(labels: Labels<'_>, values: &[f64]) -> Picture {
     let low = values.iter().copied().fold(f64::INFINITY, f64::min);
     let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let range = if high > low { (low, high) } else { (low - 0.5, low + 0.5) };
+    // Ends that are round numbers.
+    let unit = 10_f64.powf((high - low).max(1e-9).log10().floor()) / 2.0;
+    let range = ((low / unit).floor() * unit, (high / unit).ceil() * unit);
+    let range = if range.1 > range.0 { range } else { (low - 0.5, low + 0.5) };
     let plots = || {
         let histogram = Histogram::new().with_data(values.iter().copied());
         vec![Plot::Histogram(histogram.with_bins(60).with_range(range).with_color(COLORS[1]))]

@@ -212,7 +212,9 @@ impl Run {
         let mut text = summary(&evaluations, &self.settings);
         if !self.dataset.skipped.is_empty() {
             let _ = writeln!(text, "{} files were skipped:", self.dataset.skipped.len());
-            self.dataset.skipped.iter().for_each(|it| drop(writeln!(text, "  {it}")));
+            for skipped in &self.dataset.skipped {
+                let _ = writeln!(text, "  {skipped}");
+            }
         }
         Ok(format!("{notes}\n{text}\n{took}; {}", self.folder.display()))
     }
