@@ -59,7 +59,7 @@ fn the_gradient_is_that_of_burn() {
     let (outputs, _) = reference.forward(tensor(&inputs, 3), None);
     let error = outputs - tensor(&targets, 1);
     let squares = (error.clone() * error).sum();
-    let burns = f64::from(squares.clone().into_data().to_vec::<f32>().unwrap()[0]);
+    let burns = f64::from(squares.clone().into_scalar::<f32>());
     assert!((loss - burns).abs() < 1e-4 * burns, "{loss} {burns}");
     let gradients = reference.gradients(&squares.backward());
     assert_eq!(gradients.len(), parameters.len());

@@ -76,7 +76,7 @@ impl GruReference {
                 transforms.iter().for_each(|it| all.extend(bias_gradient(it, gradients)));
             }
         }
-        for head in &self.head {
+        if let Some(head) = &self.head {
             all.extend(weight_gradient(head, gradients));
             all.extend(bias_gradient(head, gradients));
         }
@@ -88,13 +88,13 @@ impl GruReference {
 #[cfg(feature = "train")]
 fn weight_gradient(layer: &Linear, gradients: &Gradients) -> Vec<f32> {
     let gradient = layer.weight.val().grad(gradients).map(Tensor::transpose);
-    gradient.and_then(|it| it.into_data().to_vec().ok()).unwrap_or_default()
+    gradient.and_then(|it| it.into_data().try_to_vec::<f32>().ok()).unwrap_or_default()
 }
 
 #[cfg(feature = "train")]
 fn bias_gradient(layer: &Linear, gradients: &Gradients) -> Vec<f32> {
     let gradient = layer.bias.as_ref().and_then(|bias| bias.val().grad(gradients));
-    gradient.and_then(|it| it.into_data().to_vec().ok()).unwrap_or_default()
+    gradient.and_then(|it| it.into_data().try_to_vec::<f32>().ok()).unwrap_or_default()
 }
 
 fn matrix(values: &[f32], shape: [usize; 2], device: &Device) -> Tensor<2> {

@@ -81,12 +81,10 @@ pub fn clouds(labels: Labels<'_>, clouds: &[(&str, Points)], lines: &[(&str, Poi
                 let cloud = ScatterPlot::new().with_data(thinned(points)).with_color(*color);
                 Plot::Scatter(cloud.with_size(1.6).with_marker_opacity(0.45).with_legend(*name))
             });
-        let lines = lines.iter().zip([COLORS[0], COLORS[2]].iter().cycle()).map(
-            |((name, points), color)| {
-                let line = LinePlot::new().with_data(points.clone()).with_color(*color);
-                Plot::Line(line.with_stroke_width(1.5).with_legend(*name))
-            },
-        );
+        let lines = lines.iter().map(|(name, points)| {
+            let line = LinePlot::new().with_data(points.clone()).with_color(COLORS[0]);
+            Plot::Line(line.with_stroke_width(1.5).with_legend(*name))
+        });
         clouds.chain(lines).collect()
     };
     picture(labels, plots, |layout| layout)

@@ -163,18 +163,16 @@ fn scatter(evaluation: &Evaluation, suffix: &str, page: &mut Page) {
     ));
 }
 
-/// The first stretch of test windows of a file that is long enough.
+/// A stretch of a file from about the middle of its test windows.
 fn stretch(
     evaluation: &Evaluation,
     series: usize,
     steps: usize,
     length: usize,
 ) -> std::ops::Range<usize> {
-    let begin = evaluation
-        .windows
-        .iter()
-        .find(|window| window.series == series)
-        .map_or(0, |Window { begin, .. }| begin + steps - 1);
+    let of_file: Vec<&Window> =
+        evaluation.windows.iter().filter(|window| window.series == series).collect();
+    let begin = of_file.get(of_file.len() * 2 / 5).map_or(0, |window| window.begin + steps - 1);
     begin..begin + length
 }
 
@@ -261,8 +259,10 @@ fn plane(run: &Run, evaluation: &Evaluation, series: &Series, suffix: &str, page
                 .map(|velocity| (velocity, curve.clip(sign * f64::INFINITY, velocity)))
                 .collect()
         };
-        lines.push(("most of the motor", bound(1.0)));
-        lines.push(("least of the motor", bound(-1.0)));
+        // Along the upper bound and back along the lower one.
+        let mut around = bound(1.0);
+        around.extend(bound(-1.0).into_iter().rev());
+        lines.push(("torque–speed curve", around));
     }
     page.picture(clouds(
         Labels {

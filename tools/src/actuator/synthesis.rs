@@ -43,6 +43,9 @@ pub struct Arguments {
     /// Files of each inertia.
     #[arg(long, default_value_t = 1)]
     pub files: usize,
+    /// Amplitude of the target in the first file, rad; the next ones have half and twice of it, and so on.
+    #[arg(long, default_value_t = 0.5)]
+    pub amplitude_rad: f64,
     /// Length of a file.
     #[arg(long, default_value_t = 60.0)]
     pub seconds: f64,
@@ -74,7 +77,11 @@ struct Sample {
 
 /// Makes the files and says which.
 pub fn run(arguments: &Arguments) -> Result<String, SynthesisError> {
-    for (name, value) in [("--seconds", arguments.seconds), ("--rate-hz", arguments.rate_hz)] {
+    for (name, value) in [
+        ("--seconds", arguments.seconds),
+        ("--rate-hz", arguments.rate_hz),
+        ("--amplitude-rad", arguments.amplitude_rad),
+    ] {
         if !(value > 0.0 && value <= 1e5) {
             return Err(SynthesisError::Value { name, value, allowed: "above 0, up to 100000" });
         }
@@ -100,9 +107,11 @@ pub fn run(arguments: &Arguments) -> Result<String, SynthesisError> {
         for file in 0..arguments.files {
             let purpose = (group * 1000 + file) as u64;
             let random = Random::new(arguments.seed, purpose);
+            let scale = [1.0, 0.5, 2.0][file % 3];
+            let amplitude = scale * arguments.amplitude_rad;
             let samples = match arguments.plant {
-                Plant::Recipe => recipe(arguments, *inertia, random),
-                Plant::Rig => rig(arguments, *inertia, random)?,
+                Plant::Recipe => recipe(arguments, *inertia, amplitude, random),
+                Plant::Rig => rig(arguments, *inertia, amplitude, random)?,
             };
             let path = folder.join(format!("{:02}.csv", file + 1));
             write(&path, &samples, arguments.rate_hz)?;
@@ -118,8 +127,8 @@ pub fn run(arguments: &Arguments) -> Result<String, SynthesisError> {
     Ok(lines.join("\n"))
 }
 
-/// A chirp from 0.3 to 2 times 1 Hz and back, whose amplitude swings between 0.5 and 1.5 times half a
-/// radian ten seconds long. Files differ in their phases.
+/// A chirp from 0.3 to 2 times 1 Hz and back, whose amplitude swings between 0.5 and 1.5 times its mean
+/// in ten seconds. Files differ in their phases.
 struct Excitation {
     phases: [f64; 2],
     seconds: f64,
@@ -127,8 +136,8 @@ struct Excitation {
 }
 
 impl Excitation {
-    fn new(random: &mut Random, seconds: f64) -> Self {
-        Self { phases: [TAU * random.unit(), TAU * random.unit()], seconds, amplitude: 0.5 }
+    fn new(random: &mut Random, seconds: f64, amplitude: f64) -> Self {
+        Self { phases: [TAU * random.unit(), TAU * random.unit()], seconds, amplitude }
     }
 
     fn at(&self, time: f64) -> f64 {
@@ -142,8 +151,8 @@ impl Excitation {
     }
 }
 
-fn recipe(arguments: &Arguments, inertia: f64, mut random: Random) -> Vec<Sample> {
-    let excitation = Excitation::new(&mut random, arguments.seconds);
+fn recipe(arguments: &Arguments, inertia: f64, amplitude: f64, mut random: Random) -> Vec<Sample> {
+    let excitation = Excitation::new(&mut random, arguments.seconds, amplitude);
     let count = (arguments.seconds * arguments.rate_hz).round() as usize;
     // Fine enough that the plant is a continuous one.
     let parts = (4000.0 / arguments.rate_hz).ceil().max(1.0) as usize;
@@ -179,9 +188,10 @@ fn recipe(arguments: &Arguments, inertia: f64, mut random: Random) -> Vec<Sample
 fn rig(
     arguments: &Arguments,
     inertia: f64,
+    amplitude: f64,
     mut random: Random,
 ) -> Result<Vec<Sample>, SynthesisError> {
-    let excitation = Excitation::new(&mut random, arguments.seconds);
+    let excitation = Excitation::new(&mut random, arguments.seconds, amplitude);
     let config = ActuatorConfig { inertia, ..ActuatorConfig::default() };
     let mut plant = ActuatorPlant::new(config, random.next())?;
     let count = (arguments.seconds * arguments.rate_hz).round() as usize;
@@ -235,6 +245,7 @@ mod tests {
             plant,
             inertias: vec![0.02],
             files: 1,
+            amplitude_rad: 0.5,
             seconds: 4.0,
             rate_hz: 200.0,
             seed: 5,

@@ -255,7 +255,10 @@ pub fn predictions(
         let series = &dataset.series[window.series];
         let sample = window.begin + steps - 1;
         let known = features.known(&settings.model, series, sample);
-        (f64::from(output) * features.scale() + known, series.torque[sample])
+        let torque = f64::from(output) * features.scale() + known;
+        // As the model clamps it when it runs.
+        let limit = settings.model.effort_limit_nm.unwrap_or(f64::INFINITY);
+        (torque.clamp(-limit, limit), series.torque[sample])
     });
     torques.unzip()
 }
