@@ -17,6 +17,7 @@ pub mod transport;
 
 pub use camera::{Camera, CameraDescription, CameraError, Frame};
 pub use faults::each_once;
+pub use random::Random;
 pub use robot::{
     BusStatistics, Command, ControlMode, DeviceTick, JointDescription, JointKind, JointLimits,
     LinkStatus, MAX_JOINTS, MAX_SENSORS, OnSilence, Robot, RobotDescription, RobotError,

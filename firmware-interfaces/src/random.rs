@@ -1,14 +1,15 @@
-//! A small seeded generator (SplitMix64): latencies and random faults of emulated devices repeat
-//! exactly.
+//! A small seeded generator (SplitMix64): what emulated devices do by chance, and motions that are
+//! made up, repeat exactly.
 
 /// Random numbers from a seed.
 #[derive(Clone, Debug)]
-pub(crate) struct Random {
+pub struct Random {
     state: u64,
 }
 
 impl Random {
-    pub(crate) const fn new(seed: u64) -> Self {
+    /// The numbers that `seed` stands for.
+    pub const fn new(seed: u64) -> Self {
         Self { state: seed }
     }
 
@@ -21,7 +22,7 @@ impl Random {
     }
 
     /// From 0 up to, not including, 1.
-    pub(crate) const fn fraction(&mut self) -> f64 {
+    pub const fn fraction(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 

@@ -5,10 +5,13 @@
 //! refuses in a message of one line that names the file and cannot move a terminal. A damage is a
 //! function of its number, which is printed where one fails; `SINEW_MUTATIONS_FROM` begins there.
 
+use crate::actuators::{self, ImportOptions, damaged};
 use crate::lerobot::test_config;
 use crate::pickle::{self, Classes, Kind, Limits};
 use crate::preprocessing::Geometry;
 use crate::tensor_file::TensorFile;
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
 use std::path::{Path, PathBuf};
 
 /// Damages of each reader where the environment says nothing.
@@ -329,6 +332,86 @@ fn mutations_of_processors() {
         mutate(std::slice::from_ref(&whole), 8, &folder.path().display().to_string(), |bytes| {
             std::fs::write(&file, bytes).unwrap();
             test_config::processors(folder.path(), &config)
+        });
+        std::fs::write(&file, whole).unwrap();
+    }
+}
+
+#[test]
+fn mutations_of_actuator_networks() {
+    let seeds = seeds(&[
+        "actuators/seed/gru-global_tiny_best_jit.pt",
+        "actuators/seed/gru-global_tiny-epoch=03.ckpt",
+        "actuators/seed/state_dict.pth",
+        "actuators/seed/model.safetensors",
+    ]);
+    mutate(&seeds, 4, "damaged.pt", |bytes| {
+        damaged::network(Path::new("damaged.pt"), bytes, &LIMITS)
+    });
+}
+
+#[test]
+fn mutations_of_actuator_folders() {
+    let folder = tempfile::tempdir_in(scratch()).unwrap();
+    let options = ImportOptions { rate_hz: Some(240.0), ..ImportOptions::default() };
+    let seed = fixture("actuators/seed/model.safetensors");
+    let out = folder.path().join("out");
+    actuators::import(&seed, &options).unwrap().bundle.write(&out).unwrap();
+    let json = std::fs::read(out.join("actuator.json")).unwrap();
+    let weights = std::fs::read(out.join("weights.safetensors")).unwrap();
+    let file = Path::new("damaged/actuator.json");
+    mutate(std::slice::from_ref(&json), 4, "damaged", |bytes| {
+        damaged::folder(file, bytes, &weights)
+    });
+    // Weights that are damaged, with a hash that is not.
+    let json = String::from_utf8(json).unwrap();
+    let hash = damaged::sha256(&weights);
+    mutate(std::slice::from_ref(&weights), 4, "damaged", |bytes| {
+        let json = json.replace(&hash, &damaged::sha256(bytes));
+        damaged::folder(file, json.as_bytes(), bytes)
+    });
+}
+
+#[test]
+fn mutations_of_actuator_settings() {
+    let folder = tempfile::tempdir_in(scratch()).unwrap();
+    let copy = |name: &str| {
+        let from = fixture("actuators").join(name);
+        let to = folder.path().join(from.file_name().unwrap());
+        std::fs::copy(from, &to).unwrap();
+        to
+    };
+    let network = copy("seed/model.safetensors");
+    let scripted = copy("isaac_lab/network.pt");
+    let mlp = br#"{"rate_hz": 400, "input_idx": [0, 4, 8], "input_order": "pos_vel",
+        "error_sign": "measured_minus_target", "pos_scale": 1, "vel_scale": 0.1, "torque_scale": 20,
+        "activation": "softsign", "dc_motor": null, "effort_limit_nm": 40}"#;
+    let dense = folder.path().join("dense.safetensors");
+    let tensor = |shape: &[usize]| vec![0_u8; shape.iter().product::<usize>() * 4];
+    let (weight, bias) = (tensor(&[1, 6]), tensor(&[1]));
+    let view = |shape: &[usize], data| TensorView::new(Dtype::F32, shape.to_vec(), data).unwrap();
+    let tensors = [("0.weight", view(&[1, 6], &weight)), ("0.bias", view(&[1], &bias))];
+    std::fs::write(&dense, safetensors::serialize(tensors, None).unwrap()).unwrap();
+    std::fs::write(folder.path().join("mlp.json"), mlp).unwrap();
+    let files = [
+        (copy("seed/normalization_stats.json"), &network, 0),
+        (copy("seed/training_config_summary.json"), &network, 0),
+        (copy("isaac_lab/full.json"), &scripted, 1),
+        (folder.path().join("mlp.json"), &dense, 2),
+    ];
+    for (file, network, kind) in files {
+        let whole = std::fs::read(&file).unwrap();
+        let options = ImportOptions {
+            rate_hz: (kind == 0).then_some(240.0),
+            isaac_lab: (kind == 1).then(|| file.clone()),
+            mlp: (kind == 2).then(|| file.clone()),
+            ..ImportOptions::default()
+        };
+        let name = folder.path().display().to_string();
+        mutate(std::slice::from_ref(&whole), 16, &name, |bytes| {
+            std::fs::write(&file, bytes).unwrap();
+            let imported = actuators::import(network, &options);
+            imported.map(drop).map_err(|error| error.to_string())
         });
         std::fs::write(&file, whole).unwrap();
     }

@@ -1,5 +1,6 @@
 //! `sinew check`
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -7,7 +8,9 @@ use serde_json::{Map, Value, json};
 use sinew_firmware_interfaces::RobotDescription;
 
 use super::{Format, fail};
-use crate::config::{self, CameraConfig, ClockKind, ConfigError, Loaded, Problem};
+use crate::config::{
+    self, CameraConfig, ClockKind, Config, ConfigError, Loaded, Problem, SignalConfig,
+};
 use crate::control::OperatorSignal;
 use crate::robots;
 use crate::run::{self, RunError};
@@ -81,7 +84,13 @@ fn refuse(path: &Path, error: &ConfigError, format: Format) -> u8 {
 fn summary(loaded: &Loaded, robot: &RobotDescription) -> String {
     let config = &loaded.config;
     let joints: Vec<_> = robot.joints.iter().map(|joint| joint.name.as_str()).collect();
-    let recording_rate = config.recording.rate_hz.unwrap_or(config.policy.rate_hz);
+    let recording_rate = config.episode_rate_hz().0;
+    let (source, what, pace) = match &config.policy {
+        Some(policy) => {
+            ("policy", policy.path.display().to_string(), format!("policy {} Hz, ", policy.rate_hz))
+        }
+        None => ("excitation", excitation(config), String::new()),
+    };
     let clock = match config.run.clock {
         ClockKind::Real => "real",
         ClockKind::Simulated => "simulated",
@@ -89,15 +98,9 @@ fn summary(loaded: &Loaded, robot: &RobotDescription) -> String {
     let lines = [
         ("robot", format!("{} at {}", robot.model, config.robot.port)),
         ("joints", joints.join(", ")),
-        ("policy", config.policy.path.display().to_string()),
+        (source, what),
         ("cameras", cameras(loaded)),
-        (
-            "rates",
-            format!(
-                "loop {} Hz, policy {} Hz, recording {recording_rate} Hz",
-                config.run.rate_hz, config.policy.rate_hz
-            ),
-        ),
+        ("rates", format!("loop {} Hz, {pace}recording {recording_rate} Hz", config.run.rate_hz)),
         ("duration", format!("{} s, {clock} clock", config.run.duration_s)),
         ("recording", config.recording.directory.display().to_string()),
     ];
@@ -106,6 +109,16 @@ fn summary(loaded: &Loaded, robot: &RobotDescription) -> String {
         let _ = writeln!(out, "  {name:<10} {value}");
     }
     out
+}
+
+/// What is played.
+fn excitation(config: &Config) -> String {
+    let signals = config.excitation.iter().flat_map(|it| &it.signals);
+    let joints: BTreeSet<&str> = signals.clone().map(SignalConfig::joint).collect();
+    let seconds: f64 = signals.map(SignalConfig::duration_s).sum();
+    let times = config.excitation.as_ref().map_or(0, |it| it.times);
+    let joints: Vec<&str> = joints.into_iter().collect();
+    format!("{seconds} s of {}, {times} times", joints.join(", "))
 }
 
 fn cameras(loaded: &Loaded) -> String {
@@ -120,7 +133,8 @@ fn cameras(loaded: &Loaded) -> String {
                 }
                 CameraConfig::Replay { rate_hz, .. } => format!("replay, {rate_hz} Hz"),
             };
-            let used = config.policy.images.values().any(|camera| camera == name);
+            let used =
+                config.policy.iter().flat_map(|it| it.images.values()).any(|camera| camera == name);
             format!("{name} ({source}{})", if used { "" } else { ", recorded only" })
         })
         .collect();
@@ -140,7 +154,7 @@ fn summary_json(loaded: &Loaded, robot: &RobotDescription, explain: bool) -> Val
         "robot": robot.model,
         "port": config.robot.port,
         "joints": joints,
-        "policy": shown(&config.policy.path),
+        "policy": config.policy.as_ref().map(|policy| shown(&policy.path)),
         "cameras": config.cameras.keys().collect::<Vec<_>>(),
         "rate_hz": config.run.rate_hz,
         "duration_s": config.run.duration_s,

@@ -17,6 +17,7 @@ macro_rules! complain {
     }};
 }
 
+mod actuator;
 mod bench;
 mod check;
 mod doctor;
@@ -64,6 +65,9 @@ enum Verb {
     /// Look at a checkpoint, or compare it with golden outputs
     #[command(subcommand)]
     Policy(policy::PolicyVerb),
+    /// Look at an actuator network, convert it, or measure it
+    #[command(subcommand)]
+    Actuator(actuator::ActuatorVerb),
     /// Describe a dataset, a run's folder or a journal
     Info(info::InfoArguments),
     /// Write the report of a run again, or that of a run that was killed
@@ -124,6 +128,7 @@ pub fn main() -> ExitCode {
         Verb::Bench(arguments) => bench::bench(&arguments),
         Verb::Emulate(device) => emulate::emulate(&device),
         Verb::Policy(verb) => policy::policy(&verb),
+        Verb::Actuator(verb) => actuator::actuator(&verb),
         Verb::Info(arguments) => info::info(&arguments),
         Verb::Report(arguments) => report::report(&arguments),
         Verb::Export(arguments) => export::export(&arguments),

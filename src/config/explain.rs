@@ -112,7 +112,7 @@ impl Loaded {
     fn absent(&self, key: &Key, table: &str, place: &str) -> Option<Line> {
         let Need::Optional(instead) = key.need else { return None };
         let derived = match (key.name, table) {
-            ("rate_hz", "recording") => Some(self.config.policy.rate_hz),
+            ("rate_hz", "recording") => Some(self.config.episode_rate_hz().0),
             _ => self
                 .config
                 .limits

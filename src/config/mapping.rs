@@ -8,17 +8,17 @@ use sinew_firmware_interfaces::{JointKind, RobotDescription};
 use super::Loaded;
 use super::error::Problem;
 use super::limits::kind_word;
-use super::schema::{CameraConfig, ElementConfig, ElementUnit};
+use super::schema::{CameraConfig, ElementConfig, ElementUnit, PolicyConfig};
 use super::suggest::closest;
 use super::tree::{child, element, number, quoted};
 
 /// Checks `policy.state`, `policy.action`, `policy.hold` and `policy.images`.
 pub(super) fn check(loaded: &Loaded, robot: &RobotDescription, problems: &mut Vec<Problem>) {
-    let policy = &loaded.config.policy;
+    let Some(policy) = &loaded.config.policy else { return };
     check_elements(loaded, robot, "policy.state", &policy.state, problems);
     check_elements(loaded, robot, "policy.action", &policy.action, problems);
-    check_drives(loaded, robot, problems);
-    check_images(loaded, problems);
+    check_drives(loaded, policy, robot, problems);
+    check_images(loaded, policy, problems);
 }
 
 fn check_elements(
@@ -58,8 +58,12 @@ fn check_elements(
 }
 
 /// Every joint is driven by one action or held on purpose, not both and not twice.
-fn check_drives(loaded: &Loaded, robot: &RobotDescription, problems: &mut Vec<Problem>) {
-    let policy = &loaded.config.policy;
+fn check_drives(
+    loaded: &Loaded,
+    policy: &PolicyConfig,
+    robot: &RobotDescription,
+    problems: &mut Vec<Problem>,
+) {
     let mut driven: BTreeMap<&str, String> = BTreeMap::new();
     for (index, said) in policy.action.iter().enumerate() {
         let key = child(&element("policy.action", index), "joint");
@@ -101,10 +105,10 @@ fn check_drives(loaded: &Loaded, robot: &RobotDescription, problems: &mut Vec<Pr
     }
 }
 
-fn check_images(loaded: &Loaded, problems: &mut Vec<Problem>) {
+fn check_images(loaded: &Loaded, policy: &PolicyConfig, problems: &mut Vec<Problem>) {
     let cameras = &loaded.config.cameras;
     let most = loaded.config.supervision.frame_max_age_ms;
-    for (feature, camera) in &loaded.config.policy.images {
+    for (feature, camera) in &policy.images {
         let key = child("policy.images", feature);
         let Some(said) = cameras.get(camera) else {
             let names: Vec<_> = cameras.keys().map(String::as_str).collect();

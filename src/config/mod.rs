@@ -9,7 +9,9 @@
 
 mod actuation;
 mod error;
+mod excitation;
 mod explain;
+mod guards;
 mod keys;
 mod limits;
 mod mapping;
@@ -36,9 +38,10 @@ pub use error::{ConfigError, Origin, Problem};
 pub use limits::resolve_limits;
 pub use schema::{
     ActuationConfig, Actuator, AtRest, CameraConfig, ClockKind, Config, ElementConfig, ElementUnit,
-    EmulatorConfig, Execution, GainsConfig, Generator, JointLimitsConfig, OverrunConfig,
-    OverrunPolicy, Pace, PolicyConfig, RealtimeConfig, RealtimeMode, RecordingConfig, RestConfig,
-    RobotConfig, RobotModel, RunConfig, SupervisionConfig, TargetConfig, WorkspaceConfig,
+    EmulatorConfig, ExcitationConfig, Execution, GainsConfig, Generator, GuardConfig,
+    JointLimitsConfig, OverrunConfig, OverrunPolicy, Pace, PolicyConfig, RealtimeConfig,
+    RealtimeMode, RecordingConfig, RestConfig, RobotConfig, RobotModel, RunConfig, SignalConfig,
+    SupervisionConfig, Sweep, TargetConfig, WorkspaceConfig,
 };
 
 /// Where every value of a configuration was said, by key path: `run.rate_hz`,
@@ -113,13 +116,14 @@ impl Loaded {
     /// [`Layer::Without`].
     pub fn void_keys(&self) -> Vec<&'static str> {
         let Config { robot, actuation, policy, .. } = &self.config;
+        let execution = policy.as_ref().map(|policy| policy.execution);
         let keys = [
             ("robot.joints", robot.model != RobotModel::Mock),
             ("actuation.gains", actuation.model != Actuator::Pd),
-            ("policy.ensemble_coefficient", policy.execution != Execution::Ensemble),
-            ("policy.inference_period_ms", policy.execution == Execution::Queue),
-            ("policy.warm_start", policy.execution == Execution::Queue),
-            ("policy.inpaint", policy.execution == Execution::Queue),
+            ("policy.ensemble_coefficient", execution != Some(Execution::Ensemble)),
+            ("policy.inference_period_ms", execution == Some(Execution::Queue)),
+            ("policy.warm_start", execution == Some(Execution::Queue)),
+            ("policy.inpaint", execution == Some(Execution::Queue)),
         ];
         keys.into_iter().filter(|(_, void)| *void).map(|(key, _)| key).collect()
     }

@@ -14,9 +14,11 @@ use super::error::Problem;
 use super::keys::with_unit;
 use super::limits::{self, display_unit, range_words};
 use super::mapping::{self, unknown_joint};
-use super::schema::{CameraConfig, ClockKind, Execution, RobotConfig, RobotModel};
+use super::schema::{CameraConfig, ClockKind, Execution, PolicyConfig, RobotConfig, RobotModel};
 use super::tree::{child, element, number};
-use super::{ConfigError, Loaded, actuation, resolve_limits, timing, workspace};
+use super::{
+    ConfigError, Loaded, actuation, excitation, guards, resolve_limits, timing, workspace,
+};
 use crate::limits::JointLimits;
 use crate::recording::CycleSample;
 
@@ -36,6 +38,8 @@ impl Loaded {
         self.check_rest(robot, &mut problems);
         self.check_emulator(robot, &mut problems);
         self.check_policy(&mut problems);
+        excitation::check(self, robot, &mut problems);
+        guards::check(self, robot, &mut problems);
         mapping::check(self, robot, &mut problems);
         self.check_supervision(&mut problems);
         self.check_recording(&mut problems);
@@ -63,7 +67,9 @@ impl Loaded {
                 problems.push(self.problem(key, message));
             }
         };
-        check("policy.path", &self.config.policy.path, "the folder of a checkpoint");
+        if let Some(policy) = &self.config.policy {
+            check("policy.path", &policy.path, "the folder of a checkpoint");
+        }
         for (name, camera) in &self.config.cameras {
             if let CameraConfig::Replay { path, .. } = camera {
                 let key = child(&child("cameras", name), "path");
@@ -256,7 +262,7 @@ impl Loaded {
     }
 
     fn check_policy(&self, problems: &mut Vec<Problem>) {
-        let policy = &self.config.policy;
+        let Some(policy) = &self.config.policy else { return };
         let ensemble = policy.execution == Execution::Ensemble;
         match policy.ensemble_coefficient {
             Some(value) if !ensemble => problems.push(self.problem(
@@ -302,7 +308,7 @@ impl Loaded {
                 problems.push(self.problem(key, message));
             }
         }
-        self.check_device(problems);
+        self.check_device(policy, problems);
         for (index, cpu) in policy.cpus.iter().enumerate() {
             let key = element("policy.cpus", index);
             if policy.cpus.iter().take(index).any(|before| before == cpu) {
@@ -326,8 +332,7 @@ impl Loaded {
     }
 
     /// What this build cannot do, and what a device does not honour.
-    fn check_device(&self, problems: &mut Vec<Problem>) {
-        let policy = &self.config.policy;
+    fn check_device(&self, policy: &PolicyConfig, problems: &mut Vec<Problem>) {
         let device = policy.device.name();
         if let Some(feature) = policy.device.feature().filter(|_| !policy.device.is_built()) {
             let built = Device::ALL.into_iter().filter(|device| device.is_built());
@@ -389,10 +394,10 @@ impl Loaded {
 
     fn check_recording(&self, problems: &mut Vec<Problem>) {
         let loop_rate = self.config.run.rate_hz;
-        let policy_rate = self.config.policy.rate_hz;
-        let (rate, whose) = match self.config.recording.rate_hz {
-            Some(rate) => (rate, ""),
-            None => (policy_rate, " (not said, so policy.rate_hz)"),
+        let (rate, source) = self.config.episode_rate_hz();
+        let whose = match source {
+            "recording.rate_hz" => String::new(),
+            other => format!(" (not said, so {other})"),
         };
         if rate > loop_rate {
             problems.push(self.problem(
@@ -411,7 +416,7 @@ impl Loaded {
             problems.push(Problem::OutOfRange {
                 at: self.place("recording.rate_hz"),
                 key: "recording.rate_hz".to_owned(),
-                value: with_unit(&number(rate), "Hz") + whose,
+                value: with_unit(&number(rate), "Hz") + &whose,
                 allowed: "a whole number, 1 to 1000 Hz, as every LeRobot dataset".to_owned(),
                 remedy:
                     "Set recording.rate_hz: frames are taken from cycles, and need not go with \

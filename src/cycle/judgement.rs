@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use sinew_firmware_interfaces::{LinkStatus, MAX_JOINTS, State, Timestamp};
 
-use super::{Cycle, CycleInputs, OperatorRequest, is_finite_at};
+use super::{Cycle, CycleInputs, OFFENDING_SENSOR, OperatorRequest, is_finite_at};
 use crate::pacing::Verdict;
-use crate::supervision::{ArmState, Event, HoldCause, StopCause};
+use crate::supervision::{ArmState, Event, HoldCause, StopCause, Watched};
 
 /// What a cycle knows before it judges.
 #[derive(Clone, Copy)]
@@ -76,6 +76,16 @@ impl Cycle {
         if let Some(joint) = self.strayed(state) {
             *offender = Some(joint as u8);
             return Some(Event::Ramp(StopCause::TrackingError));
+        }
+        // The time of a guard is the arm's own: it does not go on while the process is stopped.
+        if let Some(watched) = self.guards.judge(state, self.cared)
+            && !stopping
+        {
+            *offender = Some(match watched {
+                Watched::Sensor(index) => OFFENDING_SENSOR + index,
+                Watched::Velocity(joint) | Watched::Effort(joint) => joint,
+            });
+            return Some(Event::Ramp(StopCause::Guard));
         }
         if verdict == Verdict::Stop && !stopping {
             return Some(Event::Ramp(StopCause::Overrun));

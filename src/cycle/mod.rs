@@ -16,7 +16,7 @@ use sinew_firmware_interfaces::{
 pub use settings::{CycleSettings, Thresholds};
 
 use crate::pacing::{BucketLevel, OverrunBucket};
-use crate::supervision::{ArmState, Event, HoldCause, Reaction, StopCause, Supervisor};
+use crate::supervision::{ArmState, Event, Guards, HoldCause, Reaction, StopCause, Supervisor};
 use crate::targets::{Blend, Chunk, Timeline};
 use judgement::Context;
 use motions::{Motions, Moved, Wanted};
@@ -59,7 +59,7 @@ pub struct Outcome {
     pub request: Option<StopRequest>,
     /// State change of this cycle.
     pub changed: Option<(ArmState, ArmState)>,
-    /// The first joint whose measured position was too far off, when that stopped the run.
+    /// What stopped the run: a joint, or from [`OFFENDING_SENSOR`] on a sensor beside the joints.
     pub offender: Option<u8>,
     /// What the target source asked for.
     pub requested: [f64; MAX_JOINTS],
@@ -105,6 +105,7 @@ pub struct Cycle {
     clamped: [Option<Timestamp>; MAX_JOINTS],
     /// When the command of a stop came to a stand at its goal.
     arrived: Option<Timestamp>,
+    guards: Guards,
     policy_failed: bool,
     /// When the present connection began: nothing seen before is acted upon.
     connected: Timestamp,
@@ -116,6 +117,8 @@ pub struct Cycle {
     silent: Duration,
 }
 
+/// [`Outcome::offender`] of the first sensor beside the joints.
+pub const OFFENDING_SENSOR: u8 = MAX_JOINTS as u8;
 /// Most periods of a gap between two cycles that count as time in which the arm was looked after.
 const MOST_PERIODS: u32 = 10;
 /// Oldest measurement that an effort may answer to; where cycles are long, so many of them.
@@ -148,6 +151,7 @@ impl Cycle {
             strayed: [None; MAX_JOINTS],
             clamped: [None; MAX_JOINTS],
             arrived: None,
+            guards: Guards::new(settings.guards.clone()),
             policy_failed: false,
             connected: Timestamp::ZERO,
             outside: None,

@@ -7,6 +7,7 @@ use sinew_firmware_interfaces::{MAX_JOINTS, State};
 use crate::actuation::Gains;
 use crate::limits::{JointLimits, Workspace};
 use crate::pacing::Overruns;
+use crate::supervision::Guard;
 use crate::targets::Blend;
 
 /// Everything constant about a run's cycles.
@@ -46,6 +47,8 @@ pub struct CycleSettings {
     pub overruns: Overruns,
     /// Thresholds of the ladder.
     pub thresholds: Thresholds,
+    /// Bounds of measured values.
+    pub guards: Vec<Guard>,
 }
 
 impl CycleSettings {

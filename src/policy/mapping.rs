@@ -5,7 +5,7 @@
 use sinew_firmware_interfaces::{JointKind, MAX_JOINTS, RobotDescription, State};
 use sinew_models::{FeatureKind, PolicyDescription};
 
-use crate::config::{Config, ElementConfig, ElementUnit};
+use crate::config::{ElementConfig, ElementUnit, PolicyConfig};
 
 /// Why a policy does not fit a robot; [`key`](MappingError::key) is the configuration key to change.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -174,7 +174,7 @@ impl Mapping {
     /// # Errors
     /// Every misfit, not only the first.
     pub fn new(
-        config: &Config,
+        config: &PolicyConfig,
         robot: &RobotDescription,
         policy: &PolicyDescription,
         camera_size: impl Fn(&str) -> Option<(usize, usize)>,
@@ -204,8 +204,8 @@ impl Mapping {
                 .sum()
         };
         mapping.state =
-            elements("state", &config.policy.state, "observation.state", size(FeatureKind::State));
-        mapping.action = elements("action", &config.policy.action, "action", policy.action_size);
+            elements("state", &config.state, "observation.state", size(FeatureKind::State));
+        mapping.action = elements("action", &config.action, "action", policy.action_size);
 
         let images: Vec<_> =
             policy.inputs.iter().filter(|feature| feature.kind == FeatureKind::Visual).collect();
@@ -217,7 +217,7 @@ impl Mapping {
         }
         for feature in &images {
             let [_, height, width] = feature.shape[..] else { continue };
-            let camera = config.policy.images.get(&feature.name);
+            let camera = config.images.get(&feature.name);
             match camera.and_then(|camera| Some((camera, camera_size(camera)?))) {
                 None => errors.push(MappingError::NoCamera {
                     feature: feature.name.clone(),
@@ -237,7 +237,7 @@ impl Mapping {
                 Some((camera, _)) => mapping.cameras.push(camera.clone()),
             }
         }
-        for feature in config.policy.images.keys() {
+        for feature in config.images.keys() {
             if !images.iter().any(|image| image.name == *feature) {
                 let known: Vec<&str> = images.iter().map(|image| image.name.as_str()).collect();
                 let known = if known.is_empty() { "none".into() } else { known.join(", ") };
@@ -246,7 +246,7 @@ impl Mapping {
         }
         for (index, joint) in robot.joints.iter().enumerate() {
             let driven = mapping.action.iter().any(|element| element.joint == index);
-            if !driven && !config.policy.hold.contains(&joint.name) {
+            if !driven && !config.hold.contains(&joint.name) {
                 errors.push(MappingError::Undriven { joint: joint.name.clone() });
             }
         }

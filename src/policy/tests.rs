@@ -103,8 +103,9 @@ fn calls_of(
     let loaded = config::load(&path, &[]).unwrap();
     let config = &loaded.config;
     let robot = crate::robots::description(&config.robot);
-    let policy = sinew_models::load(&config.policy.path, &config.policy.load_options()).unwrap();
-    let mapping = Mapping::new(config, &robot, policy.description(), |_| Some((64, 48))).unwrap();
+    let said = config.policy.as_ref().unwrap();
+    let policy = sinew_models::load(&said.path, &said.load_options()).unwrap();
+    let mapping = Mapping::new(said, &robot, policy.description(), |_| Some((64, 48))).unwrap();
     let clock = SimulatedClock::new();
     let calls = Calls::default();
     let spy = Spy {
@@ -265,9 +266,10 @@ fn warm_up_of(panics: bool) -> Result<Duration, WarmUpError> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let loaded = config::load(&root.join("configs/diffusion.toml"), &[]).unwrap();
     let config = &loaded.config;
-    let policy = sinew_models::load(&config.policy.path, &config.policy.load_options()).unwrap();
+    let said = config.policy.as_ref().unwrap();
+    let policy = sinew_models::load(&said.path, &said.load_options()).unwrap();
     let robot = crate::robots::description(&config.robot);
-    let mapping = Mapping::new(config, &robot, policy.description(), |_| Some((64, 48))).unwrap();
+    let mapping = Mapping::new(said, &robot, policy.description(), |_| Some((64, 48))).unwrap();
     let operator = OperatorSignal::default();
     let mut stubborn = Stubborn { policy, operator: operator.clone(), panics };
     warm_up(&mut stubborn, &mapping, Duration::from_secs(1), &operator)

@@ -8,12 +8,13 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use sinew_episodes::journal::{
-    ChunkRecord, EventRecord, FILE_NAME, FrameRecord, Header, JointMeta, WriteError, Writer,
+    ChunkRecord, EventRecord, FILE_NAME, FrameRecord, Header, WriteError, Writer,
 };
-use sinew_firmware_interfaces::{LinkStatus, StopRequest, Timestamp};
+use sinew_firmware_interfaces::{LinkStatus, MAX_JOINTS, StopRequest, Timestamp};
 
 use super::overrun;
 use super::sample::CycleSample;
+use crate::cycle::OFFENDING_SENSOR;
 use crate::supervision::{ArmState, HoldCause, StopCause};
 
 /// Frames the inbox holds before it drops. They are large: this bounds memory.
@@ -135,7 +136,6 @@ pub trait Observer: Send {
 pub struct Recorder {
     header: Header,
     writer: Writer,
-    joints: Vec<JointMeta>,
     period: Duration,
     ring: rtrb::Consumer<CycleSample>,
     inbox: RecorderMessages,
@@ -168,11 +168,9 @@ impl Recorder {
         std::fs::create_dir_all(folder)
             .map_err(|source| RecorderError::Folder { path: folder.to_owned(), source })?;
         let writer = Writer::create(&folder.join(FILE_NAME), header)?;
-        let joints = header.joints.clone();
         Ok(Self {
             header: header.clone(),
             writer,
-            joints,
             period: Duration::from_secs_f64(1.0 / header.rate_hz.max(1e-3)),
             ring,
             inbox,
@@ -310,10 +308,10 @@ impl Recorder {
                 self.check(result);
             }
         }
-        let record = sample.record(self.joints.len(), self.header().sensors.len());
+        let record = sample.record(self.header.joints.len(), self.header.sensors.len());
         let result = self.writer.append_cycle(&record);
         self.check(result);
-        for (kind, message) in events(self.previous.as_ref(), sample, &self.joints, self.period) {
+        for (kind, message) in events(self.previous.as_ref(), sample, &self.header, self.period) {
             let at_ns = sample.tick.scheduled.as_nanos();
             self.event(EventRecord { at_ns, kind: kind.to_owned(), message });
         }
@@ -351,13 +349,34 @@ impl Recorder {
     }
 }
 
+/// What a guard saw.
+fn guarded(sample: &CycleSample, offender: u8, header: &Header) -> String {
+    let state = &sample.state;
+    match offender.checked_sub(OFFENDING_SENSOR).map(usize::from) {
+        Some(index) => {
+            let sensor = header.sensors.get(index);
+            let (name, unit) =
+                sensor.map_or(("?", ""), |sensor| (sensor.name.as_str(), sensor.unit.as_str()));
+            let value = state.sensors.get(index).copied().unwrap_or_default();
+            format!("{name}: measured {value:.4} {unit}")
+        }
+        None => {
+            let index = usize::from(offender);
+            let name = header.joints.get(index).map_or("?", |joint| joint.name.as_str());
+            let (velocity, effort) = (state.velocity[index], state.effort[index]);
+            format!("{name}: velocity {velocity:.4}, effort {effort:.4}")
+        }
+    }
+}
+
 /// What changed between two cycles, in words.
 fn events(
     previous: Option<&CycleSample>,
     sample: &CycleSample,
-    joints: &[JointMeta],
+    header: &Header,
     period: Duration,
 ) -> Vec<(&'static str, String)> {
+    let joints = &header.joints;
     let mut events = Vec::new();
     let joint = |index: u8| joints.get(index as usize).map_or("?", |joint| joint.name.as_str());
     if let Some((from, to)) = sample.outcome.changed {
@@ -375,10 +394,11 @@ fn events(
         events.push(("hold", hold.message().to_owned()));
     }
     if let (Some(offender), Some(cause)) = (sample.outcome.offender, sample.cause) {
-        let index = offender as usize;
+        let index = usize::from(offender) % MAX_JOINTS;
         let (measured, commanded) = (sample.state.position[index], sample.outcome.limited[index]);
         let name = joint(offender);
         events.push(match cause {
+            StopCause::Guard => ("guard", guarded(sample, offender, header)),
             StopCause::TrackingError => {
                 ("tracking", format!("{name}: measured {measured:.4}, commanded {commanded:.4}"))
             }

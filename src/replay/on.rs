@@ -17,8 +17,13 @@ use crate::run::{ReplayTarget, settings};
 use crate::targets::Repeated;
 
 /// What a recorded motion needs no part of.
-const WITHOUT: &[&str] =
-    &["cameras", "policy.images", "policy.ensemble_coefficient", "policy.inference_period_ms"];
+const WITHOUT: &[&str] = &[
+    "cameras",
+    "excitation",
+    "policy.images",
+    "policy.ensemble_coefficient",
+    "policy.inference_period_ms",
+];
 
 /// How much longer than planned a replay may take.
 const HELD_UP: Duration = Duration::from_secs(10);
@@ -136,7 +141,7 @@ fn layered(
     let after = format!(
         "[run]\nname = \"replay\"\ntask = {}\nduration_s = {duration_s:?}\n\
          [policy]\npath = {}\nrate_hz = {:?}\nexecution = \"timeline\"\ncrossfade_ms = 0.0\n\
-         hold = []\naction = [{}]\n",
+         hold = []\nstate = []\naction = [{}]\n",
         text(&format!("replay of {}", header.run)),
         text(&path.display().to_string()),
         header.rate_hz,

@@ -4,19 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use sinew_episodes::journal::{CameraMeta, Header, JointMeta, SensorMeta};
+use sinew_episodes::journal::{CameraMeta, Header, JointMeta, PolicyMeta, SensorMeta};
 use sinew_firmware_interfaces::{Camera, Clock, RobotDescription};
 use sinew_models::Policy;
 
 use super::target::{PolicyTarget, ReplayTarget, Target, TargetWorker};
 use super::{RunError, settings};
 use crate::cameras::{self, CameraWorker};
-use crate::config::{ClockKind, Config, Execution, Loaded};
+use crate::config::{ClockKind, Config, ConfigError, Execution, Loaded, PolicyConfig};
 use crate::control::{OperatorSignal, PolicyLink};
 use crate::cycle::CycleSettings;
+use crate::limits::{JointLimits, Workspace};
 use crate::policy::{self, Mapping};
 use crate::recording::RecorderInbox;
 use crate::robots;
+use crate::targets;
 
 /// A run's parts, checked against each other.
 pub struct Parts {
@@ -41,8 +43,11 @@ pub fn prepare(loaded: &Loaded, operator: &OperatorSignal) -> Result<Parts, RunE
     let limits = loaded.validate(&robot)?;
     loaded.validate_paths()?;
     let workspace = settings::workspace(loaded, &robot)?;
-    let mut policy = sinew_models::load(&config.policy.path, &config.policy.load_options())?;
-    if policy.as_diffusion().is_none() && config.policy.diffusion_keys().next().is_some() {
+    let Some(said) = &config.policy else {
+        return Ok(prepare_excitation(loaded, robot, limits, workspace)?);
+    };
+    let mut policy = sinew_models::load(&said.path, &said.load_options())?;
+    if policy.as_diffusion().is_none() && said.diffusion_keys().next().is_some() {
         let kind = policy.description().kind;
         let message = |key| {
             (
@@ -52,7 +57,7 @@ pub fn prepare(loaded: &Loaded, operator: &OperatorSignal) -> Result<Parts, RunE
                 ),
             )
         };
-        return Err(loaded.problems(config.policy.diffusion_keys().map(message)).into());
+        return Err(loaded.problems(said.diffusion_keys().map(message)).into());
     }
     let mut cameras = Vec::new();
     let mut sizes = BTreeMap::new();
@@ -64,35 +69,36 @@ pub fn prepare(loaded: &Loaded, operator: &OperatorSignal) -> Result<Parts, RunE
         cameras.push((name.clone(), camera));
     }
     let description = policy.description();
-    let mapping = Mapping::new(config, &robot, description, |name| sizes.get(name).copied())
+    let mapping = Mapping::new(said, &robot, description, |name| sizes.get(name).copied())
         .map_err(|errors| {
             loaded.problems(errors.iter().map(|error| (error.key(), error.to_string())))
         })?;
-    let step = Duration::from_secs_f64(1.0 / config.policy.rate_hz);
+    let step = Duration::from_secs_f64(1.0 / said.rate_hz);
     let span = step.saturating_mul(policy.description().chunk_size as u32);
     let warm_up = policy::warm_up(policy.as_mut(), &mapping, span, operator).map_err(|error| {
         if error.is_interrupted() { RunError::Interrupted } else { error.into() }
     })?;
-    if let Some(problem) = lateness(config, policy.as_mut(), warm_up, span) {
+    if let Some(problem) = lateness(config.run.clock, said, policy.as_mut(), warm_up, span) {
         return Err(loaded.problems([problem]).into());
     }
     let steps = policy.description().action_steps;
     let settings = settings::settings(config, &robot, limits, workspace, steps);
-    let target = Target::Policy(PolicyTarget { policy, mapping, warm_up });
+    let target = Target::Policy(PolicyTarget { policy, mapping, said: said.clone(), warm_up });
     Ok(Parts { robot, target, cameras, settings })
 }
 
 /// What is wrong with a policy whose chunks would be over before they are there, with the key that
 /// would help most.
 fn lateness(
-    config: &Config,
+    clock: ClockKind,
+    said: &PolicyConfig,
     policy: &mut dyn Policy,
     inference: Duration,
     span: Duration,
 ) -> Option<(&'static str, String)> {
-    let timed = config.policy.execution != Execution::Queue;
+    let timed = said.execution != Execution::Queue;
     // In virtual time an inference takes what the clock says it does.
-    if !timed || config.run.clock == ClockKind::Simulated || inference < span {
+    if !timed || clock == ClockKind::Simulated || inference < span {
         return None;
     }
     let (key, faster) = match policy.as_diffusion() {
@@ -105,10 +111,38 @@ fn lateness(
          {:.1} ms: it would be over before it is there. {faster}more policy.threads, a lower \
          policy.rate_hz, or policy.execution = \"queue\", which executes a chunk when it comes",
         inference.as_secs_f64() * 1e3,
-        config.policy.rate_hz,
+        said.rate_hz,
         span.as_secs_f64() * 1e3,
     );
     Some((key, message))
+}
+
+/// Makes the motion of `[excitation]`, which fits the robot by construction.
+fn prepare_excitation(
+    loaded: &Loaded,
+    robot: RobotDescription,
+    limits: Vec<JointLimits>,
+    workspace: Option<Workspace>,
+) -> Result<Parts, ConfigError> {
+    let config = &loaded.config;
+    let mut cameras = Vec::new();
+    for (name, camera) in &config.cameras {
+        let camera = cameras::open(camera)
+            .map_err(|error| loaded.problems([(format!("cameras.{name}"), error.to_string())]))?;
+        cameras.push((name.clone(), camera));
+    }
+    let settings = settings::settings(config, &robot, limits, workspace, 0);
+    let excitation = config.excitation.as_ref();
+    let motion = excitation.map(|said| targets::excite(said, &robot, &settings));
+    let motion = motion.ok_or_else(|| loaded.problems([("excitation", "it is missing")]))?;
+    let origin = PolicyMeta {
+        kind: "excite".to_owned(),
+        path: loaded.path.display().to_string(),
+        sha256: String::new(),
+        action_steps: 0,
+    };
+    let target = Target::Replay(ReplayTarget { motion: Arc::new(motion), origin });
+    Ok(Parts { robot, target, cameras, settings })
 }
 
 /// Checks that a recorded motion can be followed. Nothing is powered and no port is opened.
@@ -172,7 +206,7 @@ impl Parts {
                 })
                 .collect(),
             rate_hz: config.run.rate_hz,
-            dataset_rate_hz: config.recording.rate_hz.unwrap_or(config.policy.rate_hz),
+            dataset_rate_hz: config.episode_rate_hz().0,
             task: config.run.task.clone(),
             policy: Some(self.target.meta()),
             actuator: None,
@@ -247,10 +281,11 @@ mod tests {
         let span = Duration::from_millis(700);
         let late = |sets: &[&str], millis| {
             let loaded = diffusion(sets);
-            let path = &loaded.config.policy.path;
-            let mut policy =
-                sinew_models::load(path, &loaded.config.policy.load_options()).unwrap();
-            lateness(&loaded.config, policy.as_mut(), Duration::from_millis(millis), span)
+            let said = loaded.config.policy.as_ref().unwrap();
+            let path = &said.path;
+            let mut policy = sinew_models::load(path, &said.load_options()).unwrap();
+            let clock = loaded.config.run.clock;
+            lateness(clock, said, policy.as_mut(), Duration::from_millis(millis), span)
         };
         assert_eq!(late(&[], 699), None);
         let (key, message) = late(&[], 700).unwrap();

@@ -48,7 +48,7 @@ pub(super) fn run(
         .line(&format!("{}: {} for {} s", config.run.name, config.run.task, config.run.duration_s));
 
     let parts = prepare(loaded)?;
-    console.line(&parts.target.line(config));
+    console.line(&parts.target.line());
     let (mut robot, port) = robots::open(config, &monotonic)?;
     console.line(&format!(
         "robot   {} on {port}: {} joints, loop at {} Hz, at most {} commands a second",

@@ -6,10 +6,13 @@ use std::time::Duration;
 use sinew_firmware_interfaces::{JointDescription, JointKind, MAX_JOINTS, RobotDescription};
 
 use crate::actuation::Gains;
-use crate::config::{Actuator, Config, ConfigError, Execution, Generator, Loaded};
+use crate::config::{
+    Actuator, Config, ConfigError, Execution, Generator, GuardConfig, Loaded, SupervisionConfig,
+};
 use crate::cycle::{CycleSettings, Thresholds};
 use crate::limits::{JointLimits, Workspace};
 use crate::pacing::Overruns;
+use crate::supervision::{Guard, Watched};
 use crate::targets::Blend;
 
 /// The box that the tool stays in, with the URDF read.
@@ -40,7 +43,7 @@ pub fn settings(
     let (mut judged, mut driven) = (0, 0);
     for (index, joint) in robot.joints.iter().enumerate().take(MAX_JOINTS) {
         rest[index] = config.rest.pose.get(&joint.name).copied().unwrap_or_default();
-        if config.policy.action.iter().any(|element| element.joint == joint.name) {
+        if config.drives(&joint.name) {
             driven |= 1 << index;
         }
         if joint.kind == JointKind::Gripper {
@@ -50,12 +53,14 @@ pub fn settings(
             judged |= 1 << index;
         }
     }
-    let blend = match config.policy.execution {
-        Execution::Timeline => Blend::Newest,
-        Execution::Ensemble => {
-            Blend::Ensemble { coefficient: config.policy.ensemble_coefficient.unwrap_or(0.01) }
+    let policy = config.policy.as_ref();
+    let blend = match policy.map(|policy| policy.execution) {
+        None | Some(Execution::Timeline) => Blend::Newest,
+        Some(Execution::Ensemble) => {
+            let said = policy.and_then(|policy| policy.ensemble_coefficient);
+            Blend::Ensemble { coefficient: said.unwrap_or(0.01) }
         }
-        Execution::Queue => Blend::Queue { steps: action_steps },
+        Some(Execution::Queue) => Blend::Queue { steps: action_steps },
     };
     CycleSettings {
         period: Duration::from_secs_f64(1.0 / config.run.rate_hz),
@@ -70,7 +75,7 @@ pub fn settings(
         driven,
         judged,
         blend,
-        crossfade: millis(config.policy.crossfade_ms),
+        crossfade: policy.map_or(Duration::ZERO, |policy| millis(policy.crossfade_ms)),
         generator: match config.target.generator {
             Generator::JerkLimited => Some(config.target.fraction),
             Generator::Linear => None,
@@ -97,7 +102,21 @@ pub fn settings(
             clamp_time: millis(supervision.clamp_fault_ms),
             ramp_timeout: Duration::from_secs_f64(supervision.ramp_timeout_s),
         },
+        guards: guards(supervision, robot),
     }
+}
+
+/// Guards of what the robot measures.
+fn guards(supervision: &SupervisionConfig, robot: &RobotDescription) -> Vec<Guard> {
+    let of = |(name, said): (&String, &GuardConfig)| {
+        Watched::find(name, robot).map(|watched| Guard {
+            watched,
+            min: said.min.unwrap_or(f64::NEG_INFINITY),
+            max: said.max.unwrap_or(f64::INFINITY),
+            patience: Duration::from_secs_f64(said.for_ms / 1e3),
+        })
+    };
+    supervision.guards.iter().filter_map(of).collect()
 }
 
 /// Gains in joint order; joints without any take no effort.

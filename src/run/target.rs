@@ -9,7 +9,7 @@ use sinew_episodes::journal::PolicyMeta;
 use sinew_firmware_interfaces::{Clock, Frame, State, Timestamp};
 use sinew_models::{Device, Policy, SamplingProgress};
 
-use crate::config::{ClockKind, Config};
+use crate::config::{ClockKind, Config, PolicyConfig};
 use crate::control::PolicyLink;
 use crate::cycle::CycleSettings;
 use crate::policy::{Mapping, PolicyMailboxes, PolicySettings, PolicyStatistics, PolicyWorker};
@@ -23,7 +23,7 @@ const SIMULATED_LATENCY: Duration = Duration::from_millis(40);
 pub enum Target {
     /// A checkpoint.
     Policy(PolicyTarget),
-    /// A recorded motion.
+    /// A recorded motion, or one that was made up.
     Replay(ReplayTarget),
 }
 
@@ -33,11 +33,13 @@ pub struct PolicyTarget {
     pub policy: Box<dyn Policy>,
     /// How it maps to the robot.
     pub mapping: Mapping,
+    /// What the configuration says of it.
+    pub said: PolicyConfig,
     /// How long an inference took before the run.
     pub warm_up: Duration,
 }
 
-/// A recorded motion that fits the robot.
+/// A motion that fits the robot.
 #[derive(Clone, Debug)]
 pub struct ReplayTarget {
     /// The motion.
@@ -51,11 +53,11 @@ pub(super) type NamedFrames = Vec<(String, triple_buffer::Output<Frame>)>;
 
 impl Target {
     /// A line for people.
-    pub fn line(&self, config: &Config) -> String {
+    pub fn line(&self) -> String {
         match self {
-            Self::Policy(PolicyTarget { policy, warm_up, .. }) => {
+            Self::Policy(PolicyTarget { policy, said, warm_up, .. }) => {
                 let policy = policy.description();
-                let device = match config.policy.device {
+                let device = match said.device {
                     Device::Cpu => String::new(),
                     device => format!("on {}, ", device.description()),
                 };
@@ -65,12 +67,13 @@ impl Target {
                     policy.path.display(),
                     policy.parameters,
                     policy.chunk_size,
-                    config.policy.rate_hz,
+                    said.rate_hz,
                     warm_up.as_secs_f64() * 1e3
                 )
             }
             Self::Replay(ReplayTarget { motion, origin }) => format!(
-                "replay  {}: {:.2} s of motion, {} times",
+                "{:<7} {}: {:.2} s of motion, {} times",
+                origin.kind,
                 origin.path,
                 motion.step.as_secs_f64() * motion.positions.len() as f64,
                 motion.times
@@ -126,11 +129,11 @@ impl Target {
             finished: Arc::clone(&finished),
         };
         let worker = match self {
-            Self::Policy(PolicyTarget { policy, mapping, .. }) => {
+            Self::Policy(PolicyTarget { policy, mapping, said, .. }) => {
                 let (frames, views) = views(&mapping, cameras);
                 let mailboxes =
                     PolicyMailboxes { state, frames, views, chunks, spent, demand, restarted };
-                let settings = policy_settings(config, cycle);
+                let settings = policy_settings(config, &said, cycle);
                 let (clock, inbox) = (Arc::clone(clock), inbox.clone());
                 TargetWorker::Policy(Box::new(PolicyWorker::new(
                     policy, mapping, settings, mailboxes, clock, inbox,
@@ -167,8 +170,11 @@ fn views(
     (frames, views)
 }
 
-fn policy_settings(config: &Config, cycle: &CycleSettings) -> PolicySettings {
-    let policy = &config.policy;
+fn policy_settings(
+    config: &Config,
+    policy: &PolicyConfig,
+    cycle: &CycleSettings,
+) -> PolicySettings {
     PolicySettings {
         execution: policy.execution,
         step: Duration::from_secs_f64(1.0 / policy.rate_hz),

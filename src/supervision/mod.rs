@@ -9,11 +9,13 @@
 //! rung has a cause, and each cause that ends a run has an exit code of its own. Beside the ladder
 //! stands the [`Watchdog`], which stops the robot when nobody is left to climb it.
 
+mod guards;
 mod watchdog;
 
 use serde::Serialize;
 use sinew_firmware_interfaces::StopRequest;
 
+pub use guards::{Guard, Guards, Watched};
 pub use sinew_episodes::journal::ArmState;
 pub use watchdog::{Heartbeat, Watchdog};
 
@@ -90,11 +92,13 @@ pub enum StopCause {
     Overrun,
     /// The limits had to change a joint's target for too long.
     PersistentClamp,
+    /// A measured value left its bounds.
+    Guard,
 }
 
 impl StopCause {
     /// Every cause.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Completed,
         Self::Operator,
         Self::OperatorTorqueOff,
@@ -108,6 +112,7 @@ impl StopCause {
         Self::ControlStalled,
         Self::Overrun,
         Self::PersistentClamp,
+        Self::Guard,
     ];
 
     /// Its number in the journal, from 1.
@@ -131,6 +136,7 @@ impl StopCause {
             Self::ControlStalled => "control_stalled",
             Self::Overrun => "overrun",
             Self::PersistentClamp => "persistent_clamp",
+            Self::Guard => "guard",
         }
     }
 
@@ -152,6 +158,7 @@ impl StopCause {
             }
             Self::Overrun => "too many cycles missed their deadlines",
             Self::PersistentClamp => "the limits had to change a joint's target for too long",
+            Self::Guard => "a measured value left the bounds of its guard",
         }
     }
 
@@ -171,6 +178,7 @@ impl StopCause {
             Self::ControlStalled => 37,
             Self::Overrun => 38,
             Self::PersistentClamp => 39,
+            Self::Guard => 42,
         }
     }
 

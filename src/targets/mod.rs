@@ -2,9 +2,11 @@
 //! is the limits' business.
 
 mod chunk;
+mod excitation;
 mod replay;
 mod timeline;
 
 pub use chunk::Chunk;
+pub use excitation::excite;
 pub use replay::{Positions, Repeated, ReplayMailboxes, ReplayWorker};
 pub use timeline::{Blend, Timeline};

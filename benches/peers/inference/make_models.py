@@ -104,4 +104,5 @@ if __name__ == "__main__":
         for layers in (1, 2):
             gru(target, layers, hidden, 1)
     gru(target, 2, 128, 12)
+    gru(target, 1, 64, 12)
     mlp(target, [48, 512, 256, 128, 12])

@@ -4,8 +4,8 @@
 use super::files::{self, MAX_JSON, STATISTICS, SUMMARY, Statistics, Summary, read_json};
 use super::tensors::{MAX_FILE, Source, Tensors, read_file, sha256};
 use super::{
-    ActuatorFileError, ActuatorModel, DenseParameters, GruActuator, GruParameters, GruSpec,
-    MlpActuator, MlpParameters, MlpSpec, ParameterError,
+    ActuatorFileError, ActuatorModel, GruActuator, GruParameters, GruSpec, MlpActuator,
+    MlpParameters, MlpSpec, ParameterError,
 };
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -23,8 +23,6 @@ pub(super) const WEIGHTS: &str = "weights.safetensors";
 const FORMAT: &str = "sinew-actuator";
 /// Version that is written and read.
 const VERSION: u64 = 1;
-/// Most layers of a dense network.
-const MAX_LAYERS: usize = 64;
 /// What a folder is.
 const REMEDY: &str = "a folder of an actuator holds actuator.json, weights.safetensors, normalization_stats.json and training_config_summary.json: copy all of them";
 
@@ -229,8 +227,7 @@ impl Bundle {
             }
             "mlp" => {
                 let spec: MlpSpec = value(file, Value::Object(keys))?;
-                let inputs = 2 * spec.input_idx.len();
-                Network::Mlp(spec, take_mlp(&mut tensors, inputs)?)
+                Network::Mlp(spec, tensors.take_mlp()?)
             }
             _ => {
                 let file = file.to_path_buf();
@@ -256,22 +253,6 @@ fn parse_weights(file: &Path, bytes: &[u8]) -> Result<Tensors, ActuatorFileError
     let found = format!("is a {}", tensors.source.name());
     let remedy = "weights of a folder are safetensors: export again";
     Err(ActuatorFileError::Content { file: file.to_path_buf(), found, remedy })
-}
-
-/// The layers of a dense network.
-fn take_mlp(tensors: &mut Tensors, inputs: usize) -> Result<MlpParameters, ActuatorFileError> {
-    let (mut layers, mut width) = (Vec::new(), inputs);
-    for index in 0..MAX_LAYERS {
-        let name = format!("layers.{index}.weight");
-        let Some(outputs) = tensors.shape(&name).and_then(|shape| shape.first().copied()) else {
-            break;
-        };
-        let weight = tensors.take(&name, &[outputs, width])?;
-        let bias = tensors.take(&format!("layers.{index}.bias"), &[outputs])?;
-        layers.push(DenseParameters { outputs, weight, bias });
-        width = outputs;
-    }
-    Ok(MlpParameters { inputs, layers })
 }
 
 /// Takes a key of the description.

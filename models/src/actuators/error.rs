@@ -143,7 +143,7 @@ pub enum ActuatorFileError {
         remedy: &'static str,
     },
     /// A key has a value that cannot be used.
-    #[error("{}: {key} is {}, needed {needed}", file.display(), quote(found))]
+    #[error("{}: {key} is {}, needed {}", file.display(), quote(found), quote(needed))]
     Key {
         /// Path of the file.
         file: PathBuf,
@@ -187,6 +187,12 @@ pub enum ActuatorFileError {
         file: PathBuf,
         /// How many there are.
         found: usize,
+    },
+    /// There are no linear layers that follow each other.
+    #[error("{}: holds no linear layers that are numbered in their order, as those of torch.nn.Sequential are (0.weight, 2.weight)", file.display())]
+    NoLayers {
+        /// Path of the file.
+        file: PathBuf,
     },
     /// There is not exactly one linear layer behind it.
     #[error("{}: holds {found} linear layers from {hidden} to 1, needed one: the head behind the GRU", file.display())]

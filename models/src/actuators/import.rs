@@ -4,8 +4,8 @@ use super::bundle::{DESCRIPTION, Network};
 use super::files::{STATISTICS, SUMMARY, Statistics, Summary, read_json};
 use super::tensors::{Tensors, read_file};
 use super::{
-    ActuatorFileError, Bundle, Feature, GruParameters, GruSpec, IsaacLab, Normalization, Output,
-    PdPart, Spring, SpringConvention, TargetVelocity, TorqueSpeedCurve,
+    ActuatorFileError, Bundle, Feature, GruSpec, IsaacLab, MlpSpec, Normalization, Output, PdPart,
+    Spring, SpringConvention, TargetVelocity, TorqueSpeedCurve,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,6 +34,9 @@ pub struct ImportOptions {
     pub mars_jumper: bool,
     /// The network is one of Isaac Lab, and this file holds its configuration ([`IsaacLab`] as JSON).
     pub isaac_lab: Option<PathBuf>,
+    /// The network is a dense one, and this file holds its [`MlpSpec`] as JSON, with the names of Isaac
+    /// Lab's `ActuatorNetMLPCfg`.
+    pub mlp: Option<PathBuf>,
 }
 
 /// A network that was read, whoever wrote it.
@@ -93,20 +96,18 @@ pub(super) fn read(path: &Path, options: &ImportOptions) -> Result<Reading, Actu
         return Ok(Reading { imported, rate_is_known: true });
     }
     let mut tensors = Tensors::read(path)?;
-    let (parameters, module) = tensors.take_gru()?;
-    let ignored = tensors.ignore(|name| METRICS.iter().any(|prefix| name.starts_with(prefix)));
     let mut notes = std::mem::take(&mut tensors.notes);
-    if ignored > 0 {
-        notes.push(format!("{ignored} tensors of training metrics were ignored"));
-    }
-    let made = match &options.isaac_lab {
-        Some(file) => of_isaac_lab(path, file, options, parameters)?,
-        None => of_seed(path, options, parameters, &mut tensors, &module, &mut notes)?,
+    let made = match (&options.mlp, &options.isaac_lab) {
+        (Some(file), _) => of_mlp(file, options, &mut tensors)?,
+        (None, Some(file)) => of_isaac_lab(path, file, options, &mut tensors)?,
+        (None, None) => of_seed(path, options, &mut tensors, &mut notes)?,
     };
     tensors.finish()?;
     let Made { network, rate_hz, mut warnings } = made;
-    let Network::Gru(spec, _) = &network else { unreachable!("only GRUs are imported") };
-    if spec.output == Output::ResidualWithMean && options.isaac_lab.is_none() {
+    if let Network::Gru(spec, _) = &network
+        && spec.output == Output::ResidualWithMean
+        && options.isaac_lab.is_none()
+    {
         warnings.push(format!(
             "mars_jumper: the mean of the torque is added to the residual, a constant bias of {} N·m",
             spec.normalization.target_mean
@@ -153,11 +154,14 @@ fn rate(
 fn of_seed(
     path: &Path,
     options: &ImportOptions,
-    parameters: GruParameters,
     tensors: &mut Tensors,
-    module: &str,
     notes: &mut Vec<String>,
 ) -> Result<Made, ActuatorFileError> {
+    let (parameters, module) = tensors.take_gru()?;
+    let ignored = tensors.ignore(|name| METRICS.iter().any(|prefix| name.starts_with(prefix)));
+    if ignored > 0 {
+        notes.push(format!("{ignored} tensors of training metrics were ignored"));
+    }
     let statistics_file = options.statistics.clone().unwrap_or_else(|| beside(path, STATISTICS));
     let summary_file = options.summary.clone().unwrap_or_else(|| beside(path, SUMMARY));
     let statistics: Statistics = read_json(&statistics_file, BESIDE)?;
@@ -169,7 +173,7 @@ fn of_seed(
     let outer = outer.map_or(String::new(), |(outer, _)| format!("{outer}."));
     let mut compared = 0;
     for name in BUFFERS {
-        let mut places = vec![String::new(), outer.clone(), module.to_owned()];
+        let mut places = vec![String::new(), outer.clone(), module.clone()];
         places.dedup();
         for place in places {
             if let Some(values) = tensors.take_any(&format!("{place}{name}")) {
@@ -278,8 +282,9 @@ fn of_isaac_lab(
     path: &Path,
     file: &Path,
     options: &ImportOptions,
-    mut parameters: GruParameters,
+    tensors: &mut Tensors,
 ) -> Result<Made, ActuatorFileError> {
+    let (mut parameters, _) = tensors.take_gru()?;
     let isaac: IsaacLab = read_json(file, "it holds the numbers of ActuatorNetGRUCfg")?;
     let normalization = isaac.normalization().map_err(ActuatorFileError::of(file))?;
     isaac.remix(&mut parameters).map_err(ActuatorFileError::of(path))?;
@@ -313,6 +318,19 @@ fn of_isaac_lab(
         effort_limit_nm: options.effort_limit_nm.or(isaac.effort_limit),
     };
     Ok(Made { network: Network::Gru(spec, parameters), rate_hz, warnings: Vec::new() })
+}
+
+fn of_mlp(
+    file: &Path,
+    options: &ImportOptions,
+    tensors: &mut Tensors,
+) -> Result<Made, ActuatorFileError> {
+    let mut spec: MlpSpec = read_json(file, "it holds the numbers of ActuatorNetMLPCfg")?;
+    rate(file, Some(spec.rate_hz), options.rate_hz)?;
+    spec.effort_limit_nm = options.effort_limit_nm.or(spec.effort_limit_nm);
+    let rate_hz = Some(spec.rate_hz);
+    let network = Network::Mlp(spec, tensors.take_mlp()?);
+    Ok(Made { network, rate_hz, warnings: Vec::new() })
 }
 
 /// Where the seed has a file of a network: beside it, in the fold's folder, or at the root of the run.

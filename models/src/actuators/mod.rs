@@ -30,8 +30,6 @@ mod parameters;
 mod pd;
 mod rate;
 mod tensors;
-#[cfg(test)]
-mod tests;
 
 pub use bundle::{Bundle, Network};
 pub use curves::{DcMotorCurve, Spring, SpringConvention, TorqueSpeedCurve};
@@ -82,8 +80,9 @@ pub trait ActuatorModel: Send {
     /// lock.
     ///
     /// # Errors
-    /// [`ActuatorError`] for lengths and for numbers that are not finite; the model's state is then
-    /// what it was, and `efforts` mean nothing.
+    /// [`ActuatorError`] for lengths and for inputs that are not finite: the model's state is then what
+    /// it was. Also where a network gives nothing usable and nothing can stand in for it. `efforts` mean
+    /// nothing then.
     fn step(&mut self, inputs: &[JointInput], efforts: &mut [f64]) -> Result<(), ActuatorError>;
 
     /// Forgets what a joint did before: at arming, after a gap in time, after a fault.
@@ -115,6 +114,37 @@ pub trait ActuatorModel: Send {
     /// Forgets what all joints did before.
     fn reset_all(&mut self) {
         (0..self.joints()).for_each(|joint| self.reset(joint));
+    }
+}
+
+/// What the readers make of damaged bytes, for tests of other modules.
+#[cfg(test)]
+pub(crate) mod damaged {
+    use super::*;
+    use crate::pickle::Limits;
+    use std::path::Path;
+
+    /// A network of another program.
+    pub(crate) fn network(file: &Path, bytes: &[u8], limits: &Limits) -> Result<(), String> {
+        let read = || {
+            let mut tensors = tensors::Tensors::parse(file, bytes, limits)?;
+            tensors.take_gru()?;
+            tensors.ignore(|name| !name.starts_with("model."));
+            tensors.finish()
+        };
+        read().map_err(|error: ActuatorFileError| error.to_string())
+    }
+
+    /// A folder's description and weights.
+    pub(crate) fn folder(file: &Path, json: &[u8], weights: &[u8]) -> Result<(), String> {
+        let weights_file = file.with_file_name(bundle::WEIGHTS);
+        let bundle = Bundle::parse(file, json, &weights_file, weights);
+        bundle.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// SHA-256 of weights.
+    pub(crate) fn sha256(weights: &[u8]) -> String {
+        tensors::sha256(weights)
     }
 }
 

@@ -1,9 +1,9 @@
 //! Tensors by name, whichever program saved them.
 
-use super::{ActuatorFileError, GruLayerParameters, GruParameters};
+use super::{ActuatorFileError, DenseParameters, GruLayerParameters, GruParameters, MlpParameters};
 use crate::bounded_file::{self, ReadError};
 use crate::pickle::{self, Classes, Entries, Kind, Limits, Tensor, TorchArchive, Value};
-use crate::quote::quote;
+use crate::quote::{quote, shape};
 use crate::tensor_file::TensorFile;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -342,14 +342,13 @@ impl Tensors {
         };
         let name = |tensor: &str, layer: usize| format!("{gru}{tensor}_l{layer}");
         let sizes = |name: String| match self.shape(&name) {
-            Some(&[rows, columns]) if columns > 0 && rows == rows / 3 * 3 => {
+            Some(&[rows, columns]) if rows > 0 && columns > 0 && rows.is_multiple_of(3) => {
                 Ok((rows / 3, columns))
             }
-            found => {
-                let found = found.unwrap_or_default().to_vec();
-                let (file, needed) = (self.file.clone(), vec![3, 1]);
-                Err(ActuatorFileError::Shape { file, tensor: name, found, needed })
-            }
+            found => Err(self.content(
+                format!("{name} has shape {}", shape(found.unwrap_or_default())),
+                "a GRU has [3 * hidden, inputs] there",
+            )),
         };
         let (hidden, inputs) = sizes(name("weight_ih", 0))?;
         let layers = (0..MAX_LAYERS)
@@ -390,6 +389,37 @@ impl Tensors {
         let module = module.map_or(String::new(), |(module, _)| format!("{module}."));
         let parameters = GruParameters { inputs, hidden, layers: read, head_weight, head_bias };
         Ok((parameters, module))
+    }
+
+    /// Takes the linear layers of a `torch.nn.Sequential`, in the order of their numbers.
+    pub(super) fn take_mlp(&mut self) -> Result<MlpParameters, ActuatorFileError> {
+        let mut layers: Vec<(usize, String, usize, usize)> = self
+            .entries
+            .iter()
+            .filter_map(|(name, (shape, _))| {
+                let prefix = name.strip_suffix(".weight")?;
+                let number = prefix.rsplit('.').next()?.parse().ok()?;
+                let [outputs, inputs] = *shape.as_slice() else { return None };
+                Some((number, prefix.to_owned(), outputs, inputs))
+            })
+            .take(MAX_LAYERS)
+            .collect();
+        layers.sort();
+        let Some(&(_, _, _, inputs)) = layers.first() else {
+            return Err(ActuatorFileError::NoLayers { file: self.file.clone() });
+        };
+        let (mut read, mut width) = (Vec::with_capacity(layers.len()), inputs);
+        for (_, prefix, outputs, _) in layers {
+            let weight = self.take(&format!("{prefix}.weight"), &[outputs, width])?;
+            let bias = format!("{prefix}.bias");
+            let bias = match self.shape(&bias) {
+                Some(_) => self.take(&bias, &[outputs])?,
+                None => vec![0.0; outputs],
+            };
+            read.push(DenseParameters { outputs, weight, bias });
+            width = outputs;
+        }
+        Ok(MlpParameters { inputs, layers: read })
     }
 
     /// Drops tensors for which `known` holds, and returns how many there were.

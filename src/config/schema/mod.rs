@@ -1,6 +1,7 @@
 //! The TOML schema: what a file may say. [`super::load`] turns it into a validated [`Config`].
 //! The files of [`super::table`] have the same keys under the same names.
 
+mod excitation;
 mod limits;
 mod policy;
 mod recording;
@@ -14,12 +15,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use excitation::{ExcitationConfig, SignalConfig, Sweep};
 pub use limits::{JointLimitsConfig, WorkspaceConfig};
 pub use policy::{CameraConfig, ElementConfig, ElementUnit, Execution, PolicyConfig};
 pub use recording::RecordingConfig;
 pub use robot::{EmulatorConfig, RobotConfig, RobotModel};
 pub use run::{ClockKind, Pace, RunConfig};
-pub use supervision::{AtRest, RestConfig, SupervisionConfig};
+pub use supervision::{AtRest, GuardConfig, RestConfig, SupervisionConfig};
 pub use target::{ActuationConfig, Actuator, GainsConfig, Generator, TargetConfig};
 pub use timing::{OverrunConfig, OverrunPolicy, RealtimeConfig, RealtimeMode};
 
@@ -55,7 +57,11 @@ pub struct Config {
     #[serde(default)]
     pub cameras: BTreeMap<String, CameraConfig>,
     /// The policy and its mapping to joints.
-    pub policy: PolicyConfig,
+    #[serde(default)]
+    pub policy: Option<PolicyConfig>,
+    /// Motions instead of a policy.
+    #[serde(default)]
+    pub excitation: Option<ExcitationConfig>,
     /// Ramps and the rest pose.
     pub rest: RestConfig,
     /// Thresholds of the stop ladder.
@@ -63,4 +69,25 @@ pub struct Config {
     pub supervision: SupervisionConfig,
     /// Where and how episodes are kept.
     pub recording: RecordingConfig,
+}
+
+impl Config {
+    /// Rate of the dataset's frames, in Hz, and the key that says it.
+    pub fn episode_rate_hz(&self) -> (f64, &'static str) {
+        match (self.recording.rate_hz, &self.policy) {
+            (Some(rate), _) => (rate, "recording.rate_hz"),
+            (None, Some(policy)) => (policy.rate_hz, "policy.rate_hz"),
+            (None, None) => (self.run.rate_hz, "run.rate_hz"),
+        }
+    }
+
+    /// Whether the target source drives joint `joint`.
+    pub fn drives(&self, joint: &str) -> bool {
+        let action = self.policy.iter().flat_map(|policy| &policy.action);
+        let signals = self.excitation.iter().flat_map(|excitation| &excitation.signals);
+        action
+            .map(|it| it.joint.as_str())
+            .chain(signals.map(SignalConfig::joint))
+            .any(|it| it == joint)
+    }
 }

@@ -66,6 +66,23 @@ pub struct SupervisionConfig {
     pub watchdog_ms: f64,
     /// Ramp stop when the limits have changed a joint's target in every cycle for this long, in ms.
     pub clamp_fault_ms: f64,
+    /// Ramp stop when a measured value leaves its bounds, by the value's name.
+    pub guards: BTreeMap<String, GuardConfig>,
+}
+
+/// `[supervision.guards.NAME]`: bounds of a measured value, in its unit.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuardConfig {
+    /// Smallest value.
+    #[serde(default)]
+    pub min: Option<f64>,
+    /// Largest value.
+    #[serde(default)]
+    pub max: Option<f64>,
+    /// How long it may be outside, in ms.
+    #[serde(default)]
+    pub for_ms: f64,
 }
 
 impl Default for SupervisionConfig {
@@ -82,6 +99,7 @@ impl Default for SupervisionConfig {
             ramp_timeout_s: 20.0,
             watchdog_ms: 500.0,
             clamp_fault_ms: 5000.0,
+            guards: BTreeMap::new(),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! that the reference in `docs/configuration.md` is held to. [`super::schema`] has the same keys
 //! as Rust types; a test compares the two.
 
+mod excitation;
 mod limits;
 mod policy;
 mod recording;
@@ -11,6 +12,7 @@ mod supervision;
 mod target;
 mod timing;
 
+use excitation::EXCITATION;
 use limits::{LIMITS, WORKSPACE};
 use policy::{CAMERA, POLICY};
 use recording::RECORDING;
@@ -87,7 +89,20 @@ pub(super) static ROOT: Shape = Shape::Table(&[
         "",
         "Frame sources by name. A camera that feeds no feature is recorded all the same.",
     ),
-    key("policy", Shape::Table(POLICY), Required, "", "The policy and its mapping to joints."),
+    key(
+        "policy",
+        Shape::Table(POLICY),
+        Optional("required without `[excitation]`, refused with it"),
+        "",
+        "The policy and its mapping to joints.",
+    ),
+    key(
+        "excitation",
+        Shape::Table(EXCITATION),
+        Optional("required without `[policy]`, refused with it"),
+        "",
+        "Motions that show what an actuator does, instead of a policy.",
+    ),
     key("rest", Shape::Table(REST), Required, "", "Ramps and the rest pose."),
     key("supervision", Shape::Table(SUPERVISION), Default, "", "Thresholds of the stop ladder."),
     key("recording", Shape::Table(RECORDING), Required, "", "Where and how episodes are kept."),

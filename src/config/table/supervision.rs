@@ -1,6 +1,6 @@
 //! The rest pose, and the thresholds of the stop ladder.
 
-use super::super::keys::Need::{Default, Required};
+use super::super::keys::Need::{Default, Optional, Required};
 use super::super::keys::{Key, Names, Shape};
 use super::{above, key, range};
 
@@ -107,4 +107,17 @@ pub(super) const SUPERVISION: &[Key] = &[
         "ms",
         "Ramp stop when the limits have changed a joint's target in every cycle for this long.",
     ),
+    key(
+        "guards",
+        Shape::Map { of: &Shape::Table(GUARD), placeholder: "NAME", names: Names::Any },
+        Default,
+        "",
+        "Ramp stop when a measured value leaves its bounds. NAME is a sensor of the robot (`sinew check` lists them), or `JOINT.effort` or `JOINT.velocity`.",
+    ),
+];
+
+const GUARD: &[Key] = &[
+    key("min", range(-1e9, 1e9), Optional("no lower bound"), "the value's unit", "Smallest value."),
+    key("max", range(-1e9, 1e9), Optional("no upper bound"), "the value's unit", "Largest value."),
+    key("for_ms", range(0.0, 600_000.0), Default, "ms", "How long it may be outside."),
 ];

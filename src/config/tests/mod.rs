@@ -205,7 +205,7 @@ fn a_good_file_loads_and_resolves() {
     assert_eq!(limits[2].position, [0.0, 1.0]);
     assert_eq!(resolve_limits(&loaded.config, &robot()).unwrap(), limits);
     assert_eq!(loaded.config.run.rate_hz, 50.0);
-    assert_eq!(loaded.config.policy.action[0].sign, -1);
+    assert_eq!(loaded.config.policy.as_ref().unwrap().action[0].sign, -1);
     assert_eq!(loaded.config.robot.retries, 5);
 }
 
@@ -278,13 +278,13 @@ max_acceleration_rad_s2 = 1.1
     assert_eq!(config.limits["shoulder"].position_rad, Some([-2.4, 2.4]));
     assert_eq!(config.limits["shoulder"].max_velocity_rad_s, Some(0.4));
     assert_eq!(config.limits["shoulder"].max_acceleration_rad_s2, Some(0.9));
-    assert_eq!(config.policy.hold, Vec::<String>::new());
+    assert_eq!(config.policy.as_ref().unwrap().hold, Vec::<String>::new());
     let origin = loaded.origins.of("run.rate_hz").to_string();
     assert!(origin.ends_with("more/speed.toml:3"), "{origin}");
     // Paths belong to the file that says them.
     let CameraConfig::Replay { path, .. } = &config.cameras["wrist"] else { panic!() };
     assert_eq!(*path, files.path("pictures"));
-    assert_eq!(config.policy.path, files.path("checkpoint"));
+    assert_eq!(config.policy.as_ref().unwrap().path, files.path("checkpoint"));
     let names: Vec<_> = loaded.files.iter().map(|file| file.file_name().unwrap()).collect();
     assert_eq!(names, ["run.toml", "base.toml", "speed.toml"]);
 }
@@ -311,9 +311,9 @@ fn overrides_take_toml_and_bare_text() {
     assert_eq!(config.run.name, "7");
     assert_eq!(config.run.task, "follow = me");
     assert_eq!(config.robot.port, "/dev/ttyUSB0");
-    assert_eq!(config.policy.execution, Execution::Queue);
-    assert_eq!(config.policy.hold, ["elbow", "shoulder"]);
-    assert_eq!(config.policy.images["observation=x"], "top");
+    assert_eq!(config.policy.as_ref().unwrap().execution, Execution::Queue);
+    assert_eq!(config.policy.as_ref().unwrap().hold, ["elbow", "shoulder"]);
+    assert_eq!(config.policy.as_ref().unwrap().images["observation=x"], "top");
     assert_eq!(config.emulator.start["elbow"], 1.0);
     assert_eq!(config.emulator.start["shoulder"], 0.5);
     assert_eq!(config.recording.directory, std::env::current_dir().unwrap().join("out"));

@@ -35,6 +35,7 @@ impl Bench {
             effort: None,
         };
         let mut settings = CycleSettings {
+            guards: Vec::new(),
             period: PERIOD,
             duration: Duration::from_secs(100),
             limits: vec![limits; 3],

@@ -16,12 +16,13 @@ type Error = Box<dyn std::error::Error>;
 
 const GRU: Case = Case { name: "", rows: 1, inputs: 3, outputs: 1, state: None };
 
-const CASES: [Case; 6] = [
+const CASES: [Case; 7] = [
     Case { name: "gru-1x128", state: Some((1, 128)), ..GRU },
     Case { name: "gru-2x128", state: Some((2, 128)), ..GRU },
     Case { name: "gru-1x256", state: Some((1, 256)), ..GRU },
     Case { name: "gru-2x256", state: Some((2, 256)), ..GRU },
     Case { name: "gru-2x128-rows12", rows: 12, state: Some((2, 128)), ..GRU },
+    Case { name: "gru-1x64-rows12", rows: 12, state: Some((1, 64)), ..GRU },
     Case { name: "mlp", rows: 1, inputs: 48, outputs: 12, state: None },
 ];
 
@@ -110,6 +111,9 @@ fn compare(case: Case, models: &Path, rtneural: &[String], rounds: usize) -> Res
     add("ONNX Runtime", peers::onnx_runtime(models, case)?);
     add("sinew f32", peers::sinew(models, case, Precision::F32)?);
     add("sinew bf16", peers::sinew(models, case, Precision::Bf16)?);
+    if case.rows > 1 {
+        add("sinew actuator", peers::actuator(models, case)?);
+    }
     for library in rtneural {
         let library = PathBuf::from(library);
         let name = library.file_stem().unwrap_or_default().to_string_lossy().into_owned();

@@ -7,6 +7,10 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{IoBinding, Session};
 use ort::value::Tensor;
 use safetensors::SafeTensors;
+use sinew_models::actuators::{
+    ActuatorModel, Feature, GruActuator, GruLayerParameters, GruParameters, GruSpec, JointInput,
+    Normalization, Output, PdPart, Spring, SpringConvention, TargetVelocity, TorqueSpeedCurve,
+};
 use sinew_models::recurrent::{
     Activation, GruNetwork, GruTensors, MlpActivations, MlpNetwork, MlpTensors, Precision,
     StepOptions,
@@ -58,6 +62,89 @@ pub fn sinew(folder: &Path, case: Case, precision: Precision) -> Result<Box<dyn 
     let tensors = MlpTensors { layers: &["0.", "1.", "2.", "3."], others: &[] };
     let elu = MlpActivations { between: Activation::Elu, last: None };
     Ok(Box::new(MlpNetwork::from_safetensors(&file, tensors, elu, options)?))
+}
+
+/// The same network as the actuators of as many joints: inputs in 64 bits, checked and normalised; PD
+/// control, torque–speed curve and spring beside it, all of them with gains of zero; a clamp behind.
+struct Actuators {
+    model: GruActuator,
+    inputs: Vec<JointInput>,
+    efforts: Vec<f64>,
+}
+
+/// Ours, with all that is around a network in a control cycle.
+pub fn actuator(folder: &Path, case: Case) -> Result<Box<dyn Peer>, Error> {
+    let bytes = std::fs::read(folder.join(format!("{}.safetensors", case.name)))?;
+    let file = SafeTensors::deserialize(&bytes)?;
+    let tensor = |name: &str| -> Result<Vec<f32>, Error> {
+        let (numbers, _) = file.tensor(name)?.data().as_chunks::<4>();
+        Ok(numbers.iter().map(|number| f32::from_le_bytes(*number)).collect())
+    };
+    let (layers, hidden) = case.state.ok_or("no recurrent network")?;
+    let layer = |index: usize| -> Result<GruLayerParameters, Error> {
+        Ok(GruLayerParameters {
+            weight_ih: tensor(&format!("gru.weight_ih_l{index}"))?,
+            weight_hh: tensor(&format!("gru.weight_hh_l{index}"))?,
+            bias_ih: tensor(&format!("gru.bias_ih_l{index}"))?,
+            bias_hh: tensor(&format!("gru.bias_hh_l{index}"))?,
+        })
+    };
+    let parameters = GruParameters {
+        inputs: case.inputs,
+        hidden,
+        layers: (0..layers).map(layer).collect::<Result<_, _>>()?,
+        head_weight: tensor("linear.weight")?,
+        head_bias: tensor("linear.bias")?,
+    };
+    let spec = GruSpec {
+        features: Feature::SEED.to_vec(),
+        rate_hz: 1000.0,
+        output: Output::Residual,
+        normalization: Normalization {
+            input_mean: vec![0.0; 3],
+            input_std: vec![1.0; 3],
+            target_mean: 0.0,
+            target_std: 1.0,
+            epsilon: Normalization::SEED_EPSILON,
+            std_floor: 0.0,
+        },
+        pd: Some(PdPart {
+            stiffness_nm_per_rad: 0.0,
+            damping_nm_s_per_rad: 0.0,
+            target_velocity: TargetVelocity::Zero,
+        }),
+        torque_speed_curve: Some(TorqueSpeedCurve {
+            stall_torque_nm: 1.82,
+            no_load_speed_rad_s: 36.0,
+        }),
+        spring: Some(Spring {
+            stiffness_nm_per_rad: 0.0,
+            rest_position_rad: 0.0,
+            convention: SpringConvention::Physical,
+        }),
+        dc_motor: None,
+        effort_limit_nm: Some(100.0),
+    };
+    Ok(Box::new(Actuators {
+        model: GruActuator::new(&spec, &parameters, case.rows, 1000.0)?,
+        inputs: vec![JointInput::default(); case.rows],
+        efforts: vec![0.0; case.rows],
+    }))
+}
+
+impl Peer for Actuators {
+    fn step(&mut self, inputs: &[f32], outputs: &mut [f32]) -> Result<(), Error> {
+        for (input, x) in self.inputs.iter_mut().zip(inputs.chunks_exact(3)) {
+            input.position = x[0].into();
+            input.target_position = x[1].into();
+            input.velocity = x[2].into();
+        }
+        self.model.step(&self.inputs, &mut self.efforts)?;
+        for (output, effort) in outputs.iter_mut().zip(&self.efforts) {
+            *output = *effort as f32;
+        }
+        Ok(())
+    }
 }
 
 /// ONNX Runtime, with everything bound once: two bindings that hand the state to each other.

@@ -1,1 +1,0 @@
-//! Tests of what the public interface does not show.

@@ -1,0 +1,169 @@
+//! Motions that show what an actuator does, as positions one after the other.
+
+use std::f64::consts::TAU;
+use std::sync::{Arc, Mutex};
+
+use sinew_firmware_interfaces::{MAX_JOINTS, Random, RobotDescription};
+
+use super::{Positions, Repeated};
+use crate::config::{ExcitationConfig, SignalConfig, Sweep};
+use crate::cycle::CycleSettings;
+use crate::limits::JointLimits;
+
+/// How long a signal takes to begin and to end, at most; a tenth of it where it is short.
+const FADE_S: f64 = 0.5;
+
+/// The motion that `said` describes, one position per cycle. Amplitudes fall where speed or
+/// acceleration would exceed what the target generator may use.
+pub fn excite(
+    said: &ExcitationConfig,
+    robot: &RobotDescription,
+    settings: &CycleSettings,
+) -> Repeated {
+    let dt = settings.period.as_secs_f64();
+    let fraction = settings.generator.unwrap_or(1.0);
+    let mut random = Random::new(said.seed);
+    // A joint stands at the centre of its first signal before that, and of its last one after it.
+    let mut position = settings.rest;
+    for (joint, position) in robot.joints.iter().zip(&mut position) {
+        if let Some(first) = said.signals.iter().find(|signal| signal.joint() == joint.name) {
+            *position = first.reach_rad()[0];
+        }
+    }
+    let mut positions = Positions::new(robot.joints.len().min(MAX_JOINTS));
+    for signal in &said.signals {
+        let Some(joint) = robot.joints.iter().position(|it| it.name == signal.joint()) else {
+            continue;
+        };
+        let limits = settings.limits.get(joint).map(|limits| limits.slowed(fraction));
+        let [centre, _] = signal.reach_rad();
+        let mut wave = Wave::new(signal, limits.as_ref(), &mut random);
+        let steps = (signal.duration_s() / dt).round() as u64;
+        for step in 0..steps {
+            position[joint] = centre + wave.at(step as f64 * dt);
+            positions.push(&position);
+        }
+        position[joint] = centre;
+    }
+    positions.push(&position);
+    Repeated {
+        step: settings.period,
+        positions: Arc::new(positions),
+        times: said.times,
+        slow: settings.limits.iter().map(|limits| limits.slowed(settings.rest_fraction)).collect(),
+        ramp: settings.start_ramp,
+        began: Mutex::default(),
+    }
+}
+
+/// One signal, around zero.
+struct Wave<'a> {
+    signal: &'a SignalConfig,
+    /// Largest speed and acceleration.
+    most: [f64; 2],
+    /// Phases of the sines, or levels.
+    random: Vec<f64>,
+    /// What brings the sum of the sines to the amplitude.
+    scale: f64,
+}
+
+impl<'a> Wave<'a> {
+    fn new(signal: &'a SignalConfig, limits: Option<&JointLimits>, random: &mut Random) -> Self {
+        let most = limits.map_or([f64::INFINITY; 2], |it| [it.max_velocity, it.max_acceleration]);
+        let count = match signal {
+            SignalConfig::MultiSine { frequencies_hz, .. } => frequencies_hz.len(),
+            SignalConfig::Steps { duration_s, dwell_s, .. } => {
+                (duration_s / dwell_s).ceil() as usize
+            }
+            _ => 0,
+        };
+        let random = (0..count).map(|_| random.fraction()).collect();
+        let mut wave = Self { signal, most, random, scale: 1.0 };
+        if let SignalConfig::MultiSine { frequencies_hz, duration_s, amplitude_rad, .. } = signal {
+            wave.scale = wave.scale_of(frequencies_hz, *duration_s, *amplitude_rad);
+        }
+        wave
+    }
+
+    /// How far a sine of `frequency` Hz may go inside speed and acceleration.
+    fn feasible(&self, amplitude: f64, frequency: f64) -> f64 {
+        let omega = TAU * frequency;
+        amplitude.min(self.most[0] / omega).min(self.most[1] / (omega * omega))
+    }
+
+    /// The factor with which the sum of sines stays within amplitude, speed and acceleration.
+    fn scale_of(&self, frequencies: &[f64], duration: f64, amplitude: f64) -> f64 {
+        let highest = frequencies.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+        let samples = (duration * highest * 20.0).clamp(100.0, 1e6) as usize;
+        let mut peaks = [f64::MIN_POSITIVE; 3];
+        for sample in 0..samples {
+            let time = duration * sample as f64 / samples as f64;
+            let mut sums = [0.0; 3];
+            for (frequency, phase) in frequencies.iter().zip(&self.random) {
+                let omega = TAU * frequency;
+                let (sine, cosine) = (omega * time + TAU * phase).sin_cos();
+                sums[0] += sine;
+                sums[1] += omega * cosine;
+                sums[2] += omega * omega * sine;
+            }
+            for (peak, sum) in peaks.iter_mut().zip(sums) {
+                *peak = peak.max(f64::abs(sum));
+            }
+        }
+        let [position, velocity, acceleration] = peaks;
+        (amplitude / position).min(self.most[0] / velocity).min(self.most[1] / acceleration)
+    }
+
+    fn at(&mut self, time: f64) -> f64 {
+        let duration = self.signal.duration_s();
+        let fade_s = FADE_S.min(duration / 10.0);
+        let fade = |elapsed: f64| {
+            let x = (elapsed / fade_s).clamp(0.0, 1.0);
+            x * x * (3.0 - 2.0 * x)
+        };
+        let value = match self.signal {
+            SignalConfig::Chirp { amplitude_rad, from_hz, to_hz, sweep, .. } => {
+                let [phase, frequency] = swept(*from_hz, *to_hz, duration, *sweep, time);
+                self.feasible(*amplitude_rad, frequency) * (TAU * phase).sin()
+            }
+            SignalConfig::ModulatedChirp {
+                amplitude_rad,
+                from_hz,
+                to_hz,
+                modulation_hz,
+                least_fraction,
+                ..
+            } => {
+                let [phase, frequency] = swept(*from_hz, *to_hz, duration, Sweep::Linear, time);
+                let swing = 0.5 * (1.0 + (TAU * modulation_hz * time).sin());
+                let part = least_fraction + (1.0 - least_fraction) * swing;
+                self.feasible(part * amplitude_rad, frequency) * (TAU * phase).sin()
+            }
+            SignalConfig::MultiSine { frequencies_hz, .. } => {
+                let sines = frequencies_hz.iter().zip(&self.random);
+                let sum: f64 =
+                    sines.map(|(frequency, phase)| (TAU * (frequency * time + phase)).sin()).sum();
+                self.scale * sum
+            }
+            // A level is meant to be a jump: the target generator makes the fastest motion of it.
+            SignalConfig::Steps { amplitude_rad, dwell_s, .. } => {
+                let level = self.random.get((time / dwell_s) as usize).copied().unwrap_or(0.5);
+                return amplitude_rad * (2.0 * level - 1.0);
+            }
+        };
+        value * fade(time) * fade(duration - time)
+    }
+}
+
+/// Phase (in turns) and frequency of a sweep at `time`.
+fn swept(from: f64, to: f64, duration: f64, sweep: Sweep, time: f64) -> [f64; 2] {
+    let part = time / duration;
+    match sweep {
+        Sweep::Logarithmic if from != to => {
+            let growth = (to / from).ln();
+            let frequency = from * (growth * part).exp();
+            [(frequency - from) * duration / growth, frequency]
+        }
+        _ => [from * time + 0.5 * (to - from) * part * time, from + (to - from) * part],
+    }
+}
