@@ -338,4 +338,48 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn three_steps_of_training_are_those_of_pytorch() {
+        use sinew_models::recurrent::sequence::SequenceSizes;
+        let file =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/gru_training/two_layers.json");
+        let fixture: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        let list = |value: &serde_json::Value| -> Vec<f32> {
+            value.as_array().unwrap().iter().map(|it| it.as_f64().unwrap() as f32).collect()
+        };
+        let joined = |key: &str| -> Vec<f32> {
+            fixture[key].as_array().unwrap().iter().flat_map(list).collect()
+        };
+        let size = |key: &str| fixture["sizes"][key].as_u64().unwrap() as usize;
+        let (inputs, hidden, layers) = (size("inputs"), size("hidden"), size("layers"));
+        let sizes = SequenceSizes { inputs, hidden, layers, outputs: 1 };
+        let mut network = GruSequence::new(sizes, 2).unwrap();
+        let (x, targets, steps) = (list(&fixture["x"]), list(&fixture["target"]), size("steps"));
+        let loss = Loss {
+            targets: &targets,
+            steps,
+            rows: size("rows"),
+            many_to_many: true,
+            difference_weight: 0.1,
+        };
+        let (mut parameters, mut moments) = (joined("parameters"), Moments::default());
+        let mut gradient = vec![0.0; parameters.len()];
+        let number = |key: &str| fixture[key].as_f64().unwrap();
+        for told in list(&fixture["losses"]) {
+            let sequences = Sequences { steps, inputs: &x };
+            let of = |rows: Range<usize>, outputs: &[f32], derivative: &mut [f32]| {
+                loss.of(rows, outputs, derivative)
+            };
+            let sum = network.gradient(&parameters, sequences, None, &of, &mut gradient);
+            assert!((sum - f64::from(told)).abs() < 1e-5, "{sum} {told}");
+            let (rate, decay) = (number("learning_rate"), number("weight_decay"));
+            moments.step(&mut parameters, &gradient, rate, decay);
+        }
+        // A gradient near zero is divided by its own size: there the last digits count.
+        for (got, expected) in parameters.iter().zip(joined("after")) {
+            assert!((got - expected).abs() < 2e-4, "{got} {expected}");
+        }
+    }
 }
