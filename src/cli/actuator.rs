@@ -155,9 +155,9 @@ fn bench(arguments: &BenchArguments) -> Result<(), ActuatorFileError> {
     let imported = actuators::import(&network.path, &network.options())?;
     let bundle = &imported.bundle;
     let joints = usize::from(arguments.joints);
-    let mut model = bundle
-        .model(joints, bundle.rate_hz())
-        .map_err(|source| ActuatorFileError::Parameters { file: network.path.clone(), source })?;
+    let mut model = bundle.model(joints, bundle.rate_hz()).map_err(|source| {
+        ActuatorFileError::Parameters { file: network.path.clone(), source: Box::new(source) }
+    })?;
     let times = measure(model.as_mut(), joints, Duration::from_secs_f64(arguments.seconds));
     let at = |quantile: f64| times[((times.len() - 1) as f64 * quantile).round() as usize];
     let [p50, p99, p999] = [0.5, 0.99, 0.999].map(at);

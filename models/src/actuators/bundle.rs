@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Name of the description.
 pub(super) const DESCRIPTION: &str = "actuator.json";
@@ -294,7 +294,7 @@ fn contradict<T: PartialEq + Serialize>(
     let differs = |key: &&String| found.get(*key) != there.get(*key);
     let key = both.into_iter().find(differs).cloned().unwrap_or_default();
     let text = |keys: &Map<String, Value>| keys.get(&key).unwrap_or(&null).to_string();
-    let (file, other): (PathBuf, PathBuf) = (file.into(), other.into());
+    let (file, other) = (file.to_path_buf(), other.into());
     let (found, there) = (text(&found), text(&there));
     Err(ActuatorFileError::Contradiction { file, key, found, other, there })
 }

@@ -176,7 +176,7 @@ pub enum ActuatorFileError {
         /// What it says.
         found: String,
         /// The other file.
-        other: PathBuf,
+        other: Box<Path>,
         /// What that one says.
         there: String,
     },
@@ -282,14 +282,14 @@ pub enum ActuatorFileError {
         /// Path of the file that holds them.
         file: PathBuf,
         /// What is wrong with them.
-        source: ParameterError,
+        source: Box<ParameterError>,
     },
 }
 
 impl ActuatorFileError {
     /// Names the file whose numbers make no model.
     pub(super) fn of(file: &Path) -> impl FnOnce(ParameterError) -> Self + '_ {
-        move |source| Self::Parameters { file: file.to_path_buf(), source }
+        move |source| Self::Parameters { file: file.to_path_buf(), source: Box::new(source) }
     }
 }
 

@@ -125,7 +125,7 @@ impl Statistics {
             file: tensors.to_path_buf(),
             key: name.to_owned(),
             found: format!("{values:?}"),
-            other: file.to_path_buf(),
+            other: file.into(),
             there: format!("{ours:?}"),
         })
     }
@@ -168,7 +168,7 @@ impl Summary {
                     file: file.to_path_buf(),
                     key: key.to_owned(),
                     found: said.to_string(),
-                    other: tensors.to_path_buf(),
+                    other: tensors.into(),
                     there: found.to_string(),
                 });
             }
