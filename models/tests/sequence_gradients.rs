@@ -1,5 +1,6 @@
 //! The hand-written gradient of GRU layers against Burn's automatic differentiation (feature `train`).
 #![cfg(feature = "train")]
+#![allow(clippy::unwrap_used)]
 
 use sinew_models::recurrent::sequence::{GruSequence, SequenceSizes, Sequences};
 use sinew_models::recurrent::{GruLayerWeights, GruWeights, LinearWeights};

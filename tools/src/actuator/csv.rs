@@ -139,7 +139,7 @@ impl Recording {
                 by_encoder / by_gyro
             ));
         }
-        if rate > 20_000.0 || rate < 5.0 {
+        if !(5.0..=20_000.0).contains(&rate) {
             found.push(format!(
                 "{file}: Time_ms makes {rate:.1} samples a second: is it in milliseconds?"
             ));

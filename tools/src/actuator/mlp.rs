@@ -180,14 +180,14 @@ mod tests {
         let mut gradient = vec![0.0; network.parameters.len()];
         network.forward(&inputs);
         network.backward(1.0, &mut gradient);
-        for index in 0..gradient.len() {
+        for (index, gradient) in gradient.iter().enumerate() {
             let at = network.parameters[index];
             network.parameters[index] = at + 1e-2;
             let above = network.forward(&inputs);
             network.parameters[index] = at - 1e-2;
             let slope = (above - network.forward(&inputs)) / 2e-2;
             network.parameters[index] = at;
-            assert!((gradient[index] - slope).abs() < 1e-3, "{index}");
+            assert!((gradient - slope).abs() < 1e-3, "{index}");
         }
     }
 }

@@ -374,7 +374,7 @@ fn respond(
         let acceleration = effort / inertia;
         position += velocity * dt + 0.5 * acceleration * dt * dt;
         velocity += acceleration * dt;
-        if !(position.abs() < 1e3) {
+        if position.is_nan() || position.abs() >= 1e3 {
             break;
         }
     }

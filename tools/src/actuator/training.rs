@@ -294,7 +294,7 @@ impl Loss<'_> {
                 _ => self.difference_weight / (count * (steps - 1) as f64),
             };
             let mut before: Option<f64> = None;
-            for step in 0..steps {
+            for (step, derivative) in derivative.iter_mut().enumerate() {
                 let here = error(step);
                 sum += here * here * each;
                 let mut slope = 2.0 * here * each;
@@ -306,7 +306,7 @@ impl Loss<'_> {
                 if step + 1 < steps {
                     slope -= 2.0 * (error(step + 1) - here) * between;
                 }
-                derivative[step] = slope as f32;
+                *derivative = slope as f32;
                 before = Some(here);
             }
         }
