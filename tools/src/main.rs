@@ -1,5 +1,6 @@
 //! The `sinew-tools` binary: one module per verb.
 
+mod actuator;
 mod formula;
 mod formula_checkpoint;
 mod tensor_table;
@@ -17,13 +18,19 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Train actuator models from recordings of a test rig.
+    #[command(subcommand)]
+    Actuator(actuator::Verb),
     /// Write a full-size checkpoint whose weights follow a formula, so that none is downloaded.
     FormulaCheckpoint(formula_checkpoint::Arguments),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().verb {
-        Verb::FormulaCheckpoint(arguments) => formula_checkpoint::run(&arguments),
+        Verb::Actuator(verb) => actuator::run(verb),
+        Verb::FormulaCheckpoint(arguments) => {
+            formula_checkpoint::run(&arguments).map_err(Into::into)
+        }
     };
     match result {
         Ok(message) => {

@@ -35,6 +35,7 @@ mod gru_layer;
 mod lanes;
 mod mlp;
 mod panels;
+pub mod sequence;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

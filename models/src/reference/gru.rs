@@ -5,6 +5,8 @@ use crate::recurrent::{GruLayerWeights, GruWeights, LinearWeights};
 use burn::module::{Module, Param};
 use burn::nn::gru::{Gru, GruConfig};
 use burn::nn::{GateController, Linear};
+#[cfg(feature = "train")]
+use burn::tensor::Gradients;
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// `torch.nn.GRU` with any number of layers, and a linear head: what
@@ -56,6 +58,43 @@ impl GruReference {
         };
         (outputs, after)
     }
+
+    /// The gradient of every parameter, in the order and layout of
+    /// [`SequenceSizes`](crate::recurrent::sequence::SequenceSizes).
+    #[cfg(feature = "train")]
+    #[must_use]
+    pub fn gradients(&self, gradients: &Gradients) -> Vec<f32> {
+        let mut all = Vec::new();
+        for layer in &self.layers {
+            let gates = [&layer.reset_gate, &layer.update_gate, &layer.new_gate];
+            let inputs = gates.map(|gate| &gate.input_transform);
+            let states = gates.map(|gate| &gate.hidden_transform);
+            for transforms in [inputs, states] {
+                transforms.iter().for_each(|it| all.extend(weight_gradient(it, gradients)));
+            }
+            for transforms in [inputs, states] {
+                transforms.iter().for_each(|it| all.extend(bias_gradient(it, gradients)));
+            }
+        }
+        if let Some(head) = &self.head {
+            all.extend(weight_gradient(head, gradients));
+            all.extend(bias_gradient(head, gradients));
+        }
+        all
+    }
+}
+
+/// `[outputs, inputs]`, as PyTorch has it. Empty without a gradient.
+#[cfg(feature = "train")]
+fn weight_gradient(layer: &Linear, gradients: &Gradients) -> Vec<f32> {
+    let gradient = layer.weight.val().grad(gradients).map(Tensor::transpose);
+    gradient.and_then(|it| it.into_data().try_to_vec::<f32>().ok()).unwrap_or_default()
+}
+
+#[cfg(feature = "train")]
+fn bias_gradient(layer: &Linear, gradients: &Gradients) -> Vec<f32> {
+    let gradient = layer.bias.as_ref().and_then(|bias| bias.val().grad(gradients));
+    gradient.and_then(|it| it.into_data().try_to_vec::<f32>().ok()).unwrap_or_default()
 }
 
 fn matrix(values: &[f32], shape: [usize; 2], device: &Device) -> Tensor<2> {

@@ -1,0 +1,210 @@
+//! `sinew-tools actuator` as people run it: from recordings to a folder that the runtime loads.
+#![allow(clippy::unwrap_used)]
+
+use sinew_models::actuators::{ActuatorModel, Bundle, JointInput};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+const CONFIG: &str = r#"
+seed = 7
+[data]
+directory = "recordings"
+radius_m = 0.1
+[[data.groups]]
+id = "light"
+folder = "0.01kgm2"
+inertia_kg_m2 = 0.01
+[[data.groups]]
+id = "heavy"
+folder = "0.02kgm2"
+inertia_kg_m2 = 0.02
+[windows]
+duration_s = 0.2
+stride = 3
+[model]
+layers = 2
+hidden = 8
+dropout = 0.2
+pd = { stiffness_nm_per_rad = 8.0, damping_nm_s_per_rad = 0.1, target_velocity = "zero" }
+[training]
+batch = 32
+max_epochs = 6
+learning_rate = 0.004
+[baselines]
+mlp_epochs = 2
+"#;
+
+fn tools(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sinew-tools"));
+    command.current_dir(folder).arg("actuator").args(arguments);
+    command
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> String {
+    let output = tools(folder, arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output));
+    text(&output)
+}
+
+fn text(output: &Output) -> String {
+    [&output.stdout, &output.stderr]
+        .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+        .concat()
+}
+
+/// A folder with recordings and a configuration.
+fn workplace() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let make =
+        "synthesize --out recordings --plant rig --inertias 0.01,0.02 --seconds 8 --rate-hz 100";
+    run(folder.path(), &make.split(' ').collect::<Vec<_>>());
+    std::fs::write(folder.path().join("train.toml"), CONFIG).unwrap();
+    folder
+}
+
+/// Trains in an output folder of its own and returns the run's.
+fn train(folder: &Path, name: &str, more: &[&str]) -> PathBuf {
+    let output = format!("output.directory={name}");
+    run(folder, &[&["train", "train.toml", "--set", &output], more].concat());
+    run_folder(&folder.join(name)).unwrap()
+}
+
+fn run_folder(outputs: &Path) -> Option<PathBuf> {
+    let day = outputs.read_dir().ok()?.next()?.ok()?.path();
+    Some(day.read_dir().ok()?.next()?.ok()?.path())
+}
+
+fn weights(run: &Path, file: &str) -> Vec<u8> {
+    // What follows the header: its metadata has times in it.
+    let bytes = std::fs::read(run.join(file)).unwrap();
+    let header = u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+    bytes[8 + header..].to_vec()
+}
+
+#[test]
+fn a_training_is_the_same_on_any_number_of_threads_and_after_an_interruption() {
+    let folder = workplace();
+    let folder = folder.path();
+    let one = train(folder, "one", &["--set", "training.threads=1"]);
+    let three = train(folder, "three", &["--set", "training.threads=3"]);
+    let other = train(folder, "other", &["--set", "seed=8"]);
+    for file in ["best.safetensors", "last.safetensors"] {
+        assert_eq!(weights(&one, file), weights(&three, file));
+        assert_ne!(weights(&one, file), weights(&other, file));
+    }
+
+    let long = ["--set", "training.max_epochs=60"];
+    let whole = train(folder, "whole", &long);
+    let arguments = [&["train", "train.toml", "--set", "output.directory=cut"][..], &long].concat();
+    let mut child = tools(folder, &arguments).stderr(Stdio::null()).spawn().unwrap();
+    let begun = |folder: &Path| {
+        run_folder(&folder.join("cut")).filter(|run| run.join("last.safetensors").exists())
+    };
+    let cut = loop {
+        if let Some(run) = begun(folder) {
+            break run;
+        }
+        assert!(child.try_wait().unwrap().is_none(), "it ended before its first epoch");
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(!child.wait().unwrap().success(), "it was not interrupted");
+    assert!(!cut.join("metrics.json").exists());
+    run(folder, &["train", "--resume", cut.to_str().unwrap()]);
+    for file in ["best.safetensors", "last.safetensors"] {
+        assert_eq!(weights(&whole, file), weights(&cut, file));
+    }
+}
+
+#[test]
+fn an_exported_run_gives_the_torque_that_was_evaluated() {
+    let folder = workplace();
+    let folder = folder.path();
+    let trained = train(folder, "outputs", &[]);
+    let run_name = trained.to_str().unwrap();
+    let metrics: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(trained.join("metrics.json")).unwrap()).unwrap();
+    let evaluated = run(folder, &["evaluate", run_name]);
+    assert!(evaluated.contains("GRU, streamed"), "{evaluated}");
+    run(folder, &["export", run_name, "--out", "model"]);
+    let bundle = Bundle::read(&folder.join("model")).unwrap();
+    assert_eq!(bundle.rate_hz(), 100.0);
+    assert!(bundle.provenance.contains_key("data_sha256"));
+
+    // The same sums again, from the files alone.
+    let mut model = bundle.model(1, 100.0).unwrap();
+    for (group, inertia) in [("light", 0.01), ("heavy", 0.02)] {
+        let file = folder.join(format!("recordings/{inertia}kgm2/01.csv"));
+        let rmse = streamed_rmse(model.as_mut(), &file, inertia);
+        let told = metrics["folds"][0]["streamed"][group]["rmse"].as_f64().unwrap();
+        assert!((rmse / told - 1.0).abs() < 1e-6, "{group}: {rmse} {told}");
+    }
+
+    let report = run(folder, &["report", run_name, "--out", "report"]);
+    assert!(report.contains("report.html"));
+    for picture in
+        ["scatter", "time-series", "parts", "torque-speed", "frequency", "step", "training"]
+    {
+        let png = std::fs::read(folder.join(format!("report/{picture}.png"))).unwrap();
+        assert!(png.starts_with(b"\x89PNG") && png.len() > 5_000, "{picture}");
+    }
+    let inspected = run(folder, &["inspect", "train.toml", "--out", "inspection"]);
+    assert!(inspected.contains("100.00 Hz") && inspected.contains("cut-off"), "{inspected}");
+}
+
+fn streamed_rmse(model: &mut dyn ActuatorModel, file: &Path, inertia: f64) -> f64 {
+    model.reset_all();
+    let text = std::fs::read_to_string(file).unwrap();
+    let (mut squares, mut count, mut before) = (0.0, 0.0, None);
+    for line in text.lines().skip(1) {
+        let columns: Vec<f64> = line.split(',').map(|field| field.parse().unwrap()).collect();
+        let target = columns[2].to_radians();
+        let input = JointInput {
+            position: columns[1].to_radians(),
+            velocity: columns[8].to_radians(),
+            target_position: target,
+            target_velocity: (target - before.unwrap_or(target)) * 100.0,
+        };
+        before = Some(target);
+        let mut effort = [0.0];
+        model.step(&[input], &mut effort).unwrap();
+        squares += (effort[0] - inertia * columns[4] / 0.1).powi(2);
+        count += 1.0;
+    }
+    (squares / count).sqrt()
+}
+
+#[test]
+fn leaving_one_mass_out_reports_every_fold_and_the_average() {
+    let folder = workplace();
+    let folder = folder.path();
+    let fold =
+        ["--set", "mode=lomo", "--set", "training.max_epochs=2", "--set", "baselines.mlp=false"];
+    let honest = train(folder, "honest", &fold);
+    assert!(honest.join("fold_1/best.safetensors").exists());
+    let text = std::fs::read_to_string(honest.join("metrics.json")).unwrap();
+    assert!(text.contains("avg_rmse") && !text.contains("LEAKY"), "{text}");
+    let leaky = [&fold[..], &["--set", "split.lomo_validates_on_test=true"]].concat();
+    let leaky = train(folder, "leaky", &leaky);
+    assert!(std::fs::read_to_string(leaky.join("metrics.json")).unwrap().contains("LEAKY"));
+    let table = run(folder, &["evaluate", leaky.to_str().unwrap()]);
+    assert!(table.contains("LEAKY") && table.contains("average over folds"), "{table}");
+}
+
+#[test]
+fn a_bad_file_ends_the_command_or_is_skipped_and_listed() {
+    let folder = workplace();
+    let folder = folder.path();
+    let bad = folder.join("recordings/0.01kgm2/02.csv");
+    let good = std::fs::read_to_string(folder.join("recordings/0.01kgm2/01.csv")).unwrap();
+    std::fs::write(&bad, good.replace("Gyro_Z", "Gyro_W")).unwrap();
+    let arguments = ["train", "train.toml", "--set", "training.max_epochs=1"];
+    let refused = tools(folder, &arguments).output().unwrap();
+    assert!(!refused.status.success());
+    let message = text(&refused);
+    assert!(message.contains("02.csv") && message.contains("no column Gyro_Z"), "{message}");
+    let skipping = [&arguments[..], &["--set", "data.skip_bad_files=true"]].concat();
+    let message = run(folder, &skipping);
+    assert!(message.contains("1 files were skipped"), "{message}");
+}
