@@ -98,7 +98,7 @@ impl std::fmt::Display for CsvSummary {
 /// # Errors
 /// [`CsvError`]; nothing is left behind then.
 pub fn export(journal: &Path, output: &Path, replace: bool) -> Result<CsvSummary, CsvError> {
-    let mut reader = Reader::open(journal)?;
+    let reader = Reader::open(journal)?;
     let columns = Columns::of(reader.header(), journal)?;
     if output.exists() && !replace {
         return Err(CsvError::Exists { path: output.to_owned() });
@@ -109,7 +109,7 @@ pub fn export(journal: &Path, output: &Path, replace: bool) -> Result<CsvSummary
     }
     let mut file = BufWriter::with_capacity(1 << 16, Part::create(output)?);
     let mut table = Table { columns, last: None, first_s: 0.0, samples: 0, lost: 0, torque: None };
-    while let Some(record) = reader.next() {
+    for record in reader {
         if let Record::Cycle(cycle) = record? {
             table.columns.check(&cycle)?;
             table.write(&cycle, &mut file).map_err(failed("write", output))?;
