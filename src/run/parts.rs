@@ -93,7 +93,8 @@ pub fn prepare(loaded: &Loaded, operator: &OperatorSignal) -> Result<Parts, RunE
     }
     let steps = policy.description().action_steps;
     let settings = settings::settings(config, &robot, limits, workspace, steps);
-    let target = Target::Policy(PolicyTarget { policy, mapping, said: said.clone(), warm_up });
+    let target = PolicyTarget { policy, mapping, said: said.clone(), warm_up };
+    let target = Target::Policy(Box::new(target));
     Ok(Parts { robot, target, cameras, settings, actuation, actuator })
 }
 

@@ -22,7 +22,7 @@ const SIMULATED_LATENCY: Duration = Duration::from_millis(40);
 /// What the arm follows.
 pub enum Target {
     /// A checkpoint.
-    Policy(PolicyTarget),
+    Policy(Box<PolicyTarget>),
     /// A recorded motion, or one that was made up.
     Replay(ReplayTarget),
 }
@@ -55,7 +55,8 @@ impl Target {
     /// A line for people.
     pub fn line(&self) -> String {
         match self {
-            Self::Policy(PolicyTarget { policy, said, warm_up, .. }) => {
+            Self::Policy(target) => {
+                let PolicyTarget { policy, said, warm_up, .. } = target.as_ref();
                 let policy = policy.description();
                 let device = match said.device {
                     Device::Cpu => String::new(),
@@ -84,8 +85,8 @@ impl Target {
     /// For the journal's header.
     pub(super) fn meta(&self) -> PolicyMeta {
         match self {
-            Self::Policy(PolicyTarget { policy, .. }) => {
-                let description = policy.description();
+            Self::Policy(target) => {
+                let description = target.policy.description();
                 PolicyMeta {
                     kind: description.kind.to_owned(),
                     path: description.path.display().to_string(),
@@ -129,7 +130,8 @@ impl Target {
             finished: Arc::clone(&finished),
         };
         let worker = match self {
-            Self::Policy(PolicyTarget { policy, mapping, said, .. }) => {
+            Self::Policy(target) => {
+                let PolicyTarget { policy, mapping, said, .. } = *target;
                 let (frames, views) = views(&mapping, cameras);
                 let mailboxes =
                     PolicyMailboxes { state, frames, views, chunks, spent, demand, restarted };

@@ -117,6 +117,28 @@ pub trait ActuatorModel: Send {
     }
 }
 
+/// Checks lengths and finiteness of one step.
+fn check(inputs: &[JointInput], efforts: &[f64], joints: usize) -> Result<(), ActuatorError> {
+    for (what, found) in [("inputs", inputs.len()), ("efforts", efforts.len())] {
+        if found != joints {
+            return Err(ActuatorError::Length { what, found, joints });
+        }
+    }
+    for (joint, input) in inputs.iter().enumerate() {
+        for (what, value) in [
+            ("position", input.position),
+            ("velocity", input.velocity),
+            ("target position", input.target_position),
+            ("target velocity", input.target_velocity),
+        ] {
+            if !value.is_finite() {
+                return Err(ActuatorError::NotFinite { joint, what, value });
+            }
+        }
+    }
+    Ok(())
+}
+
 /// What the readers make of damaged bytes, for tests of other modules.
 #[cfg(test)]
 pub(crate) mod damaged {
@@ -146,26 +168,4 @@ pub(crate) mod damaged {
     pub(crate) fn sha256(weights: &[u8]) -> String {
         tensors::sha256(weights)
     }
-}
-
-/// Checks lengths and finiteness of one step.
-fn check(inputs: &[JointInput], efforts: &[f64], joints: usize) -> Result<(), ActuatorError> {
-    for (what, found) in [("inputs", inputs.len()), ("efforts", efforts.len())] {
-        if found != joints {
-            return Err(ActuatorError::Length { what, found, joints });
-        }
-    }
-    for (joint, input) in inputs.iter().enumerate() {
-        for (what, value) in [
-            ("position", input.position),
-            ("velocity", input.velocity),
-            ("target position", input.target_position),
-            ("target velocity", input.target_velocity),
-        ] {
-            if !value.is_finite() {
-                return Err(ActuatorError::NotFinite { joint, what, value });
-            }
-        }
-    }
-    Ok(())
 }
