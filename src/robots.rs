@@ -22,7 +22,9 @@ use sinew_firmware_interfaces::{
     RobotError, SimulatedClock, State, StopHandle, StopRequest, Timestamp,
 };
 
-use crate::config::{self, Config, RigProtocol, RobotConfig, RobotModel};
+use sinew_simulation::actuator::ActuatorConfig;
+
+use crate::config::{self, Config, RigDrive, RigProtocol, RobotConfig, RobotModel};
 
 /// The port name that asks for an emulated device.
 pub const EMULATOR_PORT: &str = "emulator";
@@ -292,7 +294,10 @@ fn rig_firmware(config: &Config) -> Result<(rig_emulator::Firmware, Option<Stall
     }
     let said = &config.robot.rig;
     let defaults = rig_emulator::FirmwareConfig::default();
-    let mut actuator = defaults.actuator.clone();
+    let mut actuator = match config.emulator.drive {
+        RigDrive::Servo => defaults.actuator.clone(),
+        RigDrive::Direct => ActuatorConfig::direct_drive(),
+    };
     actuator.inertia = said.inertia_kg_m2.unwrap_or(actuator.inertia);
     actuator.sensors.radius = said.radius_m.unwrap_or(actuator.sensors.radius);
     let firmware = rig_emulator::Firmware::new(rig_emulator::FirmwareConfig {

@@ -132,6 +132,7 @@ fn small_header(fps: f64) -> Header {
     let mut header = common::header("run", "t");
     header.joints.truncate(1);
     header.cameras.clear();
+    header.sensors.clear();
     header.dataset_rate_hz = fps;
     header
 }

@@ -43,8 +43,8 @@ pub use schema::{
     ElementConfig, ElementUnit, EmulatorConfig, ExcitationConfig, Execution, GainsConfig,
     Generator, GuardConfig, JointLimitsConfig, MotorConfig, OverrunConfig, OverrunPolicy, Pace,
     PolicyConfig, RealtimeConfig, RealtimeMode, RecordingConfig, RestConfig, RigAxis, RigConfig,
-    RigProtocol, RobotConfig, RobotModel, RunConfig, SignalConfig, SupervisionConfig, Sweep,
-    TargetConfig, WorkspaceConfig,
+    RigDrive, RigProtocol, RobotConfig, RobotModel, RunConfig, SignalConfig, SupervisionConfig,
+    Sweep, TargetConfig, WorkspaceConfig,
 };
 
 /// Where every value of a configuration was said, by key path: `run.rate_hz`,

@@ -459,6 +459,7 @@ mod tests {
             (S::ControlStalled, 37),
             (S::Overrun, 38),
             (S::PersistentClamp, 39),
+            (S::Guard, 42),
         ];
         assert_eq!(codes.len(), S::ALL.len());
         for (cause, code) in codes {

@@ -116,6 +116,28 @@ impl Default for ActuatorConfig {
     }
 }
 
+impl ActuatorConfig {
+    /// A drive that gives the torque it is told to, nearly at once and with little friction: what a
+    /// model of another actuator is run on.
+    pub fn direct_drive() -> Self {
+        Self {
+            rotor_inertia: 0.000_2,
+            delay: 0.001,
+            torque_lag: 0.000_5,
+            stall_torque: 5.0,
+            no_load_speed: 80.0,
+            coulomb: 0.01,
+            breakaway: 0.015,
+            viscous: 0.001,
+            backlash: 0.0,
+            transmission_stiffness: 400.0,
+            transmission_damping: 0.8,
+            spring_stiffness: 0.0,
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for SensorConfig {
     fn default() -> Self {
         Self {

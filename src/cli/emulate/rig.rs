@@ -10,6 +10,8 @@ use sinew_firmware_interfaces::rig::emulator::{
     DEFAULT_TCP_PORT, Emulator, Firmware, FirmwareConfig, TRUTH_HEADER, TruthRow,
 };
 
+use sinew_simulation::actuator::ActuatorConfig;
+
 use super::super::{Format, fail, until_interrupted};
 use super::{Port, STALL, serve};
 
@@ -32,6 +34,9 @@ pub(in crate::cli) struct Arguments {
     /// Total inertia that turns with the load, in kg·m²
     #[arg(long, value_name = "KG_M2", default_value_t = 0.010)]
     inertia: f64,
+    /// A drive that gives the torque it is told to, instead of a hobby servo
+    #[arg(long)]
+    direct: bool,
     /// Distance of the accelerometer from the axis, in m
     #[arg(long, value_name = "M", default_value_t = 0.1)]
     radius: f64,
@@ -61,6 +66,9 @@ pub(super) fn emulate(arguments: &Arguments) -> u8 {
         seed: arguments.seed,
         ..FirmwareConfig::default()
     };
+    if arguments.direct {
+        config.actuator = ActuatorConfig::direct_drive();
+    }
     config.actuator.inertia = arguments.inertia;
     config.actuator.sensors.radius = arguments.radius;
     if let Err(error) = each_once(arguments.faults.iter().map(String::as_str)) {

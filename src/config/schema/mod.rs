@@ -20,8 +20,8 @@ pub use limits::{JointLimitsConfig, WorkspaceConfig};
 pub use policy::{CameraConfig, ElementConfig, ElementUnit, Execution, PolicyConfig};
 pub use recording::RecordingConfig;
 pub use robot::{
-    ActuatorConfig, CanConfig, EmulatorConfig, RigAxis, RigConfig, RigProtocol, RobotConfig,
-    RobotModel,
+    ActuatorConfig, CanConfig, EmulatorConfig, RigAxis, RigConfig, RigDrive, RigProtocol,
+    RobotConfig, RobotModel,
 };
 pub use run::{ClockKind, Pace, RunConfig};
 pub use supervision::{AtRest, GuardConfig, RestConfig, SupervisionConfig};

@@ -261,14 +261,27 @@ fn direct() -> f64 {
 pub struct EmulatorConfig {
     /// Faults, as `sinew emulate --fault` takes them.
     pub faults: Vec<String>,
+    /// What an emulated rig is driven by.
+    pub drive: RigDrive,
     /// Seed of latency jitter and random faults.
     pub seed: u64,
     /// Where the arm stands at the start, by joint, in the joint's unit; others stand at 0.
     pub start: BTreeMap<String, f64>,
 }
 
+/// `emulator.drive`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RigDrive {
+    /// A hobby servo: friction, play, elasticity and delay.
+    #[default]
+    Servo,
+    /// A drive that gives the torque it is told to.
+    Direct,
+}
+
 impl Default for EmulatorConfig {
     fn default() -> Self {
-        Self { faults: Vec::new(), seed: 1, start: BTreeMap::new() }
+        Self { faults: Vec::new(), drive: RigDrive::default(), seed: 1, start: BTreeMap::new() }
     }
 }

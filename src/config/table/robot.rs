@@ -234,6 +234,13 @@ pub(super) const EMULATOR: &[Key] = &[
         "",
         "Faults, as `sinew emulate --fault` takes them.",
     ),
+    key(
+        "drive",
+        Shape::Choice(&["servo", "direct"]),
+        Default,
+        "",
+        "What an emulated rig is driven by. `servo`: a hobby servo with friction, play, elasticity and delay. `direct`: a drive that gives the torque it is told to, on which a model of an actuator is run.",
+    ),
     key("seed", integer(0, i64::MAX), Default, "", "Seed of latency jitter and random faults."),
     key(
         "start",

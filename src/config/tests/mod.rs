@@ -374,7 +374,7 @@ fn the_explanation_names_every_origin() {
     assert!(line("# realtime.cpu_dma_latency_us is not set").ends_with("# default: not asked for"));
     assert!(!text.contains("torque_nm"), "{text}");
     assert!(line("# policy.inference_period_ms is not set").contains("n_action_steps"));
-    assert!(line("recording.rate_hz = 10.0 ").ends_with("# default: policy.rate_hz"));
+    assert!(line("recording.rate_hz = 10.0 ").contains("# default: policy.rate_hz"));
     assert!(!text.contains("limits.elbow.opening"), "{text}");
     // Comments stand in one column.
     let places: Vec<usize> = text
