@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sinew_firmware_interfaces::rig::emulator::{Emulator, Firmware, FirmwareConfig, Transport};
@@ -14,6 +15,14 @@ use sinew_firmware_interfaces::{
     Clock, Command, ControlMode, LinkStatus, MAX_JOINTS, MonotonicClock, Robot, RobotError, State,
     StopRequest,
 };
+
+/// A pseudo-terminal that was closed gives its name to the next one that is made: tests that close one
+/// would open another test's.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -97,6 +106,7 @@ fn pty(faults: &str) -> Emulator {
 
 #[test]
 fn on_a_pty_the_rig_is_armed_moved_and_left_without_torque() {
+    let _alone = alone();
     let emulator = pty("");
     let mut run = Run::armed(config(emulator.port()));
     assert_eq!(run.state.link, LinkStatus::Up);
@@ -109,6 +119,7 @@ fn on_a_pty_the_rig_is_armed_moved_and_left_without_torque() {
 
 #[test]
 fn over_tcp_and_in_text_it_is_the_same() {
+    let _alone = alone();
     let address = "127.0.0.1:0".parse().unwrap();
     let transport = Transport::Tcp { address, allow_remote: false };
     let text = FirmwareConfig { text: true, rate_hz: 200, ..FirmwareConfig::default() };
@@ -126,6 +137,7 @@ fn over_tcp_and_in_text_it_is_the_same() {
 
 #[test]
 fn the_device_sets_the_pace_and_gaps_show_in_its_count() {
+    let _alone = alone();
     let emulator = pty("");
     let mut run = Run::armed(config(emulator.port()));
     let mut last = None;
@@ -145,6 +157,7 @@ fn the_device_sets_the_pace_and_gaps_show_in_its_count() {
 
 #[test]
 fn a_torque_turns_the_load() {
+    let _alone = alone();
     let emulator = pty("");
     let mut run = Run::armed(config(emulator.port()));
     let start = Instant::now();
@@ -158,6 +171,7 @@ fn a_torque_turns_the_load() {
 
 #[test]
 fn a_loop_that_hangs_leaves_the_device_to_hold_by_itself() {
+    let _alone = alone();
     let emulator = pty("");
     let quick = Config { watchdog: Duration::from_millis(50), ..config(emulator.port()) };
     let mut run = Run::armed(quick);
@@ -176,6 +190,7 @@ fn a_loop_that_hangs_leaves_the_device_to_hold_by_itself() {
 
 #[test]
 fn a_stop_handle_stops_while_the_control_thread_goes_on_commanding_and_latches() {
+    let _alone = alone();
     let emulator = pty("");
     let mut run = Run::armed(config(emulator.port()));
     run.reach(0.3);
@@ -200,6 +215,7 @@ fn a_stop_handle_stops_while_the_control_thread_goes_on_commanding_and_latches()
 
 #[test]
 fn lost_damaged_and_dirty_states_do_not_stop_the_run() {
+    let _alone = alone();
     let emulator = pty("drop=0.05,corrupt=0.05,garbage=0.05,glitch=0.01");
     let mut run = Run::armed(config(emulator.port()));
     run.reach(0.6);
@@ -212,6 +228,7 @@ fn lost_damaged_and_dirty_states_do_not_stop_the_run() {
 
 #[test]
 fn a_port_that_goes_and_comes_back_is_opened_again() {
+    let _alone = alone();
     let emulator = pty("");
     let mut run = Run::armed(Config { reconnect_window: PATIENCE, ..config(emulator.port()) });
     run.reach(0.4);
@@ -228,6 +245,7 @@ fn a_port_that_goes_and_comes_back_is_opened_again() {
 
 #[test]
 fn a_port_that_vanishes_for_good_is_lost() {
+    let _alone = alone();
     let emulator = pty("");
     let window = Duration::from_millis(300);
     let mut run = Run::armed(Config { reconnect_window: window, ..config(emulator.port()) });
@@ -243,17 +261,19 @@ fn a_port_that_vanishes_for_good_is_lost() {
 
 #[test]
 fn a_device_that_does_not_answer_is_not_armed_and_the_remedy_is_named() {
+    let _alone = alone();
     let emulator = pty("silence");
     let mut run = Run::open(config(emulator.port()));
     let refused = run.robot.arm(Duration::from_millis(300)).unwrap_err();
     assert!(matches!(refused, RobotError::NoAnswer { .. }), "{refused}");
-    assert!(refused.to_string().contains("robot.baud_rate"), "{refused}");
+    assert!(refused.to_string().contains("robot.rig.baud_rate"), "{refused}");
     let missing = Rig::open(config("/dev/no-rig".to_owned()), MonotonicClock::new());
     assert!(matches!(missing.err(), Some(RobotError::Open { .. })));
 }
 
 #[test]
 fn the_control_threads_calls_do_not_allocate() {
+    let _alone = alone();
     let emulator = pty("drop=0.02,corrupt=0.02,glitch=0.02");
     let mut run = Run::armed(config(emulator.port()));
     run.reach(0.2);

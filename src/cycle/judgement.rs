@@ -78,9 +78,7 @@ impl Cycle {
             return Some(Event::Ramp(StopCause::TrackingError));
         }
         // The time of a guard is the arm's own: it does not go on while the process is stopped.
-        if let Some(watched) = self.guards.judge(state, self.cared)
-            && !stopping
-        {
+        if let Some(watched) = self.guards.judge(state, self.cared) {
             *offender = Some(match watched {
                 Watched::Sensor(index) => OFFENDING_SENSOR + index,
                 Watched::Velocity(joint) | Watched::Effort(joint) => joint,

@@ -298,6 +298,8 @@ impl Cycle {
         // Whatever it was, the arm shall not go on with the last effort: it holds by itself.
         let powerless = by_effort && known && !actuated;
         if powerless {
+            // It has held since: commands begin anew, if they begin again.
+            self.epoch = None;
             request = request.or(Some(StopRequest::Hold));
             self.react(Event::Ramp(StopCause::NonFinite), now);
         }

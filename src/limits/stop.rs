@@ -72,25 +72,33 @@ impl StopPlan {
         let mut stay = ceil(rest - SLACK).max(0.0);
         // Whole cycles are more than divisible ones: the peak sinks, unless the joint still speeds
         // up in them. A few more cycles then bring it down.
-        for _ in 0..4 {
-            let peak = level(v, a, fall, stay, rise);
-            if (a + peak).abs() > fall * jerk * FULL {
-                fall += 1.0;
-            } else if peak > rise * jerk * FULL {
-                rise += 1.0;
-            } else if peak > most * FULL {
-                stay += 1.0;
-            } else {
-                return Self::of(side, v, a, bounds, [fall, stay, rise]);
+        let mut grow = |tries: u32| {
+            for _ in 0..tries {
+                let peak = level(v, a, fall, stay, rise);
+                if (a + peak).abs() > fall * jerk * FULL {
+                    fall += 1.0;
+                } else if peak > rise * jerk * FULL {
+                    rise += 1.0;
+                } else if peak > most * FULL {
+                    stay += 1.0;
+                } else {
+                    return Self::of(side, v, a, bounds, [fall, stay, rise]);
+                }
             }
-        }
+            None
+        };
         // A joint that brakes already may have no peak ahead, only the way back to 0: in two parts
         // of unlike steps, because its whole cycles hardly ever fit in one.
-        (0..3).find_map(|more| {
-            let way = settle + f64::from(more);
-            let first = (way / 2.0).floor().max(1.0);
-            Self::of(side, v, a, bounds, [first, 0.0, (way - first).max(1.0)])
-        })
+        let in_two = || {
+            (0..3).find_map(|more| {
+                let way = settle + f64::from(more);
+                let first = (way / 2.0).floor().max(1.0);
+                Self::of(side, v, a, bounds, [first, 0.0, (way - first).max(1.0)])
+            })
+        };
+        // One that brakes hard and hardly moves needs as many cycles more as its acceleration takes.
+        let patient = a.abs() <= most * FULL;
+        grow(4).or_else(in_two).or_else(|| patient.then(|| grow(8)).flatten())
     }
 
     /// The plan of these cycles, if it keeps the limits. `v` and `a` are those of the joint, seen
@@ -289,6 +297,16 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_joint_that_brakes_hard_and_hardly_moves_has_a_stop() {
+        // 0.4 rad/s and -194 rad/s² at 1 kHz, inside 400 rad/s² and 40,000 rad/s³: what divisible
+        // cycles suggest is six short of it.
+        for side in [1.0, -1.0] {
+            let from = moving(side * 0.405_8e-3, side * -1.937e-4);
+            assert!(StopPlan::find(from, &bounds(4e-4, 4e-5)).is_some(), "{side}");
         }
     }
 

@@ -23,6 +23,8 @@ const WITHOUT: &[&str] = &[
     "policy.images",
     "policy.ensemble_coefficient",
     "policy.inference_period_ms",
+    // A replay is no data of its own.
+    "recording.csv",
 ];
 
 /// How much longer than planned a replay may take.

@@ -192,6 +192,7 @@ impl StopCause {
                 | Self::StateStale
                 | Self::OutsideLimits
                 | Self::RampTimeout
+                | Self::Guard
         )
     }
 }
@@ -424,10 +425,10 @@ mod tests {
 
     #[test]
     fn only_what_makes_the_way_unsafe_ends_in_a_stand() {
-        use StopCause::{NonFinite, OutsideLimits, RampTimeout, StateStale, TrackingError};
+        use StopCause::{Guard, NonFinite, OutsideLimits, RampTimeout, StateStale, TrackingError};
         for cause in StopCause::ALL {
-            let stands =
-                [TrackingError, NonFinite, StateStale, OutsideLimits, RampTimeout].contains(&cause);
+            let stands = [TrackingError, NonFinite, StateStale, OutsideLimits, RampTimeout, Guard]
+                .contains(&cause);
             assert_eq!(cause.stands_still(), stands, "{cause:?}");
         }
     }

@@ -68,18 +68,19 @@ impl Rig {
                     port,
                     request: "hello",
                     waited,
-                    remedy: "Does the device speak this protocol (robot.protocol) at this speed \
-                             (robot.baud_rate)?"
-                        .to_owned(),
+                    remedy:
+                        "Does the device speak this protocol (robot.rig.protocol) at this speed \
+                             (robot.rig.baud_rate)?"
+                            .to_owned(),
                 };
             }
             Some(failure @ Failure::Port(_)) => {
                 return RobotError::Lost { port, reason: failure.to_string() };
             }
-            Some(failure @ Failure::Rate { .. }) => (failure, "Lower robot.rate_hz"),
+            Some(failure @ Failure::Rate { .. }) => (failure, "Lower robot.rig.rate_hz"),
             Some(failure @ Failure::Version { .. }) => (failure, "Update the device's firmware"),
             Some(failure @ Failure::OutOfRange { .. }) => {
-                (failure, "Turn the load into its travel by hand, or correct robot.travel_rad")
+                (failure, "Turn the load into its travel by hand, or correct robot.rig.travel_rad")
             }
             Some(failure @ Failure::Faulty { .. }) => {
                 (failure, "Let the motor cool down, check supply and sensors, and arm again")

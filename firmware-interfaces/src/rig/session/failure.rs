@@ -98,7 +98,7 @@ impl fmt::Display for Failure {
             ),
             Self::Rate { wanted, most } => write!(
                 formatter,
-                "the device sends at most {most} states a second, and robot.rate_hz asks for {wanted}"
+                "the device sends at most {most} states a second, and robot.rig.rate_hz asks for {wanted}"
             ),
             Self::Restarted => formatter.write_str("the device has started again"),
             Self::Faulty { faults } => {
