@@ -148,7 +148,8 @@ pub fn csv_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn series(
+/// A file at its rate, or at the one that is wanted, with its torque.
+pub fn series(
     data: &Data,
     recording: Recording,
     group: usize,
@@ -234,7 +235,7 @@ fn gaps(path: &Path, time: &[f64], rate_hz: f64, warnings: &mut Vec<String>) {
 }
 
 /// Straight lines between samples.
-fn interpolate(time: &[f64], values: &[f64], grid: &[f64]) -> Vec<f64> {
+pub fn interpolate(time: &[f64], values: &[f64], grid: &[f64]) -> Vec<f64> {
     let mut after = 1;
     let at = |time_now: &f64| {
         while after + 1 < time.len() && time[after] < *time_now {

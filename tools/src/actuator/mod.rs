@@ -1,25 +1,25 @@
 //! `sinew-tools actuator`: from recordings of the rig to an actuator model and its report.
 
 mod checkpoint;
-mod csv;
-mod dataset;
-mod evaluation;
+pub mod csv;
+pub mod dataset;
+pub mod evaluation;
 mod export;
 mod features;
 mod filter;
-mod html;
+pub mod html;
 mod inspection;
-mod metrics;
+pub mod metrics;
 mod mlp;
 mod network;
 mod optimizer;
 mod physics;
-mod plots;
+pub mod plots;
 mod progress;
 mod random;
 mod report;
-mod run;
-mod settings;
+pub mod run;
+pub mod settings;
 mod spectrum;
 mod splits;
 mod synthesis;
