@@ -27,15 +27,15 @@ fn the_committed_model_moves_as_the_emulated_servo_and_tighter_tolerances_are_to
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("excited");
     let short = "excitation.signals=[{kind='chirp', joint='joint1', duration_s=8, \
-                 amplitude_rad=0.5, from_hz=0.3, to_hz=3}]";
-    let tolerances = ["--torque-tolerance", "0.2", "--angle-tolerance", "6"];
+                 amplitude_rad=0.5, from_hz=0.3, to_hz=2}]";
+    let tolerances = ["--torque-tolerance", "0.1", "--angle-tolerance", "1"];
     let ended = validate(&out, &[&RIG[..], &["--set", short], &tolerances].concat());
     assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
     let first = found(&out);
     assert_eq!(first["inside"], true);
     // An actuator that followed its target exactly would be far off: there is something to learn.
     let rmse = |key: &str| first[key]["rmse"].as_f64().unwrap();
-    assert!(rmse("target") > 1.5 * rmse("angle"), "{first}");
+    assert!(rmse("target") > 3.0 * rmse("angle"), "{first}");
     assert!(first["torque"]["r2"].as_f64().unwrap() > 0.9, "{first}");
     for file in ["report.html", "torque.png", "angle.png", "angle-error.png"] {
         assert!(out.join(file).is_file(), "{file}");
