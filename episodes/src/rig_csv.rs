@@ -19,10 +19,7 @@ const SENSORS: [&str; 8] =
 const TEMPERATURE: &str = "temperature";
 
 /// Which of the sensors that the file needs are not among `names`.
-pub fn missing<'a>(names: &[&'a str]) -> Vec<&'a str>
-where
-    'static: 'a,
-{
+pub fn missing(names: &[&str]) -> Vec<&'static str> {
     SENSORS.into_iter().filter(|sensor| !names.contains(sensor)).collect()
 }
 
@@ -108,7 +105,7 @@ pub fn export(journal: &Path, output: &Path, replace: bool) -> Result<CsvSummary
         std::fs::create_dir_all(folder).map_err(failed("create", folder))?;
     }
     let mut file = BufWriter::with_capacity(1 << 16, Part::create(output)?);
-    let mut table = Table { columns, last: None, first_s: 0.0, samples: 0, lost: 0, torque: None };
+    let mut table = Table { columns, last: None, first_s: 0.0, samples: 0, lost: 0, torque: false };
     for record in reader {
         if let Record::Cycle(cycle) = record? {
             table.columns.check(&cycle)?;
@@ -134,11 +131,10 @@ impl Columns {
     fn of(header: &Header, journal: &Path) -> Result<Self, CsvError> {
         let names: Vec<&str> = header.sensors.iter().map(|sensor| sensor.name.as_str()).collect();
         let at = |name: &str| names.iter().position(|known| *known == name);
-        let absent: Vec<&'static str> =
-            SENSORS.into_iter().filter(|sensor| at(sensor).is_none()).collect();
-        if !absent.is_empty() || header.joints.is_empty() {
+        let missing = missing(&names);
+        if !missing.is_empty() || header.joints.is_empty() {
             let (path, robot) = (journal.to_owned(), header.robot.clone());
-            return Err(CsvError::NoRig { path, robot, missing: absent });
+            return Err(CsvError::NoRig { path, robot, missing });
         }
         Ok(Self {
             sensors: SENSORS.map(|sensor| at(sensor).unwrap_or_default()),
@@ -171,7 +167,7 @@ struct Table {
     samples: u64,
     lost: u64,
     /// Whether torques are commanded: so in the first line, so in all.
-    torque: Option<bool>,
+    torque: bool,
 }
 
 impl Table {
@@ -188,20 +184,19 @@ impl Table {
             Some((sample, _)) => self.lost += cycle.sample - sample - 1,
             None => {
                 self.first_s = seconds;
-                self.torque = Some(!cycle.effort.is_empty());
+                self.torque = !cycle.effort.is_empty();
                 write!(file, "Time_ms,Encoder_Angle,Commanded_Angle,Acc_X,Acc_Y,Acc_Z")?;
                 write!(file, ",Gyro_X,Gyro_Y,Gyro_Z")?;
                 if self.columns.temperature.is_some() {
                     write!(file, ",Temperature_C")?;
                 }
-                writeln!(file, "{}", if cycle.effort.is_empty() { "" } else { ",Torque_Nm" })?;
+                writeln!(file, "{}", if self.torque { ",Torque_Nm" } else { "" })?;
             }
         }
         self.last = Some((cycle.sample, seconds));
         self.samples += 1;
         // Where torques are commanded, the device has no angle to go to: it is the target's.
-        let by_torque = self.torque == Some(true);
-        let command = if by_torque { cycle.limited[0] } else { command };
+        let command = if self.torque { cycle.limited[0] } else { command };
         write!(file, "{:.3},{:.6}", seconds * 1e3, cycle.measured[0].to_degrees())?;
         write!(file, ",{:.6}", command.to_degrees())?;
         for value in acceleration {
@@ -213,7 +208,7 @@ impl Table {
         if let Some(temperature) = self.columns.temperature {
             write!(file, ",{:.2}", cycle.sensors[temperature])?;
         }
-        if by_torque {
+        if self.torque {
             write!(file, ",{:.6}", cycle.effort.first().copied().unwrap_or_default())?;
         }
         writeln!(file)

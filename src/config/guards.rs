@@ -4,6 +4,7 @@ use sinew_firmware_interfaces::RobotDescription;
 
 use super::Loaded;
 use super::error::Problem;
+use super::mapping::did_you_mean;
 use super::suggest::closest;
 use super::tree::{child, number, quoted};
 use crate::supervision::Watched;
@@ -15,11 +16,11 @@ pub(super) fn check(loaded: &Loaded, robot: &RobotDescription, problems: &mut Ve
         if Watched::find(name, robot).is_none() {
             let known: Vec<String> = Watched::names(robot).collect();
             let near = closest(name, known.iter().map(String::as_str));
-            let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
             let message = format!(
-                "the {} does not measure {}{near} It measures {}",
+                "the {} does not measure {}{} It measures {}",
                 robot.model,
                 quoted(name),
+                did_you_mean(near),
                 if known.is_empty() {
                     "nothing beside positions".to_owned()
                 } else {

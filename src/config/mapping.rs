@@ -174,7 +174,7 @@ pub(super) fn unknown_joint(
     loaded.problem(key, message)
 }
 
-fn did_you_mean(near: Option<&str>) -> String {
+pub(super) fn did_you_mean(near: Option<&str>) -> String {
     near.map_or(".".to_owned(), |near| format!("; did you mean `{near}`?"))
 }
 
