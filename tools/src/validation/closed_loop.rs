@@ -79,8 +79,8 @@ mod tests {
         let mut model = IdealPd::new(&[(gains, None)]).unwrap();
         let simulated = simulate(&mut model, &series, 0.01).unwrap();
         let crossings = simulated.position.windows(2).filter(|it| it[0] > 0.0 && it[1] <= 0.0);
-        // 2 s at 20 rad/s are 6.37 turns.
-        assert_eq!(crossings.count(), 6);
+        // 2 s at 20 rad/s are 6.37 turns from the largest angle; it goes down through zero at a quarter of each.
+        assert_eq!(crossings.count(), 7);
         let quarter = (std::f64::consts::FRAC_PI_2 / 20.0 * rate_hz).round() as usize;
         assert!(simulated.position[quarter].abs() < 0.002, "{}", simulated.position[quarter]);
         assert!((simulated.torque[0] + 0.4).abs() < 1e-12);
