@@ -2,10 +2,11 @@
 
 use std::f64::consts::TAU;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use sinew_firmware_interfaces::{MAX_JOINTS, Random, RobotDescription};
 
-use super::{Positions, Repeated};
+use super::{Positions, Repeated, way};
 use crate::config::{ExcitationConfig, SignalConfig, Sweep};
 use crate::cycle::CycleSettings;
 use crate::limits::JointLimits;
@@ -13,8 +14,8 @@ use crate::limits::JointLimits;
 /// How long a signal takes to begin and to end, at most; a tenth of it where it is short.
 const FADE_S: f64 = 0.5;
 
-/// The motion that `said` describes, one position per cycle. Amplitudes fall where speed or
-/// acceleration would exceed what the target generator may use.
+/// The motion that `said` describes, one position per cycle. Amplitudes fall where speed,
+/// acceleration or jerk would exceed what the target generator may use.
 pub fn excite(
     said: &ExcitationConfig,
     robot: &RobotDescription,
@@ -35,15 +36,21 @@ pub fn excite(
         let Some(joint) = robot.joints.iter().position(|it| it.name == signal.joint()) else {
             continue;
         };
-        let limits = settings.limits.get(joint).map(|limits| limits.slowed(fraction));
+        let Some(limits) = settings.limits.get(joint).map(|limits| limits.slowed(fraction)) else {
+            continue;
+        };
         let [centre, _] = signal.reach_rad();
-        let mut wave = Wave::new(signal, limits.as_ref(), &mut random);
+        approach(&mut positions, &mut position, joint, centre, &limits, settings.period);
+        let mut wave = Wave::new(signal, &limits, &mut random);
         let steps = (signal.duration_s() / dt).round() as u64;
         for step in 0..steps {
             position[joint] = centre + wave.at(step as f64 * dt);
             positions.push(&position);
         }
-        position[joint] = centre;
+        // A level may be left as it is reached; all else has faded out.
+        if !matches!(signal, SignalConfig::Steps { .. }) {
+            position[joint] = centre;
+        }
     }
     positions.push(&position);
     Repeated {
@@ -56,11 +63,27 @@ pub fn excite(
     }
 }
 
+/// The way of `joint` from where it was left to the centre of its next signal.
+fn approach(
+    positions: &mut Positions,
+    position: &mut [f64; MAX_JOINTS],
+    joint: usize,
+    centre: f64,
+    limits: &JointLimits,
+    period: Duration,
+) {
+    let (from, mut to) = (*position, *position);
+    to[joint] = centre;
+    let steps = way::steps(way::duration(centre - from[joint], limits), period);
+    (0..steps).for_each(|step| positions.push(&way::between(&from, &to, step, steps)));
+    *position = to;
+}
+
 /// One signal, around zero.
 struct Wave<'a> {
     signal: &'a SignalConfig,
-    /// Largest speed and acceleration.
-    most: [f64; 2],
+    /// Largest speed, acceleration and jerk.
+    most: [f64; 3],
     /// Phases of the sines, or levels.
     random: Vec<f64>,
     /// What brings the sum of the sines to the amplitude.
@@ -68,8 +91,8 @@ struct Wave<'a> {
 }
 
 impl<'a> Wave<'a> {
-    fn new(signal: &'a SignalConfig, limits: Option<&JointLimits>, random: &mut Random) -> Self {
-        let most = limits.map_or([f64::INFINITY; 2], |it| [it.max_velocity, it.max_acceleration]);
+    fn new(signal: &'a SignalConfig, limits: &JointLimits, random: &mut Random) -> Self {
+        let most = [limits.max_velocity, limits.max_acceleration, limits.max_jerk];
         let count = match signal {
             SignalConfig::MultiSine { frequencies_hz, .. } => frequencies_hz.len(),
             SignalConfig::Steps { duration_s, dwell_s, .. } => {
@@ -85,33 +108,39 @@ impl<'a> Wave<'a> {
         wave
     }
 
-    /// How far a sine of `frequency` Hz may go inside speed and acceleration.
+    /// How far a sine of `frequency` Hz may go inside speed, acceleration and jerk.
     fn feasible(&self, amplitude: f64, frequency: f64) -> f64 {
         let omega = TAU * frequency;
-        amplitude.min(self.most[0] / omega).min(self.most[1] / (omega * omega))
+        let [velocity, acceleration, jerk] = self.most;
+        amplitude
+            .min(velocity / omega)
+            .min(acceleration / (omega * omega))
+            .min(jerk / (omega * omega * omega))
     }
 
-    /// The factor with which the sum of sines stays within amplitude, speed and acceleration.
+    /// The factor with which the sum of sines stays within amplitude and all limits.
     fn scale_of(&self, frequencies: &[f64], duration: f64, amplitude: f64) -> f64 {
         let highest = frequencies.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
         let samples = (duration * highest * 20.0).clamp(100.0, 1e6) as usize;
-        let mut peaks = [f64::MIN_POSITIVE; 3];
+        let mut peaks = [f64::MIN_POSITIVE; 4];
         for sample in 0..samples {
             let time = duration * sample as f64 / samples as f64;
-            let mut sums = [0.0; 3];
+            let mut sums = [0.0; 4];
             for (frequency, phase) in frequencies.iter().zip(&self.random) {
                 let omega = TAU * frequency;
                 let (sine, cosine) = (omega * time + TAU * phase).sin_cos();
                 sums[0] += sine;
                 sums[1] += omega * cosine;
                 sums[2] += omega * omega * sine;
+                sums[3] += omega * omega * omega * cosine;
             }
             for (peak, sum) in peaks.iter_mut().zip(sums) {
                 *peak = peak.max(f64::abs(sum));
             }
         }
-        let [position, velocity, acceleration] = peaks;
-        (amplitude / position).min(self.most[0] / velocity).min(self.most[1] / acceleration)
+        let [position, rates @ ..] = peaks;
+        let within = self.most.iter().zip(rates).map(|(most, peak)| most / peak);
+        within.fold(amplitude / position, f64::min)
     }
 
     fn at(&mut self, time: f64) -> f64 {
