@@ -14,6 +14,9 @@ use crate::limits::JointLimits;
 /// How long a signal takes to begin and to end, at most; a tenth of it where it is short.
 const FADE_S: f64 = 0.5;
 
+/// How nearly the amplitude is the least of its bounds: where two are equal, it is 0.92 of them.
+const SHARPNESS: i32 = 8;
+
 /// The motion that `said` describes, one position per cycle. Amplitudes fall where speed,
 /// acceleration or jerk would exceed what the target generator may use.
 pub fn excite(
@@ -108,14 +111,19 @@ impl<'a> Wave<'a> {
         wave
     }
 
-    /// How far a sine of `frequency` Hz may go inside speed, acceleration and jerk.
+    /// How far a sine of `frequency` Hz may go inside speed, acceleration and jerk. From one bound to
+    /// the next it goes without a corner, which would be a jump in speed: somewhat below the least.
     fn feasible(&self, amplitude: f64, frequency: f64) -> f64 {
         let omega = TAU * frequency;
         let [velocity, acceleration, jerk] = self.most;
-        amplitude
-            .min(velocity / omega)
-            .min(acceleration / (omega * omega))
-            .min(jerk / (omega * omega * omega))
+        let bounds = [
+            amplitude,
+            velocity / omega,
+            acceleration / (omega * omega),
+            jerk / (omega * omega * omega),
+        ];
+        let sum: f64 = bounds.iter().map(|bound| bound.powi(-SHARPNESS)).sum();
+        sum.powf(-1.0 / f64::from(SHARPNESS))
     }
 
     /// The factor with which the sum of sines stays within amplitude and all limits.
@@ -146,10 +154,7 @@ impl<'a> Wave<'a> {
     fn at(&mut self, time: f64) -> f64 {
         let duration = self.signal.duration_s();
         let fade_s = FADE_S.min(duration / 10.0);
-        let fade = |elapsed: f64| {
-            let x = (elapsed / fade_s).clamp(0.0, 1.0);
-            x * x * (3.0 - 2.0 * x)
-        };
+        let fade = |elapsed: f64| way::eased((elapsed / fade_s).clamp(0.0, 1.0));
         let value = match self.signal {
             SignalConfig::Chirp { amplitude_rad, from_hz, to_hz, sweep, .. } => {
                 let [phase, frequency] = swept(*from_hz, *to_hz, duration, *sweep, time);
@@ -194,5 +199,73 @@ fn swept(from: f64, to: f64, duration: f64, sweep: Sweep, time: f64) -> [f64; 2]
             [(frequency - from) * duration / growth, frequency]
         }
         _ => [from * time + 0.5 * (to - from) * part * time, from + (to - from) * part],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{config, robots, run::settings};
+
+    /// The motion of `signals` on the rig, and the limits of its joint.
+    fn excited(signals: &str) -> (Vec<f64>, f64, JointLimits) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/rig-collect.toml");
+        let set = format!("excitation.signals={signals}");
+        let loaded = config::load(&path, &[set]).unwrap();
+        let robot = robots::description(&loaded.config.robot);
+        let limits = loaded.validate(&robot).unwrap();
+        let settings = settings::settings(&loaded.config, &robot, limits, None, 0);
+        let said = loaded.config.excitation.as_ref().unwrap();
+        let motion = excite(said, &robot, &settings);
+        let positions = motion.positions.iter().map(|position| position[0]).collect();
+        let limits = settings.limits[0].slowed(settings.generator.unwrap());
+        (positions, settings.period.as_secs_f64(), limits)
+    }
+
+    fn derived(values: &[f64], dt: f64) -> Vec<f64> {
+        values.windows(2).map(|pair| (pair[1] - pair[0]) / dt).collect()
+    }
+
+    fn peak(values: &[f64]) -> f64 {
+        values.iter().fold(0.0, |peak: f64, value| peak.max(value.abs()))
+    }
+
+    #[test]
+    fn signals_join_smoothly_inside_speed_acceleration_and_jerk() {
+        // At 20 Hz, 0.3 rad would need six times the acceleration and fifteen times the jerk.
+        let (positions, dt, limits) = excited(
+            "[{kind='chirp', joint='joint1', duration_s=4, centre_rad=0.9, amplitude_rad=0.3, \
+             from_hz=0.5, to_hz=20}, {kind='multi_sine', joint='joint1', duration_s=4, \
+             centre_rad=-0.9, amplitude_rad=0.5, frequencies_hz=[1, 7, 13]}, {kind='modulated_chirp', \
+             joint='joint1', duration_s=4, centre_rad=0.4, amplitude_rad=0.3, from_hz=15, to_hz=1, \
+             modulation_hz=0.5, least_fraction=0.3}]",
+        );
+        let velocity = derived(&positions, dt);
+        let acceleration = derived(&velocity, dt);
+        let jerk = derived(&acceleration, dt);
+        let used = [
+            peak(&velocity) / limits.max_velocity,
+            peak(&acceleration) / limits.max_acceleration,
+            peak(&jerk) / limits.max_jerk,
+        ];
+        // A fade adds a little to what a sine of its own may use.
+        assert!(used.iter().all(|used| *used < 1.1), "{used:?}");
+        assert!(used.iter().any(|used| *used > 0.8), "{used:?}");
+        // 1.8 rad and 1.3 rad between the centres take their time.
+        assert!(positions.len() > 12_000 + 300, "{}", positions.len());
+    }
+
+    #[test]
+    fn a_level_is_left_as_smoothly_as_a_centre() {
+        let (positions, dt, limits) = excited(
+            "[{kind='steps', joint='joint1', duration_s=2, amplitude_rad=0.8, dwell_s=0.5}, \
+             {kind='chirp', joint='joint1', duration_s=1, amplitude_rad=0.1, from_hz=1, to_hz=2}]",
+        );
+        let velocity = derived(&positions[2000..], dt);
+        assert!(peak(&velocity) < limits.max_velocity, "{}", peak(&velocity));
+        let end = *positions.last().unwrap();
+        assert!(end.abs() < 1e-12, "{end}");
     }
 }

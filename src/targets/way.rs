@@ -35,6 +35,6 @@ pub(super) fn between(
 }
 
 /// From 0 to 1 while `x` does, without a jump in acceleration: 10x³ - 15x⁴ + 6x⁵.
-fn eased(x: f64) -> f64 {
+pub(super) fn eased(x: f64) -> f64 {
     x * x * x * (10.0 + x * (6.0 * x - 15.0))
 }
