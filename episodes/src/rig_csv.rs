@@ -123,11 +123,8 @@ pub fn export(journal: &Path, output: &Path, replace: bool) -> Result<CsvSummary
 
 /// How many samples are missing, where `steps` are the distances between those that are there.
 fn lost(mut steps: Vec<f32>) -> u64 {
-    let middle = steps.len() / 2;
-    if steps.is_empty() {
-        return 0;
-    }
-    let (_, usual, _) = steps.select_nth_unstable_by(middle, f32::total_cmp);
+    let Some(last) = steps.len().checked_sub(1) else { return 0 };
+    let (_, usual, _) = steps.select_nth_unstable_by(last / 2, f32::total_cmp);
     let usual = *usual;
     steps.iter().map(|step| (step / usual).round() as u64).map(|it| it.saturating_sub(1)).sum()
 }
