@@ -266,6 +266,17 @@ impl Device {
         }
     }
 
+    /// Whether an answer to [`disable`](Self::disable) proves that there is no torque. MIT motors do
+    /// not say whether they have any: that they answer must do. Damiao's take it off at a fault.
+    pub(super) fn shows_off(&self, reading: &Reading) -> bool {
+        match (reading.enabled, self.protocol()) {
+            (Some(enabled), _) => !enabled,
+            (None, Protocol::Mit) => reading.position.is_some(),
+            (None, Protocol::Damiao) => reading.fault.is_some(),
+            (None, Protocol::Robstride | Protocol::Odrive) => false,
+        }
+    }
+
     /// What a frame says, if it is this actuator's. `awaited` is the register that was asked for: a
     /// Damiao's answer about one looks like any other.
     pub(super) fn parse(&self, frame: &Frame, awaited: Option<u8>) -> Parsed {

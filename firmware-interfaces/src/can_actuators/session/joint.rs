@@ -1,6 +1,6 @@
 //! One actuator in the session: where it stands in being switched on, and what is owed by it.
 
-use super::device::{Device, Target};
+use super::device::{Device, Reading, Target};
 use crate::Timestamp;
 
 /// Where an actuator stands.
@@ -35,6 +35,10 @@ pub(super) struct Joint {
     pub(super) disable: u32,
     /// Torque off was sent for the last time, and it has not said that it has none.
     pub(super) unheard: bool,
+    /// Torque off has been sent at least once.
+    pub(super) off_sent: bool,
+    /// An answer to something older than torque off may still come.
+    pub(super) stale: bool,
     /// Torque was removed by us.
     pub(super) off: bool,
     /// What it is told at every turn.
@@ -62,6 +66,8 @@ impl Joint {
             missed: 0,
             disable: 0,
             unheard: false,
+            off_sent: false,
+            stale: false,
             off: false,
             target: None,
             measured: None,
@@ -76,6 +82,7 @@ impl Joint {
     /// The connection has gone.
     pub(super) const fn disconnected(&mut self) {
         self.question = None;
+        self.stale = false;
         self.missed = 0;
         self.fresh = false;
         self.jumps = 0;
@@ -91,9 +98,26 @@ impl Joint {
         self.phase = Phase::Idle;
         self.disable = tries;
         self.unheard = false;
+        self.off_sent = false;
+        self.stale |= self.question.is_some();
         self.off = true;
         self.target = None;
         self.question = None;
         self.device.reset();
+    }
+
+    /// Torque off is heard when an answer to it says so. One that was on its way before proves
+    /// nothing; true for such a one.
+    pub(super) fn is_stale(&mut self, reading: &Reading) -> bool {
+        if reading.position.is_some() && std::mem::take(&mut self.stale) {
+            return true;
+        }
+        let waits = self.off_sent && (self.disable > 0 || self.unheard);
+        if waits && self.device.shows_off(reading) {
+            self.disable = 0;
+            self.unheard = false;
+            self.question = None;
+        }
+        false
     }
 }

@@ -12,6 +12,8 @@ mod device;
 mod failure;
 mod joint;
 mod readings;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -191,6 +193,7 @@ impl Session {
             joint.phase = Phase::SwitchingOn(0);
             joint.disable = 0;
             joint.unheard = false;
+            joint.stale = false;
             joint.off = false;
             joint.seen_on = false;
             joint.missed = 0;
@@ -474,6 +477,7 @@ impl Session {
         if joint.disable > 0 {
             if joint.question.is_none() {
                 joint.disable -= 1;
+                joint.off_sent = true;
                 joint.question = question(None, DISABLE_PERIOD);
                 frames[0] = Some(joint.device.disable());
                 joint.unheard = joint.disable == 0;

@@ -30,18 +30,11 @@ impl Session {
     fn reading(&mut self, now: Timestamp, at: usize, reading: &Reading) {
         let Some(joint) = self.joints.get_mut(at) else { return };
         self.statistics.replies += 1;
+        if joint.is_stale(reading) {
+            return;
+        }
         if reading.enabled == Some(true) {
             joint.seen_on = true;
-        }
-        // MIT motors do not say whether they have torque: any answer to torque off will do.
-        let off = match reading.enabled {
-            Some(enabled) => !enabled,
-            None => reading.position.is_some(),
-        };
-        if (joint.disable > 0 || joint.unheard) && off {
-            joint.disable = 0;
-            joint.unheard = false;
-            joint.question = None;
         }
         if self.link == Link::Lost {
             return;
