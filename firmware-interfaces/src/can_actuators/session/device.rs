@@ -236,6 +236,18 @@ impl Device {
         }
     }
 
+    /// Asks an actuator with torque how it is without telling it where to go. The MIT family answers
+    /// nothing but commands: it is told to resist motion.
+    pub(super) fn inquire(&self) -> Option<Frame> {
+        if self.protocol() != Protocol::Mit {
+            return self.ask(false);
+        }
+        let [_, damping] = self.config.gains();
+        let brake = mit::Request::Control(Control { damping, ..Control::default() });
+        let bytes = brake.encode(&self.config.model.ranges).ok()?;
+        Some(Frame::standard(self.config.id, bytes))
+    }
+
     /// A question about something slow; `None` where answers say everything anyway.
     pub(super) fn ask_slow(&mut self) -> Option<Frame> {
         self.slow = self.slow.wrapping_add(1);

@@ -10,6 +10,8 @@ pub(super) enum Phase {
     Idle,
     /// Being switched on: at this step.
     SwitchingOn(usize),
+    /// Was running when the connection broke: asked where it stands before it is told anything.
+    Returning,
     /// Takes commands.
     Running,
 }
@@ -88,9 +90,12 @@ impl Joint {
         self.jumps = 0;
         self.believed = None;
         self.device.reset();
-        if !matches!(self.phase, Phase::Running) {
-            self.phase = Phase::Idle;
-        }
+        // Nobody knows what has happened to it since: what it was told is not said again.
+        self.target = None;
+        self.phase = match self.phase {
+            Phase::Running | Phase::Returning => Phase::Returning,
+            Phase::Idle | Phase::SwitchingOn(_) => Phase::Idle,
+        };
     }
 
     /// Torque is to go.

@@ -161,8 +161,9 @@ impl Session {
         self.next_slow = now.after(SLOW_PERIOD);
     }
 
-    /// The bus has been closed, or could not be opened. Commands that were not sent are dropped;
-    /// torque off stays and goes out first after the next [`Session::connected`].
+    /// The bus has been closed, or could not be opened. What the actuators were told is forgotten:
+    /// after the next [`Session::connected`] each is asked where it stands, and stays there. Torque
+    /// off stays and goes out first after the next [`Session::connected`].
     pub fn disconnected(&mut self, now: Timestamp, failure: Failure) {
         if self.link == Link::Lost {
             return;
@@ -172,6 +173,7 @@ impl Session {
         self.state.link = LinkStatus::Down;
         self.down_since.get_or_insert(now);
         self.epoch_ends = true;
+        self.unsent = false;
         self.queue.clear();
         self.joints.iter_mut().for_each(Joint::disconnected);
         if let Arming::Wanted(since) = self.arming {
@@ -514,6 +516,10 @@ impl Session {
                         }
                         None => joint.phase = Phase::Running,
                     }
+                }
+                Phase::Returning if joint.question.is_none() => {
+                    frames[0] = joint.device.inquire();
+                    joint.question = question(None, timeout);
                 }
                 Phase::Running if joint.question.is_none() => {
                     if let Some(target) = joint.target

@@ -2,7 +2,7 @@
 
 use super::device::{Check, Parsed, Reading, register_value};
 use super::joint::Phase;
-use super::{Arming, Failure, Link, MOST_JUMPS, SPEED_CHANGE, Session};
+use super::{Arming, Failure, Link, MOST_JUMPS, SPEED_CHANGE, Session, Target};
 use crate::Timestamp;
 use crate::can::Frame;
 use crate::robot::LinkStatus;
@@ -49,8 +49,13 @@ impl Session {
             return self.fault(Failure::Disabled { joint: at });
         }
         let believed = self.sample(now, at, reading);
-        if let Some(Phase::SwitchingOn(step)) = self.joints.get(at).map(|joint| joint.phase) {
-            self.step_done(now, at, step, reading, believed);
+        match self.joints.get(at).map(|joint| joint.phase) {
+            Some(Phase::SwitchingOn(step)) => self.step_done(now, at, step, reading, believed),
+            Some(Phase::Returning) if believed => {
+                self.stay(at);
+                self.next_turn = now;
+            }
+            _ => {}
         }
         self.finish();
     }
@@ -73,7 +78,7 @@ impl Session {
                 true
             }
             Phase::SwitchingOn(_) => false,
-            Phase::Running if seen_on || self.arming == Arming::Armed => {
+            Phase::Running | Phase::Returning if seen_on || self.arming == Arming::Armed => {
                 self.fault(failure);
                 true
             }
@@ -87,7 +92,9 @@ impl Session {
     }
 
     fn is_without_torque(&self, at: usize) -> bool {
-        self.joints.get(at).is_some_and(|joint| joint.phase == Phase::Running && joint.seen_on)
+        self.joints.get(at).is_some_and(|joint| {
+            matches!(joint.phase, Phase::Running | Phase::Returning) && joint.seen_on
+        })
     }
 
     fn slow(&mut self, at: usize, reading: &Reading) {
@@ -206,12 +213,18 @@ impl Session {
         joint.missed = 0;
         joint.phase = Phase::SwitchingOn(step + 1);
         if joint.device.switch_on(step + 1, measured).is_none() {
-            joint.phase = Phase::Running;
-            let span = &self.config.joints[at].model.ranges.position;
-            let stay = measured.clamp(span.low, span.high);
-            joint.target = Some(super::Target::Position(stay));
+            self.stay(at);
         }
         self.next_turn = now;
+    }
+
+    /// It takes commands from now on, and until one comes it stays where it was just measured.
+    fn stay(&mut self, at: usize) {
+        let Some(joint) = self.joints.get_mut(at) else { return };
+        let span = &self.config.joints[at].model.ranges.position;
+        joint.phase = Phase::Running;
+        joint.target =
+            joint.measured.map(|place| Target::Position(place.clamp(span.low, span.high)));
     }
 
     /// After a reading: is the link up, and is everything armed?
