@@ -281,6 +281,18 @@ fn nothing_old_is_sent_after_a_reconnection_and_the_motor_stays_where_it_is_then
 }
 
 #[test]
+fn a_fault_that_an_actuator_has_already_keeps_it_from_being_armed() {
+    for (protocol, model) in ALL {
+        let mut bench = one(protocol, model, &["over-temperature@0s"]);
+        let refused = bench.arm().unwrap_err().to_string();
+        assert!(refused.contains("elbow reports"), "{protocol:?}: {refused}");
+        assert!(refused.contains("temperature") || refused.contains("axis error"), "{refused}");
+        assert!(refused.contains("switch the actuator off and on"), "{protocol:?}: {refused}");
+        assert!(!bench.has_torque(0), "{protocol:?}");
+    }
+}
+
+#[test]
 fn a_bus_off_is_named_and_a_short_one_is_survived_by_motors_without_a_watchdog() {
     let mut bench = one(Protocol::Mit, "ak80-9", &["bus-off=300ms@1s"]);
     bench.arm().unwrap();

@@ -67,15 +67,16 @@ impl Session {
         let Some(joint) = self.joints.get_mut(at) else { return false };
         let seen_on = joint.seen_on;
         match joint.phase {
+            // The first step of a T-Motor is its last: what it reports cannot be cleared from here.
+            Phase::SwitchingOn(step) if joint.device.is_last(step) => {
+                self.fault(failure);
+                true
+            }
             Phase::SwitchingOn(0) => {
                 if let Some(clear) = joint.device.clear() {
                     self.queue.push_back(clear);
                 }
                 false
-            }
-            Phase::SwitchingOn(step) if joint.device.is_last(step) => {
-                self.fault(failure);
-                true
             }
             Phase::SwitchingOn(_) => false,
             Phase::Running | Phase::Returning if seen_on || self.arming == Arming::Armed => {
