@@ -185,6 +185,22 @@ fn bad_commands_are_not_sent() {
 }
 
 #[test]
+fn a_torque_that_a_text_device_refuses_ends_the_one_before() {
+    let config = Config { protocol: Protocol::Text, rate_hz: 200, ..measured() };
+    let mut firmware = FirmwareConfig { text: true, rate_hz: 200, ..FirmwareConfig::default() };
+    firmware.actuator.stall_torque = 0.5;
+    let mut bench = Bench::new(config, firmware).armed();
+    for _ in 0..20 {
+        bench.cycle(|_| Some((ControlMode::Effort, 0.3)));
+    }
+    assert_eq!(bench.mode(), Mode::Torque);
+    bench.cycle(|_| Some((ControlMode::Effort, 1.0)));
+    bench.idle(20);
+    assert_eq!(bench.mode(), Mode::Hold);
+    assert!(bench.failure().contains("refused"), "{}", bench.failure());
+}
+
+#[test]
 fn glitches_of_the_encoder_are_refused_and_counted_and_a_slip_begins_a_new_epoch() {
     let mut bench = Bench::with("glitch=1/50").armed();
     bench.go_to(0.5, 1000);
@@ -263,6 +279,9 @@ fn a_device_that_cannot_do_what_is_asked_is_not_armed() {
     let mut bench = Bench::new(measured(), firmware);
     let refused = bench.rig.arm(ARMING).unwrap_err().to_string();
     assert!(refused.contains("at most 500"), "{refused}");
+    let mut bench = Bench::new(Config { max_effort: 2.5, ..measured() }, FirmwareConfig::default());
+    let refused = bench.rig.arm(ARMING).unwrap_err().to_string();
+    assert!(refused.contains("1.82 N·m") && refused.contains("2.5 N·m"), "{refused}");
 }
 
 #[test]

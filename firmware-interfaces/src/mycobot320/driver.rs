@@ -190,7 +190,7 @@ impl Engine for Session {
         self.is_armed()
     }
 
-    fn command(&mut self, command: &Command) {
+    fn command(&mut self, _now: Timestamp, command: &Command) {
         self.command(command);
     }
 

@@ -78,6 +78,9 @@ impl Rig {
                 return RobotError::Lost { port, reason: failure.to_string() };
             }
             Some(failure @ Failure::Rate { .. }) => (failure, "Lower robot.rig.rate_hz"),
+            Some(failure @ Failure::Torque { .. }) => {
+                (failure, "Lower robot.rig.max_torque_nm, or raise the device's own limit")
+            }
             Some(failure @ Failure::Version { .. }) => (failure, "Update the device's firmware"),
             Some(failure @ Failure::OutOfRange { .. }) => {
                 (failure, "Turn the load into its travel by hand, or correct robot.rig.travel_rad")
@@ -181,8 +184,8 @@ impl Engine for Session {
         self.is_armed()
     }
 
-    fn command(&mut self, command: &Command) {
-        self.command(command);
+    fn command(&mut self, now: Timestamp, command: &Command) {
+        self.command(now, command);
     }
 
     fn stop(&mut self, now: Timestamp, request: StopRequest) {

@@ -145,8 +145,8 @@ impl Robot for SteppedRig {
         *state = *self.session.state();
     }
 
-    fn write(&mut self, _now: Timestamp, command: &Command) {
-        self.session.command(command);
+    fn write(&mut self, now: Timestamp, command: &Command) {
+        self.session.command(now, command);
     }
 
     fn stop(&mut self, _now: Timestamp, request: StopRequest) {

@@ -62,7 +62,7 @@ pub(crate) trait Engine: Send + 'static {
     fn arm(&mut self, now: Timestamp);
     fn cancel_arming(&mut self);
     fn is_armed(&self) -> bool;
-    fn command(&mut self, command: &Command);
+    fn command(&mut self, now: Timestamp, command: &Command);
     fn stop(&mut self, now: Timestamp, request: StopRequest);
     fn is_stopping(&self) -> bool;
     fn is_unheard(&self) -> bool;
@@ -389,7 +389,7 @@ impl<E: Engine> Bus<E> {
         if self.commands.update() {
             let Numbered { number, command } = *self.commands.output_buffer();
             if number > self.shared.floor.load(Ordering::Acquire) {
-                self.engine.command(&command);
+                self.engine.command(now, &command);
             }
         }
     }

@@ -42,6 +42,8 @@ pub enum Failure {
         /// Why.
         reason: Reason,
     },
+    /// A remark of the device's says that it refused a command.
+    RefusedByRemark,
     /// The device speaks another version of the protocol.
     Version {
         /// Its version.
@@ -53,6 +55,13 @@ pub enum Failure {
         wanted: u16,
         /// Most states a second.
         most: u16,
+    },
+    /// The device takes less torque than the configuration allows.
+    Torque {
+        /// Largest torque of the configuration, in N·m.
+        configured: f64,
+        /// Largest torque that the device takes, in N·m.
+        most: f64,
     },
     /// The device has begun to count again: it was switched off, or its controller restarted.
     Restarted,
@@ -92,6 +101,9 @@ impl fmt::Display for Failure {
                 Request::name_of(*kind),
                 reason.words()
             ),
+            Self::RefusedByRemark => {
+                formatter.write_str("the device refused the last command (\"# refused\")")
+            }
             Self::Version { version } => write!(
                 formatter,
                 "the device speaks version {version} of the protocol, this driver version {VERSION}"
@@ -99,6 +111,12 @@ impl fmt::Display for Failure {
             Self::Rate { wanted, most } => write!(
                 formatter,
                 "the device sends at most {most} states a second, and robot.rig.rate_hz asks for {wanted}"
+            ),
+            Self::Torque { configured, most } => write!(
+                formatter,
+                "the device takes at most {} N·m, and robot.rig.max_torque_nm allows {configured} N·m",
+                // As it came.
+                *most as f32
             ),
             Self::Restarted => formatter.write_str("the device has started again"),
             Self::Faulty { faults } => {

@@ -12,6 +12,8 @@ mod failure;
 mod filter;
 mod samples;
 mod schedule;
+#[cfg(test)]
+mod tests;
 
 use device_time::DeviceTime;
 pub use failure::Failure;
@@ -95,6 +97,8 @@ pub struct Session {
     /// The last sample said what ends a link if the next one says it too.
     bad_news: bool,
     pending: Option<Request>,
+    /// The last request that went out was a motion.
+    sent_motion: bool,
     sequence: u8,
     /// When something valid came last, or the port was opened.
     heard: Timestamp,
@@ -135,6 +139,7 @@ impl Session {
             mode_at: Timestamp::ZERO,
             bad_news: false,
             pending: None,
+            sent_motion: false,
             sequence: 0,
             heard: Timestamp::ZERO,
             sent: Timestamp::ZERO,
@@ -212,8 +217,9 @@ impl Session {
     }
 
     /// Takes a command. It is dropped unless the motor is armed, the command was made for the
-    /// present connection and its value is finite and in range.
-    pub fn command(&mut self, command: &Command) {
+    /// present connection and its value is finite and in range. A torque that is not ends the one
+    /// before: the device holds.
+    pub fn command(&mut self, now: Timestamp, command: &Command) {
         if !self.is_armed() || command.epoch != self.state.epoch || self.epoch_ends {
             return;
         }
@@ -225,6 +231,9 @@ impl Session {
         if !(-most..=most).contains(&value) {
             self.statistics.rejected += 1;
             self.failure = Some(Failure::BadCommand { value, most });
+            if command.mode == ControlMode::Effort {
+                self.stop(now, StopRequest::Hold);
+            }
             return;
         }
         let request = match command.mode {

@@ -7,9 +7,9 @@ use super::schedule::RESEND;
 use super::{Arming, Failure, Phase, Session, Speech};
 use crate::Timestamp;
 use crate::rig::wire::{
-    Columns, Fault, Frame, Identity, KEEP, Mode, Report, Sample, VERSION, WireError,
+    Columns, Fault, Frame, Identity, KEEP, Mode, Report, Request, Sample, VERSION, WireError,
 };
-use crate::robot::LinkStatus;
+use crate::robot::{LinkStatus, StopRequest};
 
 /// A device's clock that is this much ahead of where it could be has not simply gone on.
 const LEAP: Duration = Duration::from_secs(1);
@@ -18,7 +18,9 @@ const LEAP: Duration = Duration::from_secs(1);
 enum Line {
     Header(Result<Columns, WireError>),
     Sample(Result<Sample, WireError>),
-    Comment,
+    Remark,
+    /// A remark that says that something was refused.
+    Refusal,
 }
 
 impl Session {
@@ -38,8 +40,10 @@ impl Session {
             let mut rest = bytes;
             let columns = self.columns;
             while let Some(line) = self.lines.next(&mut rest, |line| {
-                if line.starts_with(b"#") {
-                    Line::Comment
+                if Columns::is_refusal(line) {
+                    Line::Refusal
+                } else if line.starts_with(b"#") {
+                    Line::Remark
                 } else if Columns::is_header(line) {
                     Line::Header(Columns::parse(line))
                 } else {
@@ -61,7 +65,8 @@ impl Session {
             }
             Ok(Report::Identity(identity)) => self.take_identity(now, &identity),
             Ok(Report::Refusal { kind, reason, .. }) => {
-                self.refuse(Failure::Refused { kind, reason });
+                let moves = Request::is_motion_kind(kind);
+                self.take_refusal(now, Failure::Refused { kind, reason }, moves);
             }
             Err(error) => self.refuse(Failure::Malformed(error)),
         }
@@ -88,7 +93,21 @@ impl Session {
             Line::Header(Err(error)) | Line::Sample(Err(error)) if heard => {
                 self.refuse(Failure::Malformed(error));
             }
-            Line::Header(Err(_)) | Line::Sample(Err(_)) | Line::Comment => {}
+            // A remark does not say what it is about: the last request, if the device is quick.
+            Line::Refusal if heard => {
+                self.take_refusal(now, Failure::RefusedByRemark, self.sent_motion);
+            }
+            Line::Header(Err(_)) | Line::Sample(Err(_)) | Line::Remark | Line::Refusal => {}
+        }
+    }
+
+    /// A device that refuses a command goes on with the one before, and an old torque would never
+    /// end. It is told to hold, and commands start again from where it then stands.
+    fn take_refusal(&mut self, now: Timestamp, failure: Failure, moves: bool) {
+        self.refuse(failure);
+        if moves && self.is_armed() {
+            self.epoch_ends = true;
+            self.stop(now, StopRequest::Hold);
         }
     }
 
@@ -101,6 +120,11 @@ impl Session {
         if identity.max_rate_hz < wanted {
             let most = identity.max_rate_hz;
             return self.give_up(Some(Failure::Rate { wanted, most }));
+        }
+        // What travels in single precision may come back a little smaller.
+        let (configured, most) = (self.config.max_effort, identity.max_torque);
+        if most > 0.0 && configured > most * (1.0 + f64::from(f32::EPSILON)) {
+            return self.give_up(Some(Failure::Torque { configured, most }));
         }
         let watchdog = self.watchdog_ms();
         if self.phase == Phase::Identify

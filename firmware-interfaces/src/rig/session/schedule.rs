@@ -155,6 +155,7 @@ impl Session {
     }
 
     fn transmit(&mut self, now: Timestamp, request: Request) -> Step {
+        self.sent_motion = Request::is_motion_kind(request.kind());
         let packet = if self.speech == Speech::Text {
             request.line()
         } else {
