@@ -146,6 +146,7 @@ fn what_an_excitation_cannot_be_is_refused_by_name() {
         ),
         ("supervision.guards.temprature={max=50}", "temperature"),
         ("supervision.guards.supply={}", "bounds nothing"),
+        ("robot.rig.temperature=false", "does not measure \"temperature\""),
     ];
     for (set, expected) in cases {
         let ended = collected(folder.path(), &["--set", set, "--for", "100ms"]);

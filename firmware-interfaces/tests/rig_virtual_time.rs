@@ -285,6 +285,25 @@ fn a_device_that_cannot_do_what_is_asked_is_not_armed() {
 }
 
 #[test]
+fn a_sensor_that_the_device_has_not_is_not_believed_in() {
+    let config = |supply| Config {
+        protocol: Protocol::Text,
+        rate_hz: 200,
+        temperature: Some(true),
+        supply,
+        ..measured()
+    };
+    let firmware = || FirmwareConfig { text: true, rate_hz: 200, ..FirmwareConfig::default() };
+    let mut bench = Bench::new(config(None), firmware()).armed();
+    bench.idle(20);
+    assert!((bench.state.sensors[8] - 23.0).abs() < 1.0, "{}", bench.state.sensors[8]);
+    let mut bench = Bench::new(config(Some(true)), firmware());
+    let refused = bench.rig.arm(ARMING).unwrap_err().to_string();
+    assert!(refused.contains("does not measure supply"), "{refused}");
+    assert_eq!(bench.mode(), Mode::Off);
+}
+
+#[test]
 fn a_slow_line_drops_states_and_says_so() {
     // 67 bytes a millisecond need 670,000 baud.
     let firmware = FirmwareConfig { baud_rate: Some(460_800), ..FirmwareConfig::default() };

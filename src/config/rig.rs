@@ -23,6 +23,8 @@ pub(crate) fn driver(said: &RobotConfig) -> Config {
         radius: rig.radius_m,
         accel_axis: axis(rig.accel_axis),
         gyro_axis: axis(rig.gyro_axis),
+        temperature: rig.temperature,
+        supply: rig.supply,
         travel: rig.travel_rad,
         max_velocity: rig.max_velocity_rad_s,
         max_effort: rig.max_torque_nm,

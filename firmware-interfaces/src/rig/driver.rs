@@ -81,6 +81,11 @@ impl Rig {
             Some(failure @ Failure::Torque { .. }) => {
                 (failure, "Lower robot.rig.max_torque_nm, or raise the device's own limit")
             }
+            Some(failure @ Failure::NoSensor { .. }) => (
+                failure,
+                "Let it send that (in lines, a column Temperature_C or Supply_V; in frames, not 0), or \
+                 set the key to false",
+            ),
             Some(failure @ Failure::Version { .. }) => (failure, "Update the device's firmware"),
             Some(failure @ Failure::OutOfRange { .. }) => {
                 (failure, "Turn the load into its travel by hand, or correct robot.rig.travel_rad")

@@ -137,6 +137,10 @@ pub struct RigConfig {
     pub accel_axis: RigAxis,
     /// The gyroscope's axis of rotation.
     pub gyro_axis: RigAxis,
+    /// Whether the device measures the motor's temperature.
+    pub temperature: Option<bool>,
+    /// Whether the device measures its supply.
+    pub supply: Option<bool>,
     /// The joint goes from minus this to this, in rad.
     pub travel_rad: f64,
     /// The actuator's speed without load, in rad/s.
@@ -157,6 +161,8 @@ impl Default for RigConfig {
             radius_m: None,
             accel_axis: RigAxis::Y,
             gyro_axis: RigAxis::Z,
+            temperature: None,
+            supply: None,
             travel_rad: 3.0,
             max_velocity_rad_s: 36.0,
             max_torque_nm: 1.82,

@@ -197,6 +197,20 @@ const RIG: &[Key] = &[
         "The gyroscope's axis of rotation, positive where the angle grows.",
     ),
     key(
+        "temperature",
+        Shape::Bool,
+        Optional("true for `protocol = \"binary\"`"),
+        "",
+        "Whether the device measures the motor's temperature. One that should and does not is not armed.",
+    ),
+    key(
+        "supply",
+        Shape::Bool,
+        Optional("true for `protocol = \"binary\"`"),
+        "",
+        "Whether the device measures its supply, likewise.",
+    ),
+    key(
         "travel_rad",
         above(0.0, 100.0),
         Default,

@@ -63,6 +63,11 @@ pub enum Failure {
         /// Largest torque that the device takes, in N·m.
         most: f64,
     },
+    /// The configuration says that the device measures something that it does not.
+    NoSensor {
+        /// Its name among the robot's sensors.
+        sensor: &'static str,
+    },
     /// The device has begun to count again: it was switched off, or its controller restarted.
     Restarted,
     /// The device reports faults.
@@ -117,6 +122,10 @@ impl fmt::Display for Failure {
                 "the device takes at most {} N·m, and robot.rig.max_torque_nm allows {configured} N·m",
                 // As it came.
                 *most as f32
+            ),
+            Self::NoSensor { sensor } => write!(
+                formatter,
+                "the device does not measure {sensor}, and by robot.rig.{sensor} it does"
             ),
             Self::Restarted => formatter.write_str("the device has started again"),
             Self::Faulty { faults } => {

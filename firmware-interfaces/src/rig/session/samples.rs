@@ -81,6 +81,13 @@ impl Session {
             }
             Line::Sample(Ok(sample)) => {
                 self.speech = Speech::Text;
+                let columns = &self.columns;
+                if let Some(failure) = self.missing(columns.has_temperature(), columns.has_supply())
+                {
+                    // The header may still come: it is asked for again and again.
+                    self.heard = now;
+                    return self.refuse(failure);
+                }
                 if self.phase == Phase::Identify && self.configured {
                     self.phase = Phase::Running;
                 }
@@ -109,6 +116,16 @@ impl Session {
             self.epoch_ends = true;
             self.stop(now, StopRequest::Hold);
         }
+    }
+
+    /// What the device should measure and does not.
+    fn missing(&self, temperature: bool, supply: bool) -> Option<Failure> {
+        let wanted = [
+            (self.config.has_temperature() && !temperature, "temperature"),
+            (self.config.has_supply() && !supply, "supply"),
+        ];
+        let (_, sensor) = wanted.into_iter().find(|(missing, _)| *missing)?;
+        Some(Failure::NoSensor { sensor })
     }
 
     fn take_identity(&mut self, now: Timestamp, identity: &Identity) {
@@ -211,8 +228,15 @@ impl Session {
         let held = Fault::Silence.is_in(sample.faults);
         let faults = sample.faults & !(Fault::Silence as u8);
         let off = sample.mode == Mode::Off;
-        let said_before = std::mem::replace(&mut self.bad_news, faults != 0 || off || held);
+        // Frames have a 0 where there is no sensor; a guard of it would guard nothing.
+        let missing = match self.speech {
+            Speech::Text => None,
+            _ => self.missing(sample.temperature != 0.0, sample.supply != 0.0),
+        };
+        let bad = faults != 0 || off || held || missing.is_some();
+        let said_before = std::mem::replace(&mut self.bad_news, bad);
         match self.arming {
+            Arming::Wanted(_) if missing.is_some() => self.failure = missing,
             Arming::Wanted(since) if captured > since && !off && sample.faults == 0 => {
                 self.arming = Arming::Armed;
             }
@@ -220,6 +244,7 @@ impl Session {
             Arming::Armed if !said_before => {}
             Arming::Armed if faults != 0 => self.give_up(Some(Failure::Faulty { faults })),
             Arming::Armed if off => self.give_up(Some(Failure::Released)),
+            Arming::Armed if missing.is_some() => self.give_up(missing),
             Arming::Armed if held => {
                 // It is armed again where it stands, and the next command starts from there.
                 self.failure = Some(Failure::Held);
@@ -265,13 +290,11 @@ impl Session {
         let [ax, ay, az] = sample.acceleration;
         let [gx, gy, gz] = sample.gyro;
         let sensors = [sample.time_us as f64 * 1e-6, sample.command, ax, ay, az, gx, gy, gz];
-        let sensors = sensors.into_iter().chain([sample.temperature, sample.supply]);
+        let temperature = self.config.has_temperature().then_some(sample.temperature);
+        let supply = self.config.has_supply().then_some(sample.supply);
+        let sensors = sensors.into_iter().chain(temperature).chain(supply);
         for (place, value) in state.sensors.iter_mut().zip(sensors) {
             *place = value;
-        }
-        if self.speech == Speech::Text {
-            // No line has it, and the description does not either.
-            state.sensors[9] = 0.0;
         }
         state.sequence += 1;
         if self.phase == Phase::Running {

@@ -12,6 +12,7 @@ struct Bench {
     now: Timestamp,
     index: u32,
     mode: Mode,
+    temperature: f64,
 }
 
 impl Bench {
@@ -19,7 +20,7 @@ impl Bench {
         let now = Timestamp::from_nanos(1000 * MS);
         let mut session = Session::new(config);
         session.connected(now);
-        let mut bench = Self { session, now, index: 0, mode: Mode::Off };
+        let mut bench = Self { session, now, index: 0, mode: Mode::Off, temperature: 25.0 };
         bench.sent();
         let identity = Identity {
             version: VERSION,
@@ -57,7 +58,7 @@ impl Bench {
             time_us: u64::from(self.index) * 1000,
             encoder,
             gyro: [0.0, 0.0, rate],
-            temperature: 25.0,
+            temperature: self.temperature,
             supply: 6.0,
             mode: self.mode,
             ..Sample::default()
@@ -138,4 +139,26 @@ fn a_torque_that_cannot_be_sent_ends_the_one_before() {
     bench.push(f64::NAN);
     assert_eq!(bench.sent(), [Request::Hold]);
     assert!(bench.failure().contains("not sent"), "{}", bench.failure());
+}
+
+#[test]
+fn frames_without_a_temperature_are_not_taken_for_a_cold_motor() {
+    let mut bench = Bench::connected(Config::default(), 1.82);
+    bench.temperature = 0.0;
+    bench.session.arm(bench.now);
+    bench.sent();
+    bench.mode = Mode::Hold;
+    bench.state(0.0, 0.0);
+    bench.state(0.0, 0.0);
+    assert!(!bench.session.is_armed());
+    assert!(bench.failure().contains("does not measure temperature"), "{}", bench.failure());
+    let config = Config { temperature: Some(false), ..Config::default() };
+    assert!(config.description().sensors.iter().all(|sensor| sensor.name != "temperature"));
+
+    let mut bench = Bench::armed();
+    bench.temperature = 0.0;
+    bench.state(0.0, 0.0);
+    assert!(bench.session.is_armed());
+    bench.state(0.0, 0.0);
+    assert_eq!(bench.session.state().link, LinkStatus::Lost);
 }

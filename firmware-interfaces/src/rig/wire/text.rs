@@ -100,6 +100,16 @@ impl Columns {
         self.mode.is_some()
     }
 
+    /// True where lines have a temperature.
+    pub const fn has_temperature(&self) -> bool {
+        self.temperature.is_some()
+    }
+
+    /// True where lines have a supply.
+    pub const fn has_supply(&self) -> bool {
+        self.supply.is_some()
+    }
+
     /// The sample of a line. The device numbers no lines: [`Sample::index`] is 0.
     ///
     /// # Errors
