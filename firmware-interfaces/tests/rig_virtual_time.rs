@@ -218,6 +218,38 @@ fn glitches_of_the_encoder_are_refused_and_counted_and_a_slip_begins_a_new_epoch
 }
 
 #[test]
+fn glitches_of_the_gyroscope_are_refused_and_one_that_is_stuck_ends_the_run() {
+    let mut bench = Bench::with("gyro-glitch=1/50").armed();
+    let mut fastest: f64 = 0.0;
+    for _ in 0..1000 {
+        bench.go_to(0.5, 1);
+        fastest = fastest.max(bench.state.velocity[0].abs());
+    }
+    assert!(fastest < 15.0, "{fastest}");
+    assert!((bench.state.position[0] - 0.5).abs() < 0.05);
+    let rejected = bench.rig.statistics().rejected;
+    assert!((15..=40).contains(&rejected), "{rejected}");
+    assert!(bench.failure().contains("gyroscope"), "{}", bench.failure());
+
+    for (rate, words) in [
+        (20.0, "the encoder does not say so"),
+        (-100.0, "outside -70 to 70 rad/s"),
+        (f64::INFINITY, "gyro_z is not a finite number"),
+    ] {
+        let mut bench = Bench::with("").armed();
+        let start = bench.now().after(Duration::from_millis(100));
+        bench.rig.firmware_mut().faults_mut().gyro_stuck = Some((rate, start));
+        for _ in 0..150 {
+            bench.cycle(|_| Some((ControlMode::Effort, 0.02)));
+        }
+        assert_eq!(bench.state.link, LinkStatus::Lost, "{rate}");
+        assert!(bench.failure().contains(words), "{rate}: {}", bench.failure());
+        assert_eq!(bench.mode(), Mode::Hold, "{rate}");
+        assert!(bench.state.velocity[0].abs() < 15.0);
+    }
+}
+
+#[test]
 fn lost_damaged_and_dirty_states_cost_themselves_and_nothing_more() {
     let mut bench = Bench::with("drop=1/20,corrupt=1/33,garbage=1/25").armed();
     bench.go_to(0.5, 2000);

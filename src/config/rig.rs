@@ -28,6 +28,7 @@ pub(crate) fn driver(said: &RobotConfig) -> Config {
         travel: rig.travel_rad,
         max_velocity: rig.max_velocity_rad_s,
         max_effort: rig.max_torque_nm,
+        gyro_range: rig.gyro_range_rad_s,
         watchdog: millis(rig.watchdog_ms),
         silence: millis(said.reply_timeout_ms),
         reconnect_window: millis(said.reconnect_window_ms),

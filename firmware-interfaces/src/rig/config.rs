@@ -87,6 +87,8 @@ pub struct Config {
     pub silence: Duration,
     /// How long to try to reconnect before the link counts as lost.
     pub reconnect_window: Duration,
+    /// Largest rate that the gyroscope may read about any axis, in rad/s. More is refused.
+    pub gyro_range: f64,
     /// How far past its travel a reading may lie, in rad. More is refused.
     pub range_margin: f64,
     /// How far a reading may be from the one before, in rad, beyond what the joint could have moved.
@@ -115,6 +117,7 @@ impl Default for Config {
             watchdog: Duration::from_millis(100),
             silence: Duration::from_millis(100),
             reconnect_window: Duration::from_secs(5),
+            gyro_range: 70.0,
             range_margin: 0.2,
             jump_margin: 0.1,
             jump_persistence: 5,
@@ -157,6 +160,7 @@ impl Config {
             ("travel", Some(self.travel)),
             ("max_velocity", Some(self.max_velocity)),
             ("max_effort", Some(self.max_effort)),
+            ("gyro_range", Some(self.gyro_range)),
             ("inertia", self.inertia),
             ("radius", self.radius),
         ] {

@@ -147,6 +147,8 @@ pub struct RigConfig {
     pub max_velocity_rad_s: f64,
     /// The actuator's torque at standstill, in N·m.
     pub max_torque_nm: f64,
+    /// Largest rate that the gyroscope may read, in rad/s.
+    pub gyro_range_rad_s: f64,
     /// Silence of the host after which the device holds by itself, in ms.
     pub watchdog_ms: u32,
 }
@@ -166,6 +168,7 @@ impl Default for RigConfig {
             travel_rad: 3.0,
             max_velocity_rad_s: 36.0,
             max_torque_nm: 1.82,
+            gyro_range_rad_s: 70.0,
             watchdog_ms: 100,
         }
     }

@@ -229,7 +229,14 @@ const RIG: &[Key] = &[
         above(0.0, 10_000.0),
         Default,
         "N·m",
-        "The actuator's torque at standstill.",
+        "The actuator's torque at standstill; a device that takes less is not armed.",
+    ),
+    key(
+        "gyro_range_rad_s",
+        above(0.0, 1000.0),
+        Default,
+        "rad/s",
+        "The gyroscope's range: larger readings are refused.",
     ),
     key(
         "watchdog_ms",

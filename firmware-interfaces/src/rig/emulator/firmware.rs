@@ -27,8 +27,9 @@ const BITS_PER_BYTE: u64 = 10;
 const LONGEST_GAP: Duration = Duration::from_secs(1);
 /// Rows of truth kept for whoever fetches them.
 const TRUTH_KEPT: usize = 1 << 20;
-/// Error of the encoder in a glitch, in rad.
+/// Error of the encoder in a glitch, in rad, and of the gyroscope, in rad/s.
 const GLITCH: f64 = 1.0;
+const GYRO_GLITCH: f64 = 30.0;
 
 /// How the emulated rig behaves.
 #[derive(Clone, Debug, PartialEq)]
@@ -291,6 +292,13 @@ impl Firmware {
         if faults.glitch.happens(self.reports, drawn) {
             encoder += GLITCH;
         }
+        let mut gyro = sensed.gyro;
+        if faults.gyro_glitch.happens(self.reports, drawn) {
+            gyro[2] += GYRO_GLITCH;
+        }
+        if let Some((rate, _)) = faults.gyro_stuck.filter(|(_, start)| now >= *start) {
+            gyro[2] = rate;
+        }
         let (command, torque) = self.motor.commanded(encoder);
         Sample {
             index: self.index,
@@ -299,7 +307,7 @@ impl Firmware {
             command,
             torque,
             acceleration: sensed.acceleration,
-            gyro: sensed.gyro,
+            gyro,
             temperature: sensed.temperature,
             supply: sensed.supply,
             mode: self.motor.mode(),

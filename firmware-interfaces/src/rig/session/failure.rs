@@ -28,6 +28,21 @@ pub enum Failure {
         /// Angle now, in rad.
         to: f64,
     },
+    /// The gyroscope reads a rate that no such sensor has in its range.
+    GyroRange {
+        /// The rate, in rad/s.
+        rate: f64,
+        /// The range, both ways, in rad/s.
+        most: f64,
+    },
+    /// The gyroscope reads a rate further from the one before than the load's can have changed, and
+    /// the encoder does not move like that.
+    GyroJump {
+        /// Rate before, in rad/s.
+        from: f64,
+        /// Rate now, in rad/s.
+        to: f64,
+    },
     /// A command was not finite or outside the device's range, and was not sent.
     BadCommand {
         /// The value.
@@ -93,6 +108,16 @@ impl fmt::Display for Failure {
             Self::EncoderJump { from, to } => write!(
                 formatter,
                 "encoder jump: {to:.4} rad right after {from:.4} rad, faster than the joint can move"
+            ),
+            Self::GyroRange { rate, most } => {
+                write!(
+                    formatter,
+                    "the gyroscope reads {rate:.2} rad/s, outside -{most} to {most} rad/s"
+                )
+            }
+            Self::GyroJump { from, to } => write!(
+                formatter,
+                "gyroscope: {to:.2} rad/s right after {from:.2} rad/s, and the encoder does not say so"
             ),
             Self::BadCommand { value, most } => {
                 write!(

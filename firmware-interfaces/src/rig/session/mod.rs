@@ -10,6 +10,7 @@
 mod device_time;
 mod failure;
 mod filter;
+mod gyro;
 mod samples;
 mod schedule;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod tests;
 use device_time::DeviceTime;
 pub use failure::Failure;
 use filter::Filter;
+use gyro::GyroFilter;
 
 use super::config::{Config, Protocol};
 use super::wire::{Columns, FrameReader, LineReader, Mode, Packet, Request};
@@ -84,6 +86,9 @@ pub struct Session {
     garbage_before: u64,
     damaged_before: u64,
     filter: Filter,
+    gyro: GyroFilter,
+    /// States in a row that had something in them that is no number.
+    unusable: u32,
     time: DeviceTime,
     /// The device's last count of periods, as it came.
     last_index: Option<u32>,
@@ -131,6 +136,8 @@ impl Session {
             garbage_before: 0,
             damaged_before: 0,
             filter: Filter::new(&config),
+            gyro: GyroFilter::new(&config),
+            unusable: 0,
             time: DeviceTime::default(),
             last_index: None,
             beat: DeviceTick { index: 0, arrived: Timestamp::ZERO },
@@ -185,6 +192,7 @@ impl Session {
         self.pending = None;
         self.epoch_ends = true;
         self.filter.reset();
+        self.gyro.reset();
         self.time.reset();
         self.suspect = None;
         // Silence was the first sign that it may have held.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::filter::Verdict;
 use super::schedule::RESEND;
-use super::{Arming, Failure, Phase, Session, Speech};
+use super::{Arming, Failure, Phase, Session, Speech, gyro};
 use crate::Timestamp;
 use crate::rig::wire::{
     Columns, Fault, Frame, Identity, KEEP, Mode, Report, Request, Sample, VERSION, WireError,
@@ -68,7 +68,7 @@ impl Session {
                 let moves = Request::is_motion_kind(kind);
                 self.take_refusal(now, Failure::Refused { kind, reason }, moves);
             }
-            Err(error) => self.refuse(Failure::Malformed(error)),
+            Err(error) => self.take_nonsense(now, error),
         }
     }
 
@@ -98,7 +98,7 @@ impl Session {
             }
             // Before anything was understood, it may be the tail of a line, or no text at all.
             Line::Header(Err(error)) | Line::Sample(Err(error)) if heard => {
-                self.refuse(Failure::Malformed(error));
+                self.take_nonsense(now, error);
             }
             // A remark does not say what it is about: the last request, if the device is quick.
             Line::Refusal if heard => {
@@ -106,6 +106,24 @@ impl Session {
             }
             Line::Header(Err(_)) | Line::Sample(Err(_)) | Line::Remark | Line::Refusal => {}
         }
+    }
+
+    /// What is whole and makes no sense costs itself; a sensor whose readings are no numbers any more
+    /// ends the run with its name, and not with the silence that it makes.
+    fn take_nonsense(&mut self, now: Timestamp, error: WireError) {
+        self.refuse(Failure::Malformed(error));
+        if matches!(error, WireError::NotFinite { .. }) {
+            self.unusable += 1;
+            if self.unusable > self.config.jump_persistence && self.is_armed() {
+                self.stop_broken(now, Failure::Malformed(error));
+            }
+        }
+    }
+
+    /// Nothing that moves can be controlled by what this sensor says.
+    fn stop_broken(&mut self, now: Timestamp, failure: Failure) {
+        self.stop(now, StopRequest::Hold);
+        self.give_up(Some(failure));
     }
 
     /// A device that refuses a command goes on with the one before, and an old torque would never
@@ -165,6 +183,7 @@ impl Session {
     fn take_sample(&mut self, now: Timestamp, sample: &Sample, periods: u64) {
         let waited = now.since(self.heard);
         self.heard = now;
+        self.unusable = 0;
         let Some(elapsed) = self.elapsed(now, sample.time_us, waited) else { return };
         // A wrapped count is a small step; one that went back while the clock did not is none.
         let periods = if periods > u64::from(u32::MAX / 2) { 1 } else { periods.max(1) };
@@ -179,15 +198,27 @@ impl Session {
         }
         self.statistics.timeouts += periods - 1;
         self.beat.index += periods;
+        self.gyro.elapse(elapsed);
         match self.filter.judge(sample.encoder, elapsed) {
             Verdict::Good => {}
             Verdict::Refused(failure) => return self.refuse(failure),
             Verdict::Moved => {
                 self.epoch_ends = true;
                 self.pending = None;
+                self.gyro.reset();
             }
         }
-        self.accept(now, captured, sample);
+        let rate = self.config.gyro_axis.of(sample.gyro);
+        match self.gyro.judge(sample.gyro, rate, sample.encoder) {
+            gyro::Verdict::Good => self.accept(now, captured, sample),
+            gyro::Verdict::Broken(failure) if self.is_armed() => {
+                self.statistics.rejected += 1;
+                self.stop_broken(now, failure);
+            }
+            gyro::Verdict::Refused(failure) | gyro::Verdict::Broken(failure) => {
+                self.refuse(failure);
+            }
+        }
     }
 
     /// Time on the device's clock since the sample before. `None` for a sample that is not to be
@@ -213,6 +244,7 @@ impl Session {
         self.suspect = None;
         self.time.reset();
         self.filter.reset();
+        self.gyro.reset();
         self.epoch_ends = true;
         self.pending = None;
         if nanos > 0 {
