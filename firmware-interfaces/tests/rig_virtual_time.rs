@@ -336,6 +336,46 @@ fn a_sensor_that_the_device_has_not_is_not_believed_in() {
 }
 
 #[test]
+fn a_clock_that_drifts_is_followed_for_ten_minutes_or_named() {
+    // Age of the oldest sample, after the seconds that it takes to measure a drift.
+    let oldest = |drift: &str, seconds: f64| {
+        let faults = drift.parse().unwrap();
+        let config = Config { rate_hz: 100, ..measured() };
+        let firmware = FirmwareConfig { faults, rate_hz: 100, ..FirmwareConfig::default() };
+        let mut bench = Bench::new(config, firmware).armed();
+        let mut oldest = Duration::ZERO;
+        while bench.now().as_seconds() < seconds && bench.state.link != LinkStatus::Lost {
+            bench.clock.advance_to(bench.now().after(9 * MS));
+            bench.cycle(|_| None);
+            if bench.now().as_seconds() > 4.0 {
+                oldest = oldest.max(bench.now().since(bench.state.captured[0]));
+            }
+        }
+        (oldest, bench)
+    };
+    // A sample is up to a period old when the next one comes.
+    for (drift, seconds) in [
+        ("drift=200@0s", 600.0),
+        ("drift=-200@0s", 600.0),
+        ("drift=5000@0s", 60.0),
+        ("drift=-5000@0s", 60.0),
+    ] {
+        let (oldest, bench) = oldest(drift, seconds);
+        assert_eq!(bench.state.link, LinkStatus::Up, "{drift}: {}", bench.failure());
+        assert!(oldest < Duration::from_millis(12), "{drift}: {oldest:?}");
+        assert_eq!(bench.rig.statistics().rejected, 0, "{drift}");
+    }
+    for (drift, words) in [("drift=-30000@10s", "slower"), ("drift=30000@10s", "faster")] {
+        let (oldest, mut bench) = oldest(drift, 60.0);
+        assert_eq!(bench.state.link, LinkStatus::Lost, "{drift}");
+        assert!(bench.now().as_seconds() < 14.0 && oldest < Duration::from_millis(100), "{drift}");
+        let failure = bench.failure();
+        assert!(failure.contains(words) && failure.contains("10000 ppm"), "{failure}");
+        assert!(matches!(bench.mode(), Mode::Hold), "{drift}");
+    }
+}
+
+#[test]
 fn a_slow_line_drops_states_and_says_so() {
     // 67 bytes a millisecond need 670,000 baud.
     let firmware = FirmwareConfig { baud_rate: Some(460_800), ..FirmwareConfig::default() };

@@ -86,6 +86,7 @@ impl Rig {
                 "Let it send that (in lines, a column Temperature_C or Supply_V; in frames, not 0), or \
                  set the key to false",
             ),
+            Some(failure @ Failure::Clock { .. }) => (failure, "Mend the device's clock"),
             Some(failure @ Failure::Version { .. }) => (failure, "Update the device's firmware"),
             Some(failure @ Failure::OutOfRange { .. }) => {
                 (failure, "Turn the load into its travel by hand, or correct robot.rig.travel_rad")

@@ -31,6 +31,8 @@ pub struct Faults {
     pub gyro_glitch: Rate,
     /// The gyroscope reads this about z whatever happens, in rad/s, from a moment on.
     pub gyro_stuck: Option<(f64, Timestamp)>,
+    /// The device's clock gains so much, in ppm, from a moment on.
+    pub drift: Option<(f64, Timestamp)>,
     /// The motor is too hot, from a moment on.
     pub overheat: Option<Timestamp>,
     /// A read of the *driver* blocks the control thread. Whoever opens the robot sees to it: the
@@ -40,7 +42,7 @@ pub struct Faults {
 
 /// The names, for messages.
 const NAMES: &str = "drop, corrupt, garbage, glitch, delay, silence, disconnect, reset, jump, \
-                     gyro-glitch, gyro-stuck, overheat or stall";
+                     gyro-glitch, gyro-stuck, drift, overheat or stall";
 
 impl Faults {
     /// Adds one fault described as `NAME[=VALUE][@START]`, where `START` counts from the
@@ -58,6 +60,7 @@ impl Faults {
     /// | `jump=0.5@5s` | the encoder has slipped by 0.5 rad |
     /// | `gyro-glitch=1/500` | the gyroscope reads 30 rad/s too much, by probability or every nth |
     /// | `gyro-stuck=20@5s` | the gyroscope reads 20 rad/s, whatever happens |
+    /// | `drift=-5000@5s` | its clock loses 5000 ppm |
     /// | `overheat@5s` | the motor is too hot and has no torque |
     /// | `stall=2s@3s` | the control thread is blocked for 2 s, in real time |
     ///
@@ -82,6 +85,7 @@ impl Faults {
                 self.gyro_stuck =
                     Some(fault.quantity("gyro-stuck", "gyro-stuck=20@5s", "rad/s")?);
             }
+            "drift" => self.drift = Some(fault.quantity("drift", "drift=-5000@5s", "ppm")?),
             "overheat" => self.overheat = Some(fault.moment("overheat")?),
             "stall" => self.stall = Some(fault.stall()?),
             _ => return Err(fault.unknown(NAMES)),

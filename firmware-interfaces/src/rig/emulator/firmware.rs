@@ -302,7 +302,7 @@ impl Firmware {
         let (command, torque) = self.motor.commanded(encoder);
         Sample {
             index: self.index,
-            time_us: now.since(self.booted).as_micros() as u64,
+            time_us: self.clock(now),
             encoder,
             command,
             torque,
@@ -314,6 +314,17 @@ impl Firmware {
             faults: self.motor.faults(),
             refused: self.refused,
         }
+    }
+
+    /// Its own clock, in µs.
+    fn clock(&self, now: Timestamp) -> u64 {
+        let elapsed = now.since(self.booted).as_micros() as u64;
+        let gained = self
+            .config
+            .faults
+            .drift
+            .map_or(0.0, |(ppm, start)| now.since(start.max(self.booted)).as_secs_f64() * ppm);
+        elapsed.saturating_add_signed(gained as i64)
     }
 
     fn is_hot(&self, now: Timestamp) -> bool {

@@ -83,6 +83,13 @@ pub enum Failure {
         /// Its name among the robot's sensors.
         sensor: &'static str,
     },
+    /// The device's clock and this computer's drift apart faster than clocks do.
+    Clock {
+        /// By how much the device's is slow, in parts per million; negative where it is fast.
+        ppm: i32,
+        /// The most that is borne.
+        most: i32,
+    },
     /// The device has begun to count again: it was switched off, or its controller restarted.
     Restarted,
     /// The device reports faults.
@@ -151,6 +158,14 @@ impl fmt::Display for Failure {
             Self::NoSensor { sensor } => write!(
                 formatter,
                 "the device does not measure {sensor}, and by robot.rig.{sensor} it does"
+            ),
+            Self::Clock { ppm, most } => write!(
+                formatter,
+                "the device's clock is {} ppm {} than this computer's; up to {most} ppm are borne. Does it \
+                 count time with a crystal, in the unit it says, and does the line carry all states \
+                 (robot.rig.rate_hz)?",
+                ppm.abs(),
+                if *ppm > 0 { "slower" } else { "faster" },
             ),
             Self::Restarted => formatter.write_str("the device has started again"),
             Self::Faulty { faults } => {

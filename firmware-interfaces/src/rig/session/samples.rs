@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::filter::Verdict;
 use super::schedule::RESEND;
-use super::{Arming, Failure, Phase, Session, Speech, gyro};
+use super::{Arming, DeviceTime, Failure, Phase, Session, Speech, gyro};
 use crate::Timestamp;
 use crate::rig::wire::{
     Columns, Fault, Frame, Identity, KEEP, Mode, Report, Request, Sample, VERSION, WireError,
@@ -188,6 +188,9 @@ impl Session {
         // A wrapped count is a small step; one that went back while the clock did not is none.
         let periods = if periods > u64::from(u32::MAX / 2) { 1 } else { periods.max(1) };
         let captured = self.time.captured(sample.time_us, now);
+        if let Some(ppm) = self.time.excess().filter(|_| self.phase == Phase::Running) {
+            return self.stop_broken(now, Failure::Clock { ppm, most: DeviceTime::most() });
+        }
         (self.mode, self.mode_at) = (sample.mode, captured);
         if self.speaks_of_mode() {
             self.follow_mode(captured, sample);
