@@ -284,7 +284,9 @@ fn nothing_old_is_sent_after_a_reconnection_and_the_motor_stays_where_it_is_then
 fn a_fault_that_an_actuator_has_already_keeps_it_from_being_armed() {
     for (protocol, model) in ALL {
         let mut bench = one(protocol, model, &["over-temperature@0s"]);
-        let refused = bench.arm().unwrap_err().to_string();
+        let armed = bench.arm();
+        assert!(armed.is_err(), "{protocol:?} {model}");
+        let refused = armed.unwrap_err().to_string();
         assert!(refused.contains("elbow reports"), "{protocol:?}: {refused}");
         assert!(refused.contains("temperature") || refused.contains("axis error"), "{refused}");
         assert!(refused.contains("switch the actuator off and on"), "{protocol:?}: {refused}");

@@ -1,5 +1,6 @@
 //! What frames mean.
 
+use super::super::models::Protocol;
 use super::device::{Check, Parsed, Reading, register_value};
 use super::joint::Phase;
 use super::{Arming, Failure, Link, MOST_JUMPS, SPEED_CHANGE, Session, Target};
@@ -185,7 +186,8 @@ impl Session {
             Check::State => believed,
             Check::Enabled => match reading.enabled {
                 Some(enabled) => enabled,
-                None => believed,
+                // An estimate that an ODrive sends by itself says nothing about torque.
+                None => believed && joint.device.protocol() == Protocol::Mit,
             },
             Check::Written(number) => {
                 reading.register.is_some_and(|(register, _)| register == number)
