@@ -13,7 +13,7 @@ use sinew_firmware_interfaces::can::{Bitrate, Condition, Event, Frame, Id};
 use sinew_firmware_interfaces::can_actuators::emulator::{
     Actuators, ActuatorsConfig, Adapter, Faults, MotorConfig,
 };
-use sinew_firmware_interfaces::can_actuators::session::{Session, Step};
+use sinew_firmware_interfaces::can_actuators::session::{Packet, Session, Step};
 use sinew_firmware_interfaces::can_actuators::{Config, JointConfig, Model, Protocol};
 use sinew_firmware_interfaces::transport::Served;
 use sinew_firmware_interfaces::{
@@ -179,8 +179,8 @@ fn the_driver_survives_damaged_frames_and_its_torque_off_is_heard() {
 fn transmitted(session: &mut Session, now: Timestamp, open: &mut bool) -> Option<Frame> {
     loop {
         match session.poll(now) {
-            Step::Transmit(frame) => return Some(frame),
-            Step::AskCondition => {}
+            Step::Transmit(Packet::Frame(frame)) => return Some(frame),
+            Step::Transmit(Packet::AskCondition) => {}
             Step::Wait(_) => return None,
             Step::Disconnect(failure) => {
                 session.disconnected(now, failure);

@@ -49,7 +49,7 @@ impl Rig {
         let link = address.open(CONNECT_TIMEOUT)?;
         let description = config.description();
         let engine = Session::new(config);
-        let opened = Opened { engine, address, link, granularity: GRANULARITY };
+        let opened = Opened { engine, port: address, link, granularity: GRANULARITY };
         let driver = Driver::spawn(opened, clock, "rig-bus")
             .map_err(|error| refused(error.to_string(), "The bus thread could not be started"))?;
         Ok(Self { description, port, driver })
@@ -163,6 +163,7 @@ impl Drop for Rig {
 }
 
 impl Engine for Session {
+    type Port = Address;
     type Packet = Packet;
     type Failure = Failure;
 

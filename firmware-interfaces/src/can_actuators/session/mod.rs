@@ -28,6 +28,7 @@ use super::config::{Config, JointConfig};
 use crate::Timestamp;
 use crate::can::{Condition, Event, Frame};
 use crate::robot::{BusStatistics, Command, ControlMode, LinkStatus, State, StopRequest};
+use crate::transport;
 
 /// How often an actuator without torque is asked how it is.
 const IDLE_PERIOD: Duration = Duration::from_millis(20);
@@ -51,18 +52,17 @@ const SWITCH_ON_TRIES: u32 = 10;
 /// Frames that can wait to be sent.
 const QUEUE: usize = 256;
 
-/// What the owner of a [`Session`] does next.
+/// What goes out.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Step {
-    /// Send this frame now and poll again.
-    Transmit(Frame),
-    /// Ask the adapter how the bus is and poll again.
+pub enum Packet {
+    /// A frame on the bus.
+    Frame(Frame),
+    /// The question to the adapter how the bus is.
     AskCondition,
-    /// Nothing before this time, unless frames arrive.
-    Wait(Timestamp),
-    /// Close the bus, call [`Session::disconnected`], open it again, call [`Session::connected`].
-    Disconnect(Failure),
 }
+
+/// What the owner of a [`Session`] does next.
+pub type Step = transport::Step<Packet, Failure>;
 
 /// Whether commands are wanted and passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -354,7 +354,7 @@ impl Session {
         }
         if let Some(frame) = self.queue.pop_front() {
             self.statistics.requests += 1;
-            return Step::Transmit(frame);
+            return Step::Transmit(Packet::Frame(frame));
         }
         if let Some(failure) = self.overdue(now) {
             return Step::Disconnect(failure);
@@ -366,11 +366,11 @@ impl Session {
             self.turn(now);
             if let Some(frame) = self.queue.pop_front() {
                 self.statistics.requests += 1;
-                return Step::Transmit(frame);
+                return Step::Transmit(Packet::Frame(frame));
             }
         }
         if std::mem::take(&mut self.ask_condition) {
-            return Step::AskCondition;
+            return Step::Transmit(Packet::AskCondition);
         }
         let deadlines = self.joints.iter().filter_map(|joint| Some(joint.question?.deadline));
         Step::Wait(deadlines.fold(self.next_turn, Timestamp::min))

@@ -34,7 +34,7 @@ fn answer() -> Event {
 /// The frame that leaves at `now`, if any.
 fn sent(session: &mut Session, now: Timestamp) -> Option<[u8; 8]> {
     match session.poll(now) {
-        Step::Transmit(frame) => frame.eight(),
+        Step::Transmit(Packet::Frame(frame)) => frame.eight(),
         _ => None,
     }
 }
@@ -84,7 +84,7 @@ fn an_estimate_of_an_odrive_does_not_say_that_it_has_no_torque() {
     let mut session = Session::new(config);
     session.connected(at(0));
     session.stop(StopRequest::TorqueOff);
-    assert!(matches!(session.poll(at(0)), Step::Transmit(_)));
+    assert!(matches!(session.poll(at(0)), Step::Transmit(Packet::Frame(_))));
     let say = |message: Message| Event::Frame(message.encode(3));
     session.receive(at(500), say(Message::Encoder { position: 0.1, velocity: 0.0 }));
     assert!(session.is_stopping());
