@@ -19,7 +19,7 @@ pub(crate) use driver::{Driver, NotArmed, Opened};
 #[cfg(unix)]
 pub use endpoint::{EmulatorError, Transport};
 pub use engine::Step;
-pub(crate) use engine::{Engine, News, Port};
+pub(crate) use engine::{Engine, Port};
 pub(crate) use link::{Address, CONNECT_TIMEOUT, Line, Link, RECONNECT_TIMEOUT};
 #[cfg(unix)]
 pub use server::{Access, Served, Server};
