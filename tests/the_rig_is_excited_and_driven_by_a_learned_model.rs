@@ -8,10 +8,13 @@ mod support;
 use std::fs;
 use std::path::Path;
 
+use sinew_episodes::journal::ArmState;
+
 use support::{Ended, root, run, sinew};
 
 const COLLECT: &str = "configs/rig-collect.toml";
 const DRIVEN: &str = "configs/rig.toml";
+const STOPPING: u8 = ArmState::Stopping as u8;
 const VIRTUAL: [&str; 2] = ["--set", "run.clock=simulated"];
 
 fn collected(folder: &Path, more: &[&str]) -> Ended {
@@ -87,15 +90,40 @@ fn a_learned_model_drives_the_rig_and_its_run_replays_bit_for_bit() {
     assert!(mean < 0.12 && torque > 0.3, "{mean} rad, {torque} N·m");
     let replayed = sinew().arg("replay").arg(ended.folder()).output().unwrap();
     assert_eq!(replayed.status.code(), Some(0), "{}", String::from_utf8_lossy(&replayed.stderr));
+    // The run has kept its model; another one is refused by name.
+    let kept = ended.folder().join("actuator/actuator.json");
+    let text = fs::read_to_string(&kept).unwrap();
+    let other = text.replace("\"effort_limit_nm\": 1.82", "\"effort_limit_nm\": 0.5");
+    assert_ne!(other, text);
+    fs::write(&kept, other).unwrap();
+    let replayed = sinew().arg("replay").arg(ended.folder()).output().unwrap();
+    let stderr = String::from_utf8_lossy(&replayed.stderr);
+    assert_eq!(replayed.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("SHA-256") && stderr.contains(&actuator.sha256), "{stderr}");
 }
 
 #[test]
-fn a_guard_ends_a_run_with_its_own_code() {
+fn a_guard_ends_a_run_with_its_own_code_and_before_it_moves_keeps_it_from_beginning() {
     let folder = tempfile::tempdir().unwrap();
     // It is warmer than that before anything moves.
     let ended = collected(folder.path(), &["--set", "supervision.guards.temperature.max=20"]);
-    assert_eq!((ended.code, ended.cause()), (42, "guard"), "{}", ended.stderr);
-    assert!(ended.journal().has_event("guard", "temperature: measured 23"));
+    assert_eq!(ended.code, 10, "{}", ended.stderr);
+    let says = "temperature: measured 23";
+    assert!(ended.stderr.contains(says) && ended.stderr.contains("allow 20 °C or less"));
+    let guard = "supervision.guards.\"joint1.velocity\"={max=1.5, for_ms=3}";
+    for (config, folder) in [(COLLECT, "position"), (DRIVEN, "torque")] {
+        let recording = tempfile::tempdir().unwrap();
+        let ended = run(config, recording.path(), &[&VIRTUAL[..], &["--set", guard]].concat());
+        assert_eq!((ended.code, ended.cause()), (42, "guard"), "{folder}: {}", ended.stderr);
+        let journal = ended.journal();
+        assert!(journal.has_event("guard", "joint1.velocity: measured 1."), "{}", journal.told());
+        assert!(journal.has_event("guard", "outside for 3 ms at most"));
+        // In torque the rig holds by itself: the model has no say in its stop.
+        let stopping: Vec<_> =
+            journal.cycles.iter().filter(|cycle| cycle.state == STOPPING).collect();
+        assert!(!stopping.is_empty());
+        assert!(stopping.iter().all(|cycle| cycle.commanded == (config == COLLECT)));
+    }
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! Columns: `Time_ms` (the device's clock), `Encoder_Angle` and `Commanded_Angle` in degrees, `Acc_X`,
 //! `Acc_Y`, `Acc_Z` in m/s², `Gyro_X`, `Gyro_Y`, `Gyro_Z` in degrees per second, then `Temperature_C`,
-//! and `Torque_Nm` where torques were commanded. One line per sample of the device.
+//! and `Torque_Nm` where torques were commanded. One line per sample of the device, with the command that
+//! was in force when it was taken: not yet the one that answered to it.
 
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -72,7 +73,8 @@ pub struct CsvSummary {
     pub output: PathBuf,
     /// Lines behind the first.
     pub samples: u64,
-    /// Samples of the device that no cycle saw.
+    /// Samples of the device that no cycle saw, by the device's own clock: holes of one and a half
+    /// usual distances or more.
     pub lost: u64,
     /// From the first sample to the last, in s.
     pub seconds: f64,
@@ -105,7 +107,7 @@ pub fn export(journal: &Path, output: &Path, replace: bool) -> Result<CsvSummary
         std::fs::create_dir_all(folder).map_err(failed("create", folder))?;
     }
     let mut file = BufWriter::with_capacity(1 << 16, Part::create(output)?);
-    let mut table = Table { columns, last: None, first_s: 0.0, samples: 0, lost: 0, torque: false };
+    let mut table = Table::new(columns);
     for record in reader {
         if let Record::Cycle(cycle) = record? {
             table.columns.check(&cycle)?;
@@ -114,9 +116,17 @@ pub fn export(journal: &Path, output: &Path, replace: bool) -> Result<CsvSummary
     }
     let part = file.into_inner().map_err(|error| failed("write", output)(error.into_error()))?;
     part.finish()?;
-    let Table { last, first_s, samples, lost, .. } = table;
+    let Table { last, first_s, samples, steps, .. } = table;
     let seconds = last.map_or(0.0, |(_, seconds)| seconds - first_s);
-    Ok(CsvSummary { output: output.to_owned(), samples, lost, seconds })
+    Ok(CsvSummary { output: output.to_owned(), samples, lost: lost(steps), seconds })
+}
+
+/// How many samples are missing, where `steps` are the distances between those that are there.
+fn lost(mut steps: Vec<f32>) -> u64 {
+    let Some(last) = steps.len().checked_sub(1) else { return 0 };
+    let (_, usual, _) = steps.select_nth_unstable_by(last / 2, f32::total_cmp);
+    let usual = *usual;
+    steps.iter().map(|step| (step / usual).round() as u64).map(|it| it.saturating_sub(1)).sum()
 }
 
 /// Where the sensors stand in a cycle's list.
@@ -159,44 +169,61 @@ impl Columns {
     }
 }
 
+/// A command, and from when on it is in force.
+#[derive(Clone, Copy)]
+struct Commanded {
+    position: f64,
+    effort: f64,
+}
+
 struct Table {
     columns: Columns,
     /// Number and time of the last sample.
     last: Option<(u64, f64)>,
     first_s: f64,
     samples: u64,
-    lost: u64,
+    /// Distances between samples, in s.
+    steps: Vec<f32>,
     /// Whether torques are commanded: so in the first line, so in all.
     torque: bool,
+    /// The last command that was sent.
+    sent: Option<Commanded>,
 }
 
 impl Table {
+    const fn new(columns: Columns) -> Self {
+        let steps = Vec::new();
+        Self { columns, last: None, first_s: 0.0, samples: 0, steps, torque: false, sent: None }
+    }
+
     fn write(&mut self, cycle: &CycleRecord, file: &mut impl Write) -> std::io::Result<()> {
         let powered = [ArmState::Holding, ArmState::Running, ArmState::Stopping];
         if !powered.iter().any(|state| *state as u8 == cycle.state) || cycle.link != 1 {
+            // It gives no torque then, or nobody knows which.
+            self.sent = None;
             return Ok(());
         }
+        // What this cycle sent answers to its sample: it is in force from the next one on.
+        let effort = cycle.effort.first().copied().unwrap_or_default();
+        let sends = Commanded { position: cycle.limited[0], effort };
+        let sent = std::mem::replace(&mut self.sent, cycle.commanded.then_some(sends));
         let values = self.columns.sensors.map(|index| cycle.sensors[index]);
         let [seconds, command, acceleration @ .., gyro_x, gyro_y, gyro_z] = values;
         match self.last {
             // A cycle without a new sample, or a device that began again.
             Some((sample, before)) if cycle.sample <= sample || seconds <= before => return Ok(()),
-            Some((sample, _)) => self.lost += cycle.sample - sample - 1,
+            Some((_, before)) => self.steps.push((seconds - before) as f32),
             None => {
                 self.first_s = seconds;
                 self.torque = !cycle.effort.is_empty();
-                write!(file, "Time_ms,Encoder_Angle,Commanded_Angle,Acc_X,Acc_Y,Acc_Z")?;
-                write!(file, ",Gyro_X,Gyro_Y,Gyro_Z")?;
-                if self.columns.temperature.is_some() {
-                    write!(file, ",Temperature_C")?;
-                }
-                writeln!(file, "{}", if self.torque { ",Torque_Nm" } else { "" })?;
+                self.begin(file)?;
             }
         }
         self.last = Some((cycle.sample, seconds));
         self.samples += 1;
         // Where torques are commanded, the device has no angle to go to: it is the target's.
-        let command = if self.torque { cycle.limited[0] } else { command };
+        let target = sent.map_or(cycle.measured[0], |sent| sent.position);
+        let command = if self.torque { target } else { command };
         write!(file, "{:.3},{:.6}", seconds * 1e3, cycle.measured[0].to_degrees())?;
         write!(file, ",{:.6}", command.to_degrees())?;
         for value in acceleration {
@@ -209,9 +236,21 @@ impl Table {
             write!(file, ",{:.2}", cycle.sensors[temperature])?;
         }
         if self.torque {
-            write!(file, ",{:.6}", cycle.effort.first().copied().unwrap_or_default())?;
+            write!(file, ",{:.6}", sent.map_or(0.0, |sent| sent.effort))?;
         }
         writeln!(file)
+    }
+
+    /// Names of the columns.
+    fn begin(&self, file: &mut impl Write) -> std::io::Result<()> {
+        write!(
+            file,
+            "Time_ms,Encoder_Angle,Commanded_Angle,Acc_X,Acc_Y,Acc_Z,Gyro_X,Gyro_Y,Gyro_Z"
+        )?;
+        if self.columns.temperature.is_some() {
+            write!(file, ",Temperature_C")?;
+        }
+        writeln!(file, "{}", if self.torque { ",Torque_Nm" } else { "" })
     }
 }
 
@@ -291,12 +330,16 @@ mod tests {
 
     #[test]
     fn where_torques_are_commanded_the_angle_is_the_targets() {
-        let cycle = CycleRecord { effort: vec![0.75], ..cycle(1, 1) };
-        let (_, text) = written(&header(&NAMES), &[cycle]).unwrap();
+        let first = CycleRecord { effort: vec![0.75], commanded: true, ..cycle(1, 1) };
+        let second = CycleRecord { effort: vec![0.25], commanded: true, ..cycle(2, 2) };
+        let (_, text) = written(&header(&NAMES), &[first, second]).unwrap();
         let mut lines = text.lines();
         assert!(lines.next().unwrap().ends_with(",Temperature_C,Torque_Nm"));
         let line = lines.next().unwrap();
-        assert!(line.starts_with("1.000,28.647890,14.323945,"), "{line}");
+        assert!(line.starts_with("1.000,28.647890,28.647890,"), "{line}");
+        assert!(line.ends_with(",25.00,0.000000"), "nothing was sent before it was taken: {line}");
+        let line = lines.next().unwrap();
+        assert!(line.starts_with("2.000,28.647890,14.323945,"), "{line}");
         assert!(line.ends_with(",25.00,0.750000"), "{line}");
     }
 

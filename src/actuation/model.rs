@@ -1,9 +1,7 @@
 //! Positions to efforts by an actuator model.
 
 use sinew_firmware_interfaces::{MAX_JOINTS, State};
-use sinew_models::actuators::{
-    ActuatorError, ActuatorModel, Gains, IdealPd, JointInput, ParameterError,
-};
+use sinew_models::actuators::{ActuatorModel, Gains, IdealPd, JointInput, ParameterError};
 
 use crate::limits::Motion;
 
@@ -51,17 +49,20 @@ impl Actuation {
         self.model.reset_all();
     }
 
-    /// One step: `motion` gives the commanded motion of a joint, `state` is what it does. Returns
-    /// for each driven joint its effort, in N·m, and whether the law within the model stood in for
-    /// its network.
+    /// One step: `motion` gives the commanded motion of a joint, `state` is what it does, `periods`
+    /// after the last step (1 where none was missed): the model lives through those without a cycle
+    /// with the same inputs, so that its past stays as long as it was trained on. Returns for each
+    /// driven joint its effort, in N·m, and whether the law within the model stood in for its network.
     ///
     /// # Errors
-    /// [`ActuatorError`] where the model has no effort to give; it has forgotten everything then.
+    /// The robot's joint, if it is one, at which the model has no effort to give; it has forgotten
+    /// everything then.
     pub fn step(
         &mut self,
         motion: impl Fn(usize) -> Motion,
         state: &State,
-    ) -> Result<impl Iterator<Item = (usize, f64, bool)> + '_, ActuatorError> {
+        periods: u32,
+    ) -> Result<impl Iterator<Item = (usize, f64, bool)> + '_, Option<usize>> {
         for (input, joint) in self.inputs.iter_mut().zip(&self.joints) {
             let wanted = motion(*joint);
             *input = JointInput {
@@ -71,9 +72,11 @@ impl Actuation {
                 target_velocity: wanted.velocity,
             };
         }
-        if let Err(error) = self.model.step(&self.inputs, &mut self.efforts) {
-            self.model.reset_all();
-            return Err(error);
+        for _ in 0..periods.max(1) {
+            if let Err(error) = self.model.step(&self.inputs, &mut self.efforts) {
+                self.model.reset_all();
+                return Err(error.joint().and_then(|joint| self.joints.get(joint).copied()));
+            }
         }
         let model = &self.model;
         let driven = self.joints.iter().zip(&self.efforts).enumerate();
@@ -84,6 +87,8 @@ impl Actuation {
 
 #[cfg(test)]
 mod tests {
+    use sinew_models::actuators::{Delay, Delayed};
+
     use super::*;
 
     #[test]
@@ -97,10 +102,33 @@ mod tests {
             1 => Motion { position: 0.5, velocity: 0.2, ..Motion::default() },
             _ => Motion { position: -1.0, ..Motion::default() },
         };
-        let efforts: Vec<_> = actuation.step(motion, &state).unwrap().collect();
+        let efforts: Vec<_> = actuation.step(motion, &state, 1).unwrap().collect();
         let expected = 100.0 * (0.5 - 0.4) + 5.0 * (0.2 - 0.4);
         assert_eq!(efforts, [(1, expected, false), (4, -3.0, false)]);
         state.position[4] = f64::NAN;
-        assert!(actuation.step(motion, &state).is_err());
+        assert_eq!(actuation.step(motion, &state, 1).err(), Some(Some(4)));
+    }
+
+    #[test]
+    fn periods_without_a_cycle_are_lived_through() {
+        let gains = Gains { stiffness: 1.0, damping: 0.0 };
+        let delayed = || {
+            let law = IdealPd::new(&[(gains, None)]).unwrap();
+            let delay = Delay::Milliseconds { delay_ms: 3.0, rate_hz: 1000.0 };
+            Actuation::new(Box::new(Delayed::new(law, delay).unwrap()), vec![0])
+        };
+        let at = |position| move |_| Motion { position, ..Motion::default() };
+        let state = State::default();
+        let effort = |actuation: &mut Actuation, target: f64, periods| {
+            actuation.step(at(target), &state, periods).unwrap().next().unwrap().1
+        };
+        let mut steady = delayed();
+        let mut late = delayed();
+        for actuation in [&mut steady, &mut late] {
+            assert_eq!(effort(actuation, 0.0, 1), 0.0);
+        }
+        let told: Vec<f64> = (0..4).map(|_| effort(&mut steady, 1.0, 1)).collect();
+        assert_eq!(told, [0.0, 0.0, 0.0, 1.0]);
+        assert_eq!(effort(&mut late, 1.0, 4), 1.0, "three cycles were missed");
     }
 }

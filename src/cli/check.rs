@@ -28,16 +28,16 @@ pub(super) fn check(path: &Path, sets: &[String], explain: bool, format: Format)
     if explain && format == Format::Text {
         say!("{}", loaded.explain());
     }
-    match run::prepare(&loaded, &OperatorSignal::default())
-        .and_then(|parts| run::check_recording(&loaded, &parts))
-    {
-        Ok(()) => {}
+    let checked = run::prepare(&loaded, &OperatorSignal::default())
+        .and_then(|parts| run::check_recording(&loaded, &parts).map(|()| parts));
+    let notes = match checked {
+        Ok(parts) => parts.notes(&loaded.config),
         Err(RunError::Config(error)) => return refuse(path, &error, format),
         Err(error) => return fail(&error, error.exit_code(), format),
-    }
+    };
     match format {
-        Format::Text => say!("{}", summary(&loaded, &robot).trim_end()),
-        Format::Json => say!("{}", summary_json(&loaded, &robot, explain)),
+        Format::Text => say!("{}", summary(&loaded, &robot, &notes).trim_end()),
+        Format::Json => say!("{}", summary_json(&loaded, &robot, &notes, explain)),
     }
     0
 }
@@ -81,7 +81,7 @@ fn refuse(path: &Path, error: &ConfigError, format: Format) -> u8 {
 }
 
 /// `ok: FILE` and what will run.
-fn summary(loaded: &Loaded, robot: &RobotDescription) -> String {
+fn summary(loaded: &Loaded, robot: &RobotDescription, notes: &[String]) -> String {
     let config = &loaded.config;
     let joints: Vec<_> = robot.joints.iter().map(|joint| joint.name.as_str()).collect();
     let sensors: Vec<String> =
@@ -110,6 +110,9 @@ fn summary(loaded: &Loaded, robot: &RobotDescription) -> String {
     let mut out = format!("ok: {}\n", loaded.path.display());
     for (name, value) in lines {
         let _ = writeln!(out, "  {name:<10} {value}");
+    }
+    for note in notes {
+        let _ = writeln!(out, "  {:<10} {note}", "note");
     }
     out
 }
@@ -146,7 +149,12 @@ fn cameras(loaded: &Loaded) -> String {
 
 /// The same for programs; with `explain`, `effective` is the complete configuration and `origins`
 /// says where each value comes from (values without one are defaults).
-fn summary_json(loaded: &Loaded, robot: &RobotDescription, explain: bool) -> Value {
+fn summary_json(
+    loaded: &Loaded,
+    robot: &RobotDescription,
+    notes: &[String],
+    explain: bool,
+) -> Value {
     let config = &loaded.config;
     let shown = |path: &Path| path.display().to_string();
     let joints: Vec<_> = robot.joints.iter().map(|joint| &joint.name).collect();
@@ -162,6 +170,7 @@ fn summary_json(loaded: &Loaded, robot: &RobotDescription, explain: bool) -> Val
         "rate_hz": config.run.rate_hz,
         "duration_s": config.run.duration_s,
         "recording": shown(&config.recording.directory),
+        "notes": notes,
     });
     if explain && let Some(object) = out.as_object_mut() {
         let origins: Map<_, _> = loaded

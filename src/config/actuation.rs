@@ -112,8 +112,9 @@ fn check_gains(loaded: &Loaded, robot: &RobotDescription, problems: &mut Vec<Pro
 
 /// Every revolute joint has gains and limits of torque.
 fn check_complete(loaded: &Loaded, robot: &RobotDescription, problems: &mut Vec<Problem>) {
-    const MEANING: &str = "actuation.model = \"pd\" commands torques.";
     let said = &loaded.config.actuation;
+    let name = if said.model == Actuator::Pd { "pd" } else { "network" };
+    let meaning = format!("actuation.model = \"{name}\" commands torques.");
     for joint in robot.joints.iter().filter(|joint| joint.kind == JointKind::Revolute) {
         let key = child("actuation.gains", &joint.name);
         if said.model == Actuator::Pd
@@ -134,7 +135,7 @@ fn check_complete(loaded: &Loaded, robot: &RobotDescription, problems: &mut Vec<
             problems.push(Problem::Missing {
                 at: loaded.place(&key),
                 key,
-                meaning: MEANING.to_owned(),
+                meaning: meaning.clone(),
                 needed: "a table with stiffness_nm_rad (N·m/rad) and damping_nm_s_rad (N·m·s/rad)"
                     .to_owned(),
             });
@@ -146,7 +147,7 @@ fn check_complete(loaded: &Loaded, robot: &RobotDescription, problems: &mut Vec<
             problems.push(Problem::Missing {
                 at: loaded.place(&key),
                 key: child(&key, "max_torque_nm"),
-                meaning: MEANING.to_owned(),
+                meaning: meaning.clone(),
                 needed: match joint.limits.max_effort {
                     Some(most) => format!(
                         "max_torque_nm, above 0, up to {most} N·m, and max_torque_rate_nm_s"

@@ -5,9 +5,13 @@ use sinew_firmware_interfaces::{JointKind, RobotDescription};
 use super::Loaded;
 use super::error::Problem;
 use super::keys::with_unit;
-use super::limits::{kind_word, range_words};
+use super::limits::{self, kind_word, range_words};
 use super::mapping::unknown_joint;
+use super::schema::SignalConfig;
 use super::tree::{child, element, number};
+
+/// Most positions of an excitation: 2.8 h at 1 kHz.
+const MOST_POSITIONS: f64 = 1e7;
 
 /// Checks that there is one source of targets, and `excitation` against the robot.
 pub(super) fn check(loaded: &Loaded, robot: &RobotDescription, problems: &mut Vec<Problem>) {
@@ -34,6 +38,20 @@ pub(super) fn check(loaded: &Loaded, robot: &RobotDescription, problems: &mut Ve
         }
     };
     let nyquist = config.run.rate_hz / 2.0;
+    let seconds: f64 = said.signals.iter().map(SignalConfig::duration_s).sum();
+    let positions = seconds * config.run.rate_hz;
+    if positions > MOST_POSITIONS {
+        let message = format!(
+            "its signals last {} s, {} cycles at run.rate_hz = {} Hz ({}), and it is kept in \
+             memory: {} at most. Shorten them, and play them more often (excitation.times)",
+            number(seconds),
+            number(positions.ceil()),
+            number(config.run.rate_hz),
+            loaded.place("run.rate_hz"),
+            number(MOST_POSITIONS)
+        );
+        problems.push(loaded.problem("excitation.signals", message));
+    }
     for (index, signal) in said.signals.iter().enumerate() {
         let place = element("excitation.signals", index);
         let key = child(&place, "joint");
@@ -49,7 +67,8 @@ pub(super) fn check(loaded: &Loaded, robot: &RobotDescription, problems: &mut Ve
             );
             problems.push(loaded.problem(&key, message));
         }
-        let range = config.limits.get(&joint.name).and_then(|limits| limits.position_rad);
+        let said = config.limits.get(&joint.name);
+        let range = said.and_then(|limits| limits::commanded_range(limits, joint));
         let [centre, amplitude] = signal.reach_rad();
         let [low, high] = [centre - amplitude, centre + amplitude];
         if let Some([lower, upper]) = range
@@ -65,7 +84,7 @@ pub(super) fn check(loaded: &Loaded, robot: &RobotDescription, problems: &mut Ve
                     with_unit(&number(centre), "rad")
                 ),
                 allowed: format!(
-                    "{} for {} (limits.{}.position_rad)",
+                    "{} for {} (limits.{}.position_rad, less its margin at both ends)",
                     range_words(lower, upper, "rad"),
                     joint.name,
                     joint.name

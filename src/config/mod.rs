@@ -125,6 +125,7 @@ impl Loaded {
             ("robot.rig", robot.model != RobotModel::Rig),
             ("robot.can", robot.model != RobotModel::Can),
             ("robot.actuators", robot.model != RobotModel::Can),
+            ("emulator.drive", robot.model != RobotModel::Rig),
             ("actuation.gains", actuation.model != Actuator::Pd),
             ("actuation.motors", actuation.model != Actuator::Pd),
             ("actuation.delay_ms", actuation.model != Actuator::Pd),

@@ -17,7 +17,8 @@ use super::keys::with_unit;
 use super::limits::{self, display_unit, range_words};
 use super::mapping::{self, unknown_joint};
 use super::schema::{
-    CameraConfig, CanConfig, ClockKind, Execution, PolicyConfig, RigConfig, RobotConfig, RobotModel,
+    CameraConfig, CanConfig, ClockKind, Execution, PolicyConfig, RigConfig, RigDrive, RobotConfig,
+    RobotModel,
 };
 use super::tree::{child, element, number};
 use super::{
@@ -271,6 +272,11 @@ impl Loaded {
             if let Some(error) = refused {
                 problems.push(self.problem(&element("emulator.faults", index), error));
             }
+        }
+        let rig = self.config.robot.model == RobotModel::Rig;
+        if self.config.emulator.drive != RigDrive::default() && !rig {
+            let message = format!("it has no effect on the {}. Remove it", robot.model);
+            problems.push(self.problem("emulator.drive", message));
         }
         let start = &self.config.emulator.start;
         self.check_names("emulator.start", start, robot, problems);

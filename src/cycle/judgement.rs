@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use sinew_firmware_interfaces::{LinkStatus, MAX_JOINTS, State, Timestamp};
 
-use super::{Cycle, CycleInputs, OFFENDING_SENSOR, OperatorRequest, is_finite_at};
+use super::{Cycle, CycleInputs, OperatorRequest, is_finite_at};
 use crate::pacing::Verdict;
-use crate::supervision::{ArmState, Event, HoldCause, StopCause, Watched};
+use crate::supervision::{ArmState, Event, HoldCause, StopCause};
 
 /// What a cycle knows before it judges.
 #[derive(Clone, Copy)]
@@ -42,7 +42,7 @@ impl Cycle {
         match self.state() {
             ArmState::Disarmed | ArmState::Faulted => return None,
             ArmState::Stopping => {
-                let stands_still = self.cause().is_some_and(StopCause::stands_still);
+                let stands_still = self.stands_still();
                 if self.cared.since(self.since) > self.settings.thresholds.ramp_timeout {
                     if stands_still || state.link != LinkStatus::Up {
                         return Some(Event::TorqueOff(StopCause::RampTimeout));
@@ -78,11 +78,8 @@ impl Cycle {
             return Some(Event::Ramp(StopCause::TrackingError));
         }
         // The time of a guard is the arm's own: it does not go on while the process is stopped.
-        if let Some(watched) = self.guards.judge(state, self.cared) {
-            *offender = Some(match watched {
-                Watched::Sensor(index) => OFFENDING_SENSOR + index,
-                Watched::Velocity(joint) | Watched::Effort(joint) => joint,
-            });
+        if let Some(guard) = self.guards.judge(state, self.cared) {
+            *offender = Some(guard as u8);
             return Some(Event::Ramp(StopCause::Guard));
         }
         if verdict == Verdict::Stop && !stopping {

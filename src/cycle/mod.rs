@@ -60,7 +60,8 @@ pub struct Outcome {
     pub request: Option<StopRequest>,
     /// State change of this cycle.
     pub changed: Option<(ArmState, ArmState)>,
-    /// What stopped the run: a joint, or from [`OFFENDING_SENSOR`] on a sensor beside the joints.
+    /// What stopped the run: a joint, or for [`StopCause::Guard`] one of
+    /// [`CycleSettings::guards`].
     pub offender: Option<u8>,
     /// What the target source asked for.
     pub requested: [f64; MAX_JOINTS],
@@ -118,8 +119,6 @@ pub struct Cycle {
     silent: Duration,
 }
 
-/// [`Outcome::offender`] of the first sensor beside the joints.
-pub const OFFENDING_SENSOR: u8 = MAX_JOINTS as u8;
 /// Most periods of a gap between two cycles that count as time in which the arm was looked after.
 const MOST_PERIODS: u32 = 10;
 /// Oldest measurement that an effort may answer to; where cycles are long, so many of them.
@@ -256,6 +255,7 @@ impl Cycle {
         if cared < gap {
             self.motions.forget();
         }
+        let left_before = self.is_left_to_robot();
         // What was not sent, the robot has not done: where it stands when the link comes back has
         // to be measured, even if the driver does not count a new connection.
         let blind = self.motions.commands_effort() && self.is_blind(state, now);
@@ -292,15 +292,12 @@ impl Cycle {
 
         let wanted = self.wanted(speaks.then_some(&target));
         let by_effort = self.motions.commands_effort();
-        let known = reached && self.epoch == Some(state.epoch);
+        let known = reached && self.epoch == Some(state.epoch) && !self.is_left_to_robot();
+        let elapsed = if cared < gap { 1 } else { self.periods(gap) };
         let Moved { requested, generated, limited, effort, actuated, clamps } =
-            self.motions.advance(&wanted, known.then_some(state));
-        // Whatever it was, the arm shall not go on with the last effort: it holds by itself.
-        let powerless = by_effort && known && !actuated;
-        if powerless {
-            // It has held since: commands begin anew, if they begin again.
-            self.epoch = None;
-            request = request.or(Some(StopRequest::Hold));
+            self.motions.advance(&wanted, known.then_some(state), elapsed);
+        if let Err(failed) = actuated {
+            offender = failed.map(|joint| joint as u8).or(offender);
             self.react(Event::Ramp(StopCause::NonFinite), now);
         }
         if self.state() == ArmState::Running {
@@ -321,9 +318,13 @@ impl Cycle {
         }
 
         let after = self.state();
+        let left = self.is_left_to_robot();
+        if left && (restarted || !left_before) {
+            request = request.or(Some(StopRequest::Hold));
+        }
         let commands = matches!(after, ArmState::Holding | ArmState::Running | ArmState::Stopping)
             && known
-            && !powerless;
+            && !left;
         let mode = if by_effort { ControlMode::Effort } else { ControlMode::Position };
         let command = Command { mode, position: limited, effort, issued: now, epoch: state.epoch };
         Outcome {
@@ -355,6 +356,28 @@ impl Cycle {
         })
     }
 
+    /// True while a stop ends where the arm stands, instead of at the rest pose. Where efforts are
+    /// commanded and had to be clamped for too long, the way there is not safe either.
+    fn stands_still(&self) -> bool {
+        let by_effort = self.motions.commands_effort();
+        self.cause().is_some_and(|cause| {
+            cause.stands_still() || by_effort && cause == StopCause::PersistentClamp
+        })
+    }
+
+    /// True while no effort is sent because the efforts themselves are in doubt: the arm was told to
+    /// hold by itself, and what made the efforts has no say in the stop.
+    fn is_left_to_robot(&self) -> bool {
+        let by_effort = self.motions.commands_effort();
+        by_effort && self.state() == ArmState::Stopping && self.stands_still()
+    }
+
+    /// How many periods `gap` is, 1 at least.
+    fn periods(&self, gap: Duration) -> u32 {
+        let periods = gap.as_secs_f64() / self.settings.period.as_secs_f64();
+        (periods.round() as u32).clamp(1, MOST_PERIODS)
+    }
+
     /// Passes an event to the supervisor and prepares what the new state begins with. A state that
     /// goes on for another cause does not begin again, but for a way to rest that becomes a stand:
     /// once in a stop, and with as much time as the way had.
@@ -377,7 +400,7 @@ impl Cycle {
     /// What the present state wants of each joint.
     fn wanted(&self, target: Option<&[f64; MAX_JOINTS]>) -> [Wanted; MAX_JOINTS] {
         let mut wanted = [Wanted::Stand; MAX_JOINTS];
-        let stands_still = self.cause().is_some_and(StopCause::stands_still);
+        let stands_still = self.stands_still();
         let fade = ease(self.cared.since(self.since), self.settings.start_ramp);
         for (joint, wanted) in wanted.iter_mut().enumerate().take(self.joints()) {
             match (self.state(), target) {
@@ -398,7 +421,7 @@ impl Cycle {
     /// True when the command of a stop stands at its goal and the arm has followed it there, or
     /// has had time to. Never while the link is down: nothing is known then.
     fn has_settled(&mut self, state: &State) -> bool {
-        let stands_still = self.cause().is_some_and(StopCause::stands_still);
+        let stands_still = self.stands_still();
         let joints = 0..self.settings.limits.len();
         let stands = joints.clone().all(|joint| {
             let motion = self.motions.motion(joint);

@@ -25,8 +25,9 @@ pub(super) struct Moved {
     pub generated: [f64; MAX_JOINTS],
     pub limited: [f64; MAX_JOINTS],
     pub effort: [f64; MAX_JOINTS],
-    /// True where the efforts are ones: the actuator model had some to give.
-    pub actuated: bool,
+    /// Whether the actuator model had efforts to give, where it was asked; if not, the joint it
+    /// failed at.
+    pub actuated: Result<(), Option<usize>>,
     pub clamps: [u16; MAX_JOINTS],
 }
 
@@ -109,15 +110,21 @@ impl Motions {
         self.actuation.is_some()
     }
 
-    /// One cycle. `state` is what the actuators act upon, `None` where it cannot be acted upon.
-    pub fn advance(&mut self, wanted: &[Wanted; MAX_JOINTS], state: Option<&State>) -> Moved {
+    /// One cycle, `elapsed` periods after the last one. `state` is what the actuators act upon,
+    /// `None` where it cannot be acted upon.
+    pub fn advance(
+        &mut self,
+        wanted: &[Wanted; MAX_JOINTS],
+        state: Option<&State>,
+        elapsed: u32,
+    ) -> Moved {
         let joints = self.ranges.len();
         let mut moved = Moved {
             requested: [0.0; MAX_JOINTS],
             generated: [0.0; MAX_JOINTS],
             limited: [0.0; MAX_JOINTS],
             effort: [0.0; MAX_JOINTS],
-            actuated: false,
+            actuated: Ok(()),
             clamps: [0; MAX_JOINTS],
         };
         let mut causes = [0; MAX_JOINTS];
@@ -141,7 +148,7 @@ impl Motions {
             moved.clamps[joint] |= causes[joint];
         }
         if let Some(state) = state {
-            self.actuate(state, &mut moved);
+            moved.actuated = self.actuate(state, elapsed, &mut moved);
         }
         moved
     }
@@ -173,10 +180,23 @@ impl Motions {
         (generator.step(joint, target), causes)
     }
 
-    fn actuate(&mut self, state: &State, moved: &mut Moved) {
-        let Self { actuation: Some(actuation), gate, efforts, .. } = self else { return };
+    fn actuate(
+        &mut self,
+        state: &State,
+        elapsed: u32,
+        moved: &mut Moved,
+    ) -> Result<(), Option<usize>> {
+        let Self { actuation: Some(actuation), gate, efforts, .. } = self else { return Ok(()) };
         let motion = |joint| gate.joint(joint).map(|joint| joint.motion()).unwrap_or_default();
-        let Ok(wanted) = actuation.step(motion, state) else { return };
+        let wanted = match actuation.step(motion, state, elapsed) {
+            Ok(wanted) => wanted,
+            Err(failed) => {
+                if let Some(joint) = failed {
+                    moved.clamps[joint] |= ClampCause::Actuator.bit();
+                }
+                return Err(failed);
+            }
+        };
         for (joint, effort, fallback) in wanted {
             let Some(gate) = &mut efforts[joint] else { continue };
             let (effort, causes) = gate.apply(effort);
@@ -186,6 +206,6 @@ impl Motions {
                 moved.clamps[joint] |= ClampCause::Actuator.bit();
             }
         }
-        moved.actuated = true;
+        Ok(())
     }
 }

@@ -14,8 +14,7 @@ use sinew_firmware_interfaces::{LinkStatus, MAX_JOINTS, StopRequest, Timestamp};
 
 use super::overrun;
 use super::sample::CycleSample;
-use crate::cycle::OFFENDING_SENSOR;
-use crate::supervision::{ArmState, HoldCause, StopCause};
+use crate::supervision::{ArmState, Guard, HoldCause, StopCause};
 
 /// Frames the inbox holds before it drops. They are large: this bounds memory.
 const FRAMES: usize = 256;
@@ -152,6 +151,8 @@ pub struct Recorder {
     /// The disk takes nothing at present.
     refused: bool,
     observers: Vec<Box<dyn Observer>>,
+    /// What a guard that stops the run says.
+    guards: Vec<Guard>,
 }
 
 impl Recorder {
@@ -183,7 +184,13 @@ impl Recorder {
             sync_failed: None,
             refused: false,
             observers: Vec::new(),
+            guards: Vec::new(),
         })
+    }
+
+    /// Says of each guard of the cycle what it saw, when it stops the run.
+    pub fn explain(&mut self, guards: &[Guard]) {
+        self.guards = guards.to_vec();
     }
 
     /// Lets `observer` look on from now on.
@@ -311,7 +318,9 @@ impl Recorder {
         let record = sample.record(self.header.joints.len(), self.header.sensors.len());
         let result = self.writer.append_cycle(&record);
         self.check(result);
-        for (kind, message) in events(self.previous.as_ref(), sample, &self.header, self.period) {
+        for (kind, message) in
+            events(self.previous.as_ref(), sample, &self.header, &self.guards, self.period)
+        {
             let at_ns = sample.tick.scheduled.as_nanos();
             self.event(EventRecord { at_ns, kind: kind.to_owned(), message });
         }
@@ -349,31 +358,12 @@ impl Recorder {
     }
 }
 
-/// What a guard saw.
-fn guarded(sample: &CycleSample, offender: u8, header: &Header) -> String {
-    let state = &sample.state;
-    match offender.checked_sub(OFFENDING_SENSOR).map(usize::from) {
-        Some(index) => {
-            let sensor = header.sensors.get(index);
-            let (name, unit) =
-                sensor.map_or(("?", ""), |sensor| (sensor.name.as_str(), sensor.unit.as_str()));
-            let value = state.sensors.get(index).copied().unwrap_or_default();
-            format!("{name}: measured {value:.4} {unit}")
-        }
-        None => {
-            let index = usize::from(offender);
-            let name = header.joints.get(index).map_or("?", |joint| joint.name.as_str());
-            let (velocity, effort) = (state.velocity[index], state.effort[index]);
-            format!("{name}: velocity {velocity:.4}, effort {effort:.4}")
-        }
-    }
-}
-
 /// What changed between two cycles, in words.
 fn events(
     previous: Option<&CycleSample>,
     sample: &CycleSample,
     header: &Header,
+    guards: &[Guard],
     period: Duration,
 ) -> Vec<(&'static str, String)> {
     let joints = &header.joints;
@@ -398,7 +388,10 @@ fn events(
         let (measured, commanded) = (sample.state.position[index], sample.outcome.limited[index]);
         let name = joint(offender);
         events.push(match cause {
-            StopCause::Guard => ("guard", guarded(sample, offender, header)),
+            StopCause::Guard => {
+                let guard = guards.get(usize::from(offender));
+                ("guard", guard.map_or_else(String::new, |guard| guard.message(&sample.state)))
+            }
             StopCause::TrackingError => {
                 ("tracking", format!("{name}: measured {measured:.4}, commanded {commanded:.4}"))
             }
@@ -420,7 +413,12 @@ fn events(
     }
     let goes_on =
         matches!(sample.outcome.state, ArmState::Holding | ArmState::Running | ArmState::Stopping);
-    if sample.outcome.request == Some(StopRequest::Hold) && goes_on {
+    let left = sample.outcome.state == ArmState::Stopping && sample.outcome.command.is_none();
+    if sample.outcome.request == Some(StopRequest::Hold) && left {
+        let message = "efforts cannot be trusted with this stop: none is sent, and the arm was told \
+                       to hold by itself";
+        events.push(("hold", message.to_owned()));
+    } else if sample.outcome.request == Some(StopRequest::Hold) && goes_on {
         let message = "no measurement that an effort may answer to: nothing is sent, and the arm \
                        was told to hold by itself";
         events.push(("blind", message.to_owned()));

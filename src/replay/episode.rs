@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
-use sinew_episodes::journal::{self, ChunkRecord, CycleRecord, Header, Reader, Record, Tail};
+use sinew_episodes::journal::{
+    self, ActuatorMeta, ChunkRecord, CycleRecord, Header, Reader, Record, Tail,
+};
 use sinew_firmware_interfaces::RobotDescription;
 
 use super::ReplayError;
 use crate::config::{self, Layer, Loaded};
 use crate::robots;
-use crate::run::URDF_NAME;
+use crate::run::{ACTUATOR_NAME, URDF_NAME};
 use crate::supervision::ArmState;
 
 /// One recorded cycle and the chunks it took over.
@@ -129,9 +131,42 @@ impl Episode {
     }
 
     /// The arm's URDF as the run read it, where the run's folder has kept it.
-    pub fn urdf(&self) -> Option<PathBuf> {
+    fn urdf(&self) -> Option<PathBuf> {
         let kept = self.path.parent()?.join(URDF_NAME);
         kept.is_file().then_some(kept)
+    }
+
+    /// The actuator model as the run read it, where the run's folder has kept it.
+    fn actuator(&self) -> Option<PathBuf> {
+        let kept = self.path.parent()?.join(ACTUATOR_NAME);
+        (self.header.actuator.is_some() && kept.is_dir()).then_some(kept)
+    }
+
+    /// Files that the run's folder has kept, as the keys of the configuration that name them.
+    pub(super) fn kept_files(&self) -> String {
+        let line = |table: &str, key: &str, path: PathBuf| {
+            let path = std::path::absolute(&path).unwrap_or(path);
+            format!("[{table}]\n{key} = {}\n", toml::Value::from(path.display().to_string()))
+        };
+        let has_workspace = self.header.config.contains("[workspace]");
+        let urdf = self.urdf().filter(|_| has_workspace);
+        let urdf = urdf.map(|path| line("workspace", "urdf", path));
+        let actuator = self.actuator().map(|path| line("actuation", "path", path));
+        urdf.into_iter().chain(actuator).collect()
+    }
+
+    /// Refuses another actuator model than the recorded cycles were made with.
+    pub(super) fn check_actuator(&self, found: Option<&ActuatorMeta>) -> Result<(), ReplayError> {
+        match (&self.header.actuator, found) {
+            (Some(recorded), Some(found)) if recorded.sha256 != found.sha256 => {
+                Err(ReplayError::Actuator {
+                    path: found.path.clone(),
+                    recorded: recorded.sha256.clone(),
+                    found: found.sha256.clone(),
+                })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The run's effective configuration with `overrides` on top, and the robot it is for. What was
@@ -143,13 +178,8 @@ impl Episode {
     pub fn load(&self, overrides: &[String]) -> Result<(Loaded, RobotDescription), ReplayError> {
         let name = self.config_name();
         let mut layers = vec![Layer::Text(&name, &self.header.config)];
-        let urdf = self.urdf().map(|path| {
-            let path = std::path::absolute(&path).unwrap_or(path);
-            format!("[workspace]\nurdf = {}\n", toml::Value::from(path.display().to_string()))
-        });
-        if let Some(text) = urdf.as_ref().filter(|_| self.header.config.contains("[workspace]")) {
-            layers.push(Layer::Text(&name, text));
-        }
+        let kept = self.kept_files();
+        layers.push(Layer::Text(&name, &kept));
         let void = config::load_layers(&name, &layers, overrides)?.void_keys();
         layers.push(Layer::Without(&void));
         let loaded = config::load_layers(&name, &layers, overrides)?;

@@ -33,6 +33,20 @@ pub enum ReplayError {
         /// Joints of the robot.
         known: String,
     },
+    /// The actuator model is another one.
+    #[error(
+        "{path}: its actuator.json has SHA-256 {found}, the recorded cycles were made with \
+         {recorded}. The model that was recorded is needed: put it back, or name another one on \
+         purpose (--with actuation.path=…)"
+    )]
+    Actuator {
+        /// Folder of the model.
+        path: String,
+        /// SHA-256 in the journal.
+        recorded: String,
+        /// SHA-256 found.
+        found: String,
+    },
     /// A record does not fit the header.
     #[error(
         "{}: cycle {cycle} has {found} values of `{field}`, the journal's header has {needed}. \

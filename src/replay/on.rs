@@ -127,10 +127,7 @@ fn layered(
         text(&directory.to_string_lossy()),
         header.dataset_rate_hz
     );
-    if let (Some(_), Some(urdf)) = (&recorded.config.workspace, episode.urdf()) {
-        let urdf = std::path::absolute(&urdf).unwrap_or(urdf);
-        before += &format!("[workspace]\nurdf = {}\n", text(&urdf.display().to_string()));
-    }
+    before += &episode.kept_files();
     let actions: Vec<String> = header
         .joints
         .iter()

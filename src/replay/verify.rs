@@ -120,7 +120,8 @@ pub fn verify(episode: &mut Episode) -> Result<Verification, ReplayError> {
     let steps = episode.action_steps();
     let settings = settings::settings(&loaded.config, &robot, limits, workspace, steps);
     let names: Vec<_> = robot.joints.iter().map(|joint| joint.name.as_str()).collect();
-    let (actuation, _) = run::actuator(&loaded, &robot)?;
+    let (actuation, actuator) = run::actuator(&loaded, &robot)?;
+    episode.check_actuator(actuator.as_ref())?;
     let mut rerun = Rerun::new(settings, actuation);
     let mut verification = Verification::default();
     let mut began = None;

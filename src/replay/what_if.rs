@@ -123,7 +123,10 @@ pub fn what_if(episode: &mut Episode, changes: &[String]) -> Result<WhatIf, Repl
     let steps = episode.action_steps();
     let workspace = settings::workspace(&loaded, &robot)?;
     let settings = settings::settings(&loaded.config, &robot, limits, workspace, steps);
-    let (actuation, _) = run::actuator(&loaded, &robot)?;
+    let (actuation, actuator) = run::actuator(&loaded, &robot)?;
+    if !changes.iter().any(|it| it.trim_start().starts_with("actuation")) {
+        episode.check_actuator(actuator.as_ref())?;
+    }
     let mut rerun = Rerun::new(settings, actuation);
     let mut what = WhatIf {
         note,

@@ -5,8 +5,7 @@ use std::path::Path;
 use sinew_episodes::journal::ActuatorMeta;
 use sinew_firmware_interfaces::{JointKind, RobotDescription};
 use sinew_models::actuators::{
-    ActuatorInfo, ActuatorModel, Bundle, DcMotor, DcMotorCurve, Delay, Delayed, Gains, IdealPd,
-    ImportOptions, ParameterError,
+    ActuatorModel, Bundle, DcMotor, DcMotorCurve, Delay, Delayed, Gains, IdealPd, ParameterError,
 };
 
 use crate::actuation::Actuation;
@@ -51,8 +50,7 @@ fn is_revolute(joint: &sinew_firmware_interfaces::JointDescription) -> bool {
 }
 
 fn meta(kind: &str, path: &Path) -> Result<ActuatorMeta, String> {
-    let info = ActuatorInfo::read(path, &ImportOptions::default());
-    let sha256 = info.map_err(|error| error.to_string())?.sha256;
+    let sha256 = Bundle::fingerprint(path).map_err(|error| error.to_string())?;
     Ok(ActuatorMeta { kind: kind.to_owned(), path: path.display().to_string(), sha256 })
 }
 

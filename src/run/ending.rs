@@ -121,7 +121,7 @@ pub(super) fn finish(
         }
     }
     if let Some(directory) = &config.recording.csv {
-        let output = directory.join(format!("{}.csv", summary.run));
+        let output = free(directory, &summary.run);
         match rig_csv::export(&journal, &output, false) {
             Ok(written) => {
                 console.line(&format!("csv     {written}"));
@@ -226,4 +226,13 @@ pub(super) fn status_line(sample: &CycleSample, robot: &RobotDescription, rate_h
         sample.tick.index as f64 / rate_hz,
         sample.outcome.state.name(),
     )
+}
+/// `RUN.csv` in `directory`, with `-2`, `-3` behind the name where that exists: runs of other recording
+/// directories, or of virtual time, may have had that name.
+fn free(directory: &Path, run: &str) -> PathBuf {
+    let named = |number: u32| match number {
+        1 => directory.join(format!("{run}.csv")),
+        number => directory.join(format!("{run}-{number}.csv")),
+    };
+    (1..u32::MAX).map(named).find(|path| !path.exists()).unwrap_or_else(|| named(1))
 }

@@ -49,6 +49,12 @@ pub enum RunError {
         /// How far from the walls it must stand, in m.
         margin: f64,
     },
+    /// A measured value is outside its guard before anything has moved.
+    #[error("{message}. Find out why, or wait until it is inside again")]
+    Guard {
+        /// What, and what is allowed.
+        message: String,
+    },
     /// The operating system does not grant what must be granted.
     #[error(transparent)]
     Realtime(#[from] NotGranted),
@@ -109,7 +115,8 @@ impl RunError {
             Self::Open(_)
             | Self::Robot(_)
             | Self::OutsideLimits { .. }
-            | Self::OutsideWorkspace { .. } => 10,
+            | Self::OutsideWorkspace { .. }
+            | Self::Guard { .. } => 10,
             Self::Checkpoint(_) | Self::WarmUp(_) => 11,
             Self::Camera { .. } => 12,
             Self::Dataset(_)

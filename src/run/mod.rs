@@ -16,7 +16,7 @@ mod target;
 
 pub use actuator::actuator;
 pub use error::RunError;
-pub use opening::{URDF_NAME, check_recording};
+pub use opening::{ACTUATOR_NAME, URDF_NAME, check_recording};
 pub use parts::{Parts, prepare, prepare_replay};
 pub use target::{PolicyTarget, ReplayTarget, Target, TargetWorker};
 

@@ -1,10 +1,11 @@
 //! What precedes the first cycle: the dataset, the run's folder, its journal, and the armed robot.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sinew_episodes::lerobot::{self, Dataset};
 use sinew_firmware_interfaces::{Clock, Robot, SimulatedClock, State};
+use sinew_models::actuators::Bundle;
 
 use super::conversion::Conversion;
 use super::{Console, Parts, RunError};
@@ -13,9 +14,13 @@ use crate::control::OperatorSignal;
 use crate::cycle::CycleSettings;
 use crate::limits::Workspace;
 use crate::recording::{Recorder, RecorderInbox, SampleSink};
+use crate::supervision::Guard;
 
 /// Name of the arm's URDF in a run's folder, where the run has a workspace: a replay needs it.
 pub const URDF_NAME: &str = "workspace.urdf";
+
+/// Name of the actuator model's folder in a run's folder, where the run has one from a file.
+pub const ACTUATOR_NAME: &str = "actuator";
 
 /// A recording that has begun.
 pub(super) struct Opening {
@@ -57,7 +62,8 @@ pub(super) fn open(
     let (inbox, messages) = RecorderInbox::new();
     let samples = (config.recording.ring_s * config.run.rate_hz).ceil() as usize;
     let (sink, ring) = SampleSink::new(samples);
-    let recorder = Recorder::create(&folder, &header, ring, messages)?;
+    let mut recorder = Recorder::create(&folder, &header, ring, messages)?;
+    recorder.explain(&parts.settings.guards);
     if let Err(error) = std::fs::write(folder.join("config.toml"), &header.config) {
         let message = format!("cannot write config.toml: {error}; the journal holds it too");
         inbox.event(Default::default(), "recording", message);
@@ -71,8 +77,26 @@ pub(super) fn open(
         );
         inbox.event(Default::default(), "recording", message);
     }
+    if let (Some(_), Some(path)) = (&parts.actuator, &config.actuation.path)
+        && let Err(error) = keep_actuator(path, &folder.join(ACTUATOR_NAME))
+    {
+        let message = format!(
+            "cannot keep the actuator model: {error}; a replay will read {}",
+            path.display()
+        );
+        inbox.event(Default::default(), "recording", message);
+    }
     console.line(&format!("record  {}", folder.display()));
     Ok(Opening { dataset, folder, inbox, sink, recorder })
+}
+
+/// Copies the folder of an actuator model.
+fn keep_actuator(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for name in Bundle::FILES.iter().filter(|name| from.join(name).is_file()) {
+        std::fs::copy(from.join(name), to.join(name))?;
+    }
+    Ok(())
 }
 
 /// Checks that the recording directory can take an episode of this run, or come into being with
@@ -90,7 +114,8 @@ pub fn check_recording(loaded: &Loaded, parts: &Parts) -> Result<(), RunError> {
 /// Arms the robot and checks that every joint stands inside its limits and the tool in its box.
 ///
 /// # Errors
-/// [`RunError::Robot`], [`RunError::OutsideLimits`] or [`RunError::OutsideWorkspace`]. Nothing has moved then.
+/// [`RunError::Robot`], [`RunError::OutsideLimits`], [`RunError::OutsideWorkspace`] or
+/// [`RunError::Guard`]. Nothing has moved then.
 pub(super) fn arm(
     robot: &mut dyn Robot,
     settings: &CycleSettings,
@@ -112,6 +137,11 @@ pub(super) fn arm(
     let positions = &state.position[..joints.len()];
     if settings.workspace.as_ref().is_some_and(|workspace| !workspace.holds(positions, margin)) {
         return Err(RunError::OutsideWorkspace { margin });
+    }
+    // A value that may be outside for a while has that while in the loop.
+    let outside = |guard: &&Guard| guard.patience.is_zero() && !guard.allows(&state);
+    if let Some(guard) = settings.guards.iter().find(outside) {
+        return Err(RunError::Guard { message: guard.message(&state) });
     }
     Ok(())
 }

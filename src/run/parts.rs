@@ -1,6 +1,5 @@
 //! Everything a run needs, read and checked before anything is powered.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,14 +13,18 @@ use super::target::{PolicyTarget, ReplayTarget, Target, TargetWorker};
 use super::{RunError, actuator, settings};
 use crate::actuation::Actuation;
 use crate::cameras::{self, CameraWorker};
-use crate::config::{ClockKind, Config, ConfigError, Execution, Loaded, PolicyConfig};
+use crate::config::{
+    CameraConfig, ClockKind, Config, ConfigError, Execution, Loaded, PolicyConfig,
+};
 use crate::control::{OperatorSignal, PolicyLink};
 use crate::cycle::CycleSettings;
-use crate::limits::{JointLimits, Workspace};
 use crate::policy::{self, Mapping};
 use crate::recording::RecorderInbox;
 use crate::robots;
 use crate::targets;
+
+/// A camera and its name in the configuration.
+type NamedCamera = (String, Box<dyn Camera>);
 
 /// A run's parts, checked against each other.
 pub struct Parts {
@@ -30,7 +33,7 @@ pub struct Parts {
     /// What the arm follows.
     pub target: Target,
     /// Cameras by name.
-    pub cameras: Vec<(String, Box<dyn Camera>)>,
+    pub cameras: Vec<NamedCamera>,
     /// Constants of the cycle.
     pub settings: CycleSettings,
     /// What makes efforts of positions, if the robot takes efforts.
@@ -52,9 +55,10 @@ pub fn prepare(loaded: &Loaded, operator: &OperatorSignal) -> Result<Parts, RunE
     let workspace = settings::workspace(loaded, &robot)?;
     let (actuation, actuator) = actuator::actuator(loaded, &robot)?;
     let Some(said) = &config.policy else {
-        let mut parts = prepare_excitation(loaded, robot, limits, workspace)?;
-        (parts.actuation, parts.actuator) = (actuation, actuator);
-        return Ok(parts);
+        let settings = settings::settings(config, &robot, limits, workspace, 0);
+        let target = excitation(loaded, &robot, &settings)?;
+        let cameras = open_cameras(config)?;
+        return Ok(Parts { robot, target, cameras, settings, actuation, actuator });
     };
     let mut policy = sinew_models::load(&said.path, &said.load_options())?;
     if policy.as_diffusion().is_none() && said.diffusion_keys().next().is_some() {
@@ -69,20 +73,16 @@ pub fn prepare(loaded: &Loaded, operator: &OperatorSignal) -> Result<Parts, RunE
         };
         return Err(loaded.problems(said.diffusion_keys().map(message)).into());
     }
-    let mut cameras = Vec::new();
-    let mut sizes = BTreeMap::new();
-    for (name, camera) in &config.cameras {
-        let camera = cameras::open(camera)
-            .map_err(|source| RunError::Camera { name: name.clone(), source })?;
-        let description = camera.description();
-        sizes.insert(name.as_str(), (description.width, description.height));
-        cameras.push((name.clone(), camera));
-    }
+    let cameras = open_cameras(config)?;
+    let size = |name: &str| {
+        let (_, camera) = cameras.iter().find(|(known, _)| known == name)?;
+        let camera = camera.description();
+        Some((camera.width, camera.height))
+    };
     let description = policy.description();
-    let mapping = Mapping::new(said, &robot, description, |name| sizes.get(name).copied())
-        .map_err(|errors| {
-            loaded.problems(errors.iter().map(|error| (error.key(), error.to_string())))
-        })?;
+    let mapping = Mapping::new(said, &robot, description, size).map_err(|errors| {
+        loaded.problems(errors.iter().map(|error| (error.key(), error.to_string())))
+    })?;
     let step = Duration::from_secs_f64(1.0 / said.rate_hz);
     let span = step.saturating_mul(policy.description().chunk_size as u32);
     let warm_up = policy::warm_up(policy.as_mut(), &mapping, span, operator).map_err(|error| {
@@ -128,32 +128,44 @@ fn lateness(
     Some((key, message))
 }
 
-/// Makes the motion of `[excitation]`, which fits the robot by construction.
-fn prepare_excitation(
+/// Opens every camera.
+fn open_cameras(config: &Config) -> Result<Vec<NamedCamera>, RunError> {
+    let open = |(name, camera): (&String, &CameraConfig)| match cameras::open(camera) {
+        Ok(camera) => Ok((name.clone(), camera)),
+        Err(source) => Err(RunError::Camera { name: name.clone(), source }),
+    };
+    config.cameras.iter().map(open).collect()
+}
+
+/// Makes the motion of `[excitation]`, which is within the joints' limits by construction.
+fn excitation(
     loaded: &Loaded,
-    robot: RobotDescription,
-    limits: Vec<JointLimits>,
-    workspace: Option<Workspace>,
-) -> Result<Parts, ConfigError> {
-    let config = &loaded.config;
-    let mut cameras = Vec::new();
-    for (name, camera) in &config.cameras {
-        let camera = cameras::open(camera)
-            .map_err(|error| loaded.problems([(format!("cameras.{name}"), error.to_string())]))?;
-        cameras.push((name.clone(), camera));
-    }
-    let settings = settings::settings(config, &robot, limits, workspace, 0);
-    let excitation = config.excitation.as_ref();
-    let motion = excitation.map(|said| targets::excite(said, &robot, &settings));
+    robot: &RobotDescription,
+    settings: &CycleSettings,
+) -> Result<Target, ConfigError> {
+    let said = loaded.config.excitation.as_ref();
+    let motion = said.map(|said| targets::excite(said, robot, settings));
     let motion = motion.ok_or_else(|| loaded.problems([("excitation", "it is missing")]))?;
+    if let Some(workspace) = &settings.workspace
+        && let Some(index) = motion.positions.iter().position(|position| {
+            let joints = robot.joints.len().min(position.len());
+            !workspace.holds(&position[..joints], 0.0)
+        })
+    {
+        let seconds = motion.step.as_secs_f64() * index as f64;
+        let message = format!(
+            "at {seconds:.3} s of it the tool is outside [workspace]. Lower the amplitudes, move \
+             the centres, or widen the box if that is right"
+        );
+        return Err(loaded.problems([("excitation.signals", message)]));
+    }
     let origin = PolicyMeta {
         kind: "excite".to_owned(),
         path: loaded.path.display().to_string(),
         sha256: String::new(),
         action_steps: 0,
     };
-    let target = Target::Replay(ReplayTarget { motion: Arc::new(motion), origin });
-    Ok(Parts { robot, target, cameras, settings, actuation: None, actuator: None })
+    Ok(Target::Replay(ReplayTarget { motion: Arc::new(motion), origin }))
 }
 
 /// Checks that a recorded motion can be followed. Nothing is powered and no port is opened.
@@ -171,6 +183,35 @@ pub fn prepare_replay(loaded: &Loaded, replay: ReplayTarget) -> Result<Parts, Ru
 }
 
 impl Parts {
+    /// What will not be as somebody might expect, in sentences.
+    pub fn notes(&self, config: &Config) -> Vec<String> {
+        let mut notes = Vec::new();
+        if let (Target::Replay(replay), Some(_)) = (&self.target, &config.excitation) {
+            let longest = replay.motion.longest().as_secs_f64();
+            if longest > config.run.duration_s {
+                notes.push(format!(
+                    "the signals with the ways between them take up to {longest:.1} s, and \
+                     run.duration_s = {} s: their end may not be played",
+                    config.run.duration_s
+                ));
+            }
+        }
+        let period = self.settings.period.as_secs_f64();
+        let efforts = self.robot.joints.iter().zip(&self.settings.limits);
+        for (joint, limits) in efforts.filter(|_| self.actuation.is_some()) {
+            if let Some(effort) = limits.effort
+                && effort.max_rate * period >= 2.0 * effort.max
+            {
+                notes.push(format!(
+                    "limits.{}.max_torque_rate_nm_s limits nothing: in one cycle the torque may go \
+                     from one end of its range to the other. Lower it",
+                    joint.name
+                ));
+            }
+        }
+        notes
+    }
+
     /// The journal's header; its run name may yet get a number. In virtual time the wall clock reads zero, so that the same run
     /// gives the same bytes.
     pub fn header(&self, loaded: &Loaded, clock: &dyn Clock) -> Header {

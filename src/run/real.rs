@@ -50,6 +50,7 @@ pub(super) fn run(
 
     let mut parts = prepare(loaded)?;
     console.line(&parts.target.line());
+    parts.notes(config).iter().for_each(|note| console.line(&format!("note    {note}")));
     let (mut robot, port) = robots::open(config, &monotonic)?;
     console.line(&format!(
         "robot   {} on {port}: {} joints, loop at {} Hz, at most {} commands a second",

@@ -105,6 +105,8 @@ pub fn settings(
 fn guards(supervision: &SupervisionConfig, robot: &RobotDescription) -> Vec<Guard> {
     let of = |(name, said): (&String, &GuardConfig)| {
         Watched::find(name, robot).map(|watched| Guard {
+            name: name.clone(),
+            unit: watched.unit(robot),
             watched,
             min: said.min.unwrap_or(f64::NEG_INFINITY),
             max: said.max.unwrap_or(f64::INFINITY),

@@ -32,6 +32,7 @@ pub(super) fn run(
     let clock: Arc<dyn Clock> = Arc::new(simulated.clone());
     console.line(&format!("{}: {} in virtual time", config.run.name, config.run.task));
     let mut parts = prepare(loaded)?;
+    parts.notes(config).iter().for_each(|note| console.line(&format!("note    {note}")));
     let mut robot = robots::stepped(config, &simulated)?;
 
     let Opening { dataset, folder, inbox, sink, mut recorder } =

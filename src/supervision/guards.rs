@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use sinew_firmware_interfaces::{MAX_JOINTS, MAX_SENSORS, RobotDescription, State, Timestamp};
+use sinew_firmware_interfaces::{
+    JointKind, MAX_JOINTS, MAX_SENSORS, RobotDescription, State, Timestamp,
+};
 
 /// What a guard watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +28,27 @@ impl Watched {
         all(robot).map(|(name, _)| name)
     }
 
-    fn of(self, state: &State) -> f64 {
+    /// Its unit; that of an effort is the joint's.
+    pub fn unit(self, robot: &RobotDescription) -> &'static str {
+        let kind = |joint: u8| robot.joints.get(usize::from(joint)).map(|joint| joint.kind);
+        match self {
+            Self::Sensor(index) => {
+                robot.sensors.get(usize::from(index)).map_or("", |sensor| sensor.unit)
+            }
+            Self::Velocity(joint) => match kind(joint) {
+                Some(JointKind::Revolute) => "rad/s",
+                Some(JointKind::Prismatic) => "m/s",
+                _ => "1/s",
+            },
+            Self::Effort(joint) => match kind(joint) {
+                Some(JointKind::Revolute) => "N·m",
+                _ => "N",
+            },
+        }
+    }
+
+    /// What it is in `state`.
+    pub fn of(self, state: &State) -> f64 {
         let (values, index) = match self {
             Self::Sensor(index) => (&state.sensors[..], index),
             Self::Velocity(index) => (&state.velocity[..], index),
@@ -52,8 +74,12 @@ fn all(robot: &RobotDescription) -> impl Iterator<Item = (String, Watched)> + '_
 }
 
 /// A guard: bounds that a value may leave only for a while.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Guard {
+    /// Name of what it watches.
+    pub name: String,
+    /// Its unit.
+    pub unit: &'static str,
     /// What it watches.
     pub watched: Watched,
     /// Smallest value.
@@ -62,6 +88,31 @@ pub struct Guard {
     pub max: f64,
     /// How long it may be outside.
     pub patience: Duration,
+}
+
+impl Guard {
+    /// True where the value is inside its bounds. One that is not a number is not.
+    pub fn allows(&self, state: &State) -> bool {
+        (self.min..=self.max).contains(&self.watched.of(state))
+    }
+
+    /// What it sees, and what it allows.
+    pub fn message(&self, state: &State) -> String {
+        let Self { name, unit, min, max, patience, .. } = self;
+        let allowed = match (min.is_finite(), max.is_finite()) {
+            (true, true) => format!("{min} to {max} {unit}"),
+            (true, false) => format!("{min} {unit} or more"),
+            _ => format!("{max} {unit} or less"),
+        };
+        let patience = match patience.as_secs_f64() * 1e3 {
+            0.0 => String::new(),
+            millis => format!(", outside for {millis} ms at most"),
+        };
+        let measured = self.watched.of(state);
+        format!(
+            "{name}: measured {measured:.4} {unit}, supervision.guards allow {allowed}{patience}"
+        )
+    }
 }
 
 /// Guards, and since when their values are outside.
@@ -78,15 +129,14 @@ impl Guards {
         Self { guards, since }
     }
 
-    /// What the first guard watches whose value has been outside for too long at `now`. A value
-    /// that is not a number is outside.
-    pub fn judge(&mut self, state: &State, now: Timestamp) -> Option<Watched> {
+    /// Index of the first guard whose value has been outside for too long at `now`.
+    pub fn judge(&mut self, state: &State, now: Timestamp) -> Option<usize> {
         let mut first = None;
-        for (guard, since) in self.guards.iter().zip(&mut self.since) {
-            if (guard.min..=guard.max).contains(&guard.watched.of(state)) {
+        for (index, (guard, since)) in self.guards.iter().zip(&mut self.since).enumerate() {
+            if guard.allows(state) {
                 *since = None;
             } else if now.since(*since.get_or_insert(now)) >= guard.patience && first.is_none() {
-                first = Some(guard.watched);
+                first = Some(index);
             }
         }
         first
@@ -99,7 +149,8 @@ mod tests {
 
     fn guard(watched: Watched, patience_ms: u64) -> Guard {
         let patience = Duration::from_millis(patience_ms);
-        Guard { watched, min: f64::NEG_INFINITY, max: 70.0, patience }
+        let (name, unit) = ("temperature".to_owned(), "°C");
+        Guard { name, unit, watched, min: f64::NEG_INFINITY, max: 70.0, patience }
     }
 
     fn at(millis: u64) -> Timestamp {
@@ -119,7 +170,13 @@ mod tests {
         assert_eq!(judge(70.1, 29), None);
         assert_eq!(judge(69.0, 30), None, "inside again: the time begins anew");
         assert_eq!(judge(80.0, 31), None);
-        assert_eq!(judge(80.0, 51), Some(Watched::Sensor(1)));
+        assert_eq!(judge(80.0, 51), Some(0));
+        let message = guard(Watched::Sensor(1), 20).message(&state);
+        assert_eq!(
+            message,
+            "temperature: measured 80.0000 °C, supervision.guards allow 70 °C or less, outside for \
+             20 ms at most"
+        );
     }
 
     #[test]
@@ -128,8 +185,8 @@ mod tests {
         let mut guards = Guards::new(guards);
         let mut state = State::default();
         state.effort[0] = 71.0;
-        assert_eq!(guards.judge(&state, at(0)), Some(Watched::Effort(0)));
+        assert_eq!(guards.judge(&state, at(0)), Some(1));
         state.sensors[0] = f64::NAN;
-        assert_eq!(guards.judge(&state, at(1)), Some(Watched::Sensor(0)));
+        assert_eq!(guards.judge(&state, at(1)), Some(0));
     }
 }

@@ -2,10 +2,11 @@
 
 use std::f64::consts::TAU;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use sinew_firmware_interfaces::{MAX_JOINTS, Random, RobotDescription};
 
-use super::{Positions, Repeated};
+use super::{Positions, Repeated, way};
 use crate::config::{ExcitationConfig, SignalConfig, Sweep};
 use crate::cycle::CycleSettings;
 use crate::limits::JointLimits;
@@ -13,8 +14,11 @@ use crate::limits::JointLimits;
 /// How long a signal takes to begin and to end, at most; a tenth of it where it is short.
 const FADE_S: f64 = 0.5;
 
-/// The motion that `said` describes, one position per cycle. Amplitudes fall where speed or
-/// acceleration would exceed what the target generator may use.
+/// How nearly the amplitude is the least of its bounds: where two are equal, it is 0.92 of them.
+const SHARPNESS: i32 = 8;
+
+/// The motion that `said` describes, one position per cycle. Amplitudes fall where speed,
+/// acceleration or jerk would exceed what the target generator may use.
 pub fn excite(
     said: &ExcitationConfig,
     robot: &RobotDescription,
@@ -35,15 +39,21 @@ pub fn excite(
         let Some(joint) = robot.joints.iter().position(|it| it.name == signal.joint()) else {
             continue;
         };
-        let limits = settings.limits.get(joint).map(|limits| limits.slowed(fraction));
+        let Some(limits) = settings.limits.get(joint).map(|limits| limits.slowed(fraction)) else {
+            continue;
+        };
         let [centre, _] = signal.reach_rad();
-        let mut wave = Wave::new(signal, limits.as_ref(), &mut random);
+        approach(&mut positions, &mut position, joint, centre, &limits, settings.period);
+        let mut wave = Wave::new(signal, &limits, &mut random);
         let steps = (signal.duration_s() / dt).round() as u64;
         for step in 0..steps {
             position[joint] = centre + wave.at(step as f64 * dt);
             positions.push(&position);
         }
-        position[joint] = centre;
+        // A level may be left as it is reached; all else has faded out.
+        if !matches!(signal, SignalConfig::Steps { .. }) {
+            position[joint] = centre;
+        }
     }
     positions.push(&position);
     Repeated {
@@ -56,11 +66,27 @@ pub fn excite(
     }
 }
 
+/// The way of `joint` from where it was left to the centre of its next signal.
+fn approach(
+    positions: &mut Positions,
+    position: &mut [f64; MAX_JOINTS],
+    joint: usize,
+    centre: f64,
+    limits: &JointLimits,
+    period: Duration,
+) {
+    let (from, mut to) = (*position, *position);
+    to[joint] = centre;
+    let steps = way::steps(way::duration(centre - from[joint], limits), period);
+    (0..steps).for_each(|step| positions.push(&way::between(&from, &to, step, steps)));
+    *position = to;
+}
+
 /// One signal, around zero.
 struct Wave<'a> {
     signal: &'a SignalConfig,
-    /// Largest speed and acceleration.
-    most: [f64; 2],
+    /// Largest speed, acceleration and jerk.
+    most: [f64; 3],
     /// Phases of the sines, or levels.
     random: Vec<f64>,
     /// What brings the sum of the sines to the amplitude.
@@ -68,8 +94,8 @@ struct Wave<'a> {
 }
 
 impl<'a> Wave<'a> {
-    fn new(signal: &'a SignalConfig, limits: Option<&JointLimits>, random: &mut Random) -> Self {
-        let most = limits.map_or([f64::INFINITY; 2], |it| [it.max_velocity, it.max_acceleration]);
+    fn new(signal: &'a SignalConfig, limits: &JointLimits, random: &mut Random) -> Self {
+        let most = [limits.max_velocity, limits.max_acceleration, limits.max_jerk];
         let count = match signal {
             SignalConfig::MultiSine { frequencies_hz, .. } => frequencies_hz.len(),
             SignalConfig::Steps { duration_s, dwell_s, .. } => {
@@ -85,42 +111,50 @@ impl<'a> Wave<'a> {
         wave
     }
 
-    /// How far a sine of `frequency` Hz may go inside speed and acceleration.
+    /// How far a sine of `frequency` Hz may go inside speed, acceleration and jerk. From one bound to
+    /// the next it goes without a corner, which would be a jump in speed: somewhat below the least.
     fn feasible(&self, amplitude: f64, frequency: f64) -> f64 {
         let omega = TAU * frequency;
-        amplitude.min(self.most[0] / omega).min(self.most[1] / (omega * omega))
+        let [velocity, acceleration, jerk] = self.most;
+        let bounds = [
+            amplitude,
+            velocity / omega,
+            acceleration / (omega * omega),
+            jerk / (omega * omega * omega),
+        ];
+        let sum: f64 = bounds.iter().map(|bound| bound.powi(-SHARPNESS)).sum();
+        sum.powf(-1.0 / f64::from(SHARPNESS))
     }
 
-    /// The factor with which the sum of sines stays within amplitude, speed and acceleration.
+    /// The factor with which the sum of sines stays within amplitude and all limits.
     fn scale_of(&self, frequencies: &[f64], duration: f64, amplitude: f64) -> f64 {
         let highest = frequencies.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
         let samples = (duration * highest * 20.0).clamp(100.0, 1e6) as usize;
-        let mut peaks = [f64::MIN_POSITIVE; 3];
+        let mut peaks = [f64::MIN_POSITIVE; 4];
         for sample in 0..samples {
             let time = duration * sample as f64 / samples as f64;
-            let mut sums = [0.0; 3];
+            let mut sums = [0.0; 4];
             for (frequency, phase) in frequencies.iter().zip(&self.random) {
                 let omega = TAU * frequency;
                 let (sine, cosine) = (omega * time + TAU * phase).sin_cos();
                 sums[0] += sine;
                 sums[1] += omega * cosine;
                 sums[2] += omega * omega * sine;
+                sums[3] += omega * omega * omega * cosine;
             }
             for (peak, sum) in peaks.iter_mut().zip(sums) {
                 *peak = peak.max(f64::abs(sum));
             }
         }
-        let [position, velocity, acceleration] = peaks;
-        (amplitude / position).min(self.most[0] / velocity).min(self.most[1] / acceleration)
+        let [position, rates @ ..] = peaks;
+        let within = self.most.iter().zip(rates).map(|(most, peak)| most / peak);
+        within.fold(amplitude / position, f64::min)
     }
 
     fn at(&mut self, time: f64) -> f64 {
         let duration = self.signal.duration_s();
         let fade_s = FADE_S.min(duration / 10.0);
-        let fade = |elapsed: f64| {
-            let x = (elapsed / fade_s).clamp(0.0, 1.0);
-            x * x * (3.0 - 2.0 * x)
-        };
+        let fade = |elapsed: f64| way::eased((elapsed / fade_s).clamp(0.0, 1.0));
         let value = match self.signal {
             SignalConfig::Chirp { amplitude_rad, from_hz, to_hz, sweep, .. } => {
                 let [phase, frequency] = swept(*from_hz, *to_hz, duration, *sweep, time);
@@ -165,5 +199,73 @@ fn swept(from: f64, to: f64, duration: f64, sweep: Sweep, time: f64) -> [f64; 2]
             [(frequency - from) * duration / growth, frequency]
         }
         _ => [from * time + 0.5 * (to - from) * part * time, from + (to - from) * part],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{config, robots, run::settings};
+
+    /// The motion of `signals` on the rig, and the limits of its joint.
+    fn excited(signals: &str) -> (Vec<f64>, f64, JointLimits) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/rig-collect.toml");
+        let set = format!("excitation.signals={signals}");
+        let loaded = config::load(&path, &[set]).unwrap();
+        let robot = robots::description(&loaded.config.robot);
+        let limits = loaded.validate(&robot).unwrap();
+        let settings = settings::settings(&loaded.config, &robot, limits, None, 0);
+        let said = loaded.config.excitation.as_ref().unwrap();
+        let motion = excite(said, &robot, &settings);
+        let positions = motion.positions.iter().map(|position| position[0]).collect();
+        let limits = settings.limits[0].slowed(settings.generator.unwrap());
+        (positions, settings.period.as_secs_f64(), limits)
+    }
+
+    fn derived(values: &[f64], dt: f64) -> Vec<f64> {
+        values.windows(2).map(|pair| (pair[1] - pair[0]) / dt).collect()
+    }
+
+    fn peak(values: &[f64]) -> f64 {
+        values.iter().fold(0.0, |peak: f64, value| peak.max(value.abs()))
+    }
+
+    #[test]
+    fn signals_join_smoothly_inside_speed_acceleration_and_jerk() {
+        // At 20 Hz, 0.3 rad would need six times the acceleration and fifteen times the jerk.
+        let (positions, dt, limits) = excited(
+            "[{kind='chirp', joint='joint1', duration_s=4, centre_rad=0.9, amplitude_rad=0.3, \
+             from_hz=0.5, to_hz=20}, {kind='multi_sine', joint='joint1', duration_s=4, \
+             centre_rad=-0.9, amplitude_rad=0.5, frequencies_hz=[1, 7, 13]}, {kind='modulated_chirp', \
+             joint='joint1', duration_s=4, centre_rad=0.4, amplitude_rad=0.3, from_hz=15, to_hz=1, \
+             modulation_hz=0.5, least_fraction=0.3}]",
+        );
+        let velocity = derived(&positions, dt);
+        let acceleration = derived(&velocity, dt);
+        let jerk = derived(&acceleration, dt);
+        let used = [
+            peak(&velocity) / limits.max_velocity,
+            peak(&acceleration) / limits.max_acceleration,
+            peak(&jerk) / limits.max_jerk,
+        ];
+        // A fade adds a little to what a sine of its own may use.
+        assert!(used.iter().all(|used| *used < 1.1), "{used:?}");
+        assert!(used.iter().any(|used| *used > 0.8), "{used:?}");
+        // 1.8 rad and 1.3 rad between the centres take their time.
+        assert!(positions.len() > 12_000 + 300, "{}", positions.len());
+    }
+
+    #[test]
+    fn a_level_is_left_as_smoothly_as_a_centre() {
+        let (positions, dt, limits) = excited(
+            "[{kind='steps', joint='joint1', duration_s=2, amplitude_rad=0.8, dwell_s=0.5}, \
+             {kind='chirp', joint='joint1', duration_s=1, amplitude_rad=0.1, from_hz=1, to_hz=2}]",
+        );
+        let velocity = derived(&positions[2000..], dt);
+        assert!(peak(&velocity) < limits.max_velocity, "{}", peak(&velocity));
+        let end = *positions.last().unwrap();
+        assert!(end.abs() < 1e-12, "{end}");
     }
 }

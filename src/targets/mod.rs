@@ -5,6 +5,7 @@ mod chunk;
 mod excitation;
 mod replay;
 mod timeline;
+mod way;
 
 pub use chunk::Chunk;
 pub use excitation::excite;

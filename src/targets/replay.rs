@@ -8,6 +8,7 @@ use std::time::Duration;
 use sinew_firmware_interfaces::{LinkStatus, MAX_JOINTS, State, Timestamp};
 
 use super::Chunk;
+use super::way::{self, between};
 use crate::limits::{JointLimits, START_TOLERANCE};
 use crate::recording::RecorderInbox;
 
@@ -98,23 +99,13 @@ impl Repeated {
     }
 
     fn steps(&self, span: Duration) -> u64 {
-        (span.as_nanos() as u64).div_ceil((self.step.as_nanos() as u64).max(1))
+        way::steps(span, self.step)
     }
 
-    /// Steps of a slow way from `from` to `to`: a smooth motion whose speed, acceleration and jerk
-    /// stay below the limits of every joint.
+    /// Steps of a slow way from `from` to `to`, inside the limits of every joint.
     fn way(&self, from: &[f64; MAX_JOINTS], to: &[f64; MAX_JOINTS]) -> u64 {
-        // Largest speed, acceleration and jerk of 10x³ - 15x⁴ + 6x⁵ over [0, 1].
-        const PEAKS: [f64; 3] = [1.875, 5.7735, 60.0];
-        let mut seconds: f64 = 0.0;
-        for (joint, limits) in self.slow.iter().enumerate() {
-            let way = (to[joint] - from[joint]).abs();
-            seconds = seconds
-                .max(PEAKS[0] * way / limits.max_velocity)
-                .max((PEAKS[1] * way / limits.max_acceleration).sqrt())
-                .max((PEAKS[2] * way / limits.max_jerk).cbrt());
-        }
-        self.steps(Duration::from_secs_f64(seconds))
+        let of = |(joint, limits)| way::duration(to[joint] - from[joint], limits);
+        self.steps(self.slow.iter().enumerate().map(of).max().unwrap_or_default())
     }
 
     /// The longest that all of it can take, from anywhere inside the limits.
@@ -197,18 +188,6 @@ impl Plan {
             at => between(&motion.last(), &motion.first(), at - moving - self.settle, self.back),
         }
     }
-}
-
-/// Step `step` of a smooth way of `steps`.
-fn between(
-    from: &[f64; MAX_JOINTS],
-    to: &[f64; MAX_JOINTS],
-    step: u64,
-    steps: u64,
-) -> [f64; MAX_JOINTS] {
-    let x = step as f64 / steps.max(1) as f64;
-    let eased = x * x * x * (10.0 + x * (6.0 * x - 15.0));
-    std::array::from_fn(|joint| from[joint] + eased * (to[joint] - from[joint]))
 }
 
 /// A worker's ends of its mailboxes.

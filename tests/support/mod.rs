@@ -2,6 +2,8 @@
 // Each test file uses its own part of this; only functions marked as tests may unwrap without saying so.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+#[cfg(target_os = "linux")]
+pub mod cell;
 pub mod journal;
 pub mod process;
 

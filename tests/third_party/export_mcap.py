@@ -82,6 +82,7 @@ def header(p):
         unix_ns=p.integer,
         robot=p.text,
         joints=lambda: p.list(lambda: p.fields(name=p.text, unit=p.text)),
+        sensors=lambda: p.list(lambda: p.fields(name=p.text, unit=p.text)),
         cameras=lambda: p.list(
             lambda: p.fields(name=p.text, width=p.integer, height=p.integer, rate_hz=p.float)
         ),
@@ -91,6 +92,7 @@ def header(p):
         policy=lambda: p.option(
             lambda: p.fields(kind=p.text, path=p.text, sha256=p.text, action_steps=p.integer)
         ),
+        actuator=lambda: p.option(lambda: p.fields(kind=p.text, path=p.text, sha256=p.text)),
         config=p.text,
     )
 
@@ -126,6 +128,7 @@ def cycle(p):
         measured=floats,
         measured_velocity=floats,
         measured_effort=floats,
+        sensors=floats,
         measured_ns=integers,
         substituted=p.integer,
         requested=floats,
@@ -172,7 +175,7 @@ RECORDS = {
 def read_journal(path):
     """All whole records of a journal, by kind."""
     data = path.read_bytes()
-    assert data[:8] == b"SINEWJNL" and struct.unpack_from("<I", data, 8) == (3,), "not a journal of version 3"
+    assert data[:8] == b"SINEWJNL" and struct.unpack_from("<I", data, 8) == (4,), "not a journal of version 4"
     found, at = defaultdict(list), 12
     while at + 8 <= len(data):
         length, checksum = struct.unpack_from("<II", data, at)
@@ -255,12 +258,13 @@ def check_joints(export, run, topic, position, velocity=None, effort=None):
     cycles = [it for it in run["cycle"] if of(it, position) or of(it, velocity) or of(it, effort)]
     messages = export.messages(topic, "sensor_msgs/msg/JointState")
     check(f"{topic}: a message per cycle", len(messages) == len(cycles), f"{len(messages)} != {len(cycles)}")
-    names = [joint["name"] for joint in run["header"][0]["joints"]]
+    of_sensors = topic == "/sensors"
+    names = [it["name"] for it in run["header"][0]["sensors" if of_sensors else "joints"]]
     zero = run["header"][0]["unix_ns"]
     for it, (message, decoded) in zip(cycles, messages):
         what = f"{topic} of cycle {it['index']}"
         stamp = it["woke_ns"]
-        if topic == "/joint_states":
+        if topic in ("/joint_states", "/sensors"):
             stamp = max(it["measured_ns"], default=0) or stamp
         check(f"{what}: times", (message.log_time, message.publish_time) == (zero + it["woke_ns"], zero + stamp))
         check(f"{what}: stamp", nanoseconds(decoded.header.stamp) == zero + stamp)
@@ -375,6 +379,7 @@ def main(folder, path):
     total += check_joints(export, run, "/joint_commands/requested", "requested")
     total += check_joints(export, run, "/joint_commands/generated", "generated")
     total += check_joints(export, run, "/joint_commands/limited", "limited", None, "effort")
+    total += check_joints(export, run, "/sensors", "sensors")
     total += check_cycles(export, run)
     total += check_images(export, run)
     total += check_chunks(export, run)
@@ -393,9 +398,12 @@ def main(folder, path):
     check("metadata: start", int(metadata["unix_ns"]) == head["unix_ns"])
     check("metadata: rate", float(metadata["rate_hz"]) == head["rate_hz"])
     check("metadata: joints", json.loads(metadata["joints"]) == head["joints"])
+    check("metadata: sensors", json.loads(metadata["sensors"]) == head["sensors"])
     check("metadata: cameras", json.loads(metadata["cameras"]) == head["cameras"])
-    if head["policy"]:
-        check("metadata: policy", metadata["policy.sha256"] == head["policy"]["sha256"])
+    for origin in ("policy", "actuator"):
+        if head[origin]:
+            for key in ("kind", "path", "sha256"):
+                check(f"metadata: {origin}.{key}", metadata[f"{origin}.{key}"] == head[origin][key])
     end = export.metadata["sinew.journal"]
     check("metadata: end", (end["tail"], end["cycles"]) == ("complete" if whole else "torn", str(len(run["cycle"]))))
     check("metadata: order", end["ended_in_order"] == ("true" if run["summary"] else "false"))

@@ -85,7 +85,7 @@ pub struct ActuatorMeta {
     pub kind: String,
     /// Where it was read from.
     pub path: String,
-    /// SHA-256 of its weights.
+    /// SHA-256 of its description, which names that of its weights.
     pub sha256: String,
 }
 

@@ -380,6 +380,8 @@ fn owned<const N: usize>(entries: [(&str, String); N]) -> BTreeMap<String, Strin
 fn run_metadata(header: &Header) -> BTreeMap<String, String> {
     let joints: Vec<_> =
         header.joints.iter().map(|it| json!({ "name": it.name, "unit": it.unit })).collect();
+    let sensors: Vec<_> =
+        header.sensors.iter().map(|it| json!({ "name": it.name, "unit": it.unit })).collect();
     let mut metadata = owned([
         ("version", header.version.clone()),
         ("run", header.run.clone()),
@@ -389,6 +391,7 @@ fn run_metadata(header: &Header) -> BTreeMap<String, String> {
         ("rate_hz", header.rate_hz.to_string()),
         ("dataset_rate_hz", header.dataset_rate_hz.to_string()),
         ("joints", json!(joints).to_string()),
+        ("sensors", json!(sensors).to_string()),
         ("cameras", json!(header.cameras).to_string()),
     ]);
     if let Some(policy) = &header.policy {
@@ -397,6 +400,13 @@ fn run_metadata(header: &Header) -> BTreeMap<String, String> {
             ("policy.path", policy.path.clone()),
             ("policy.sha256", policy.sha256.clone()),
             ("policy.action_steps", policy.action_steps.to_string()),
+        ]));
+    }
+    if let Some(actuator) = &header.actuator {
+        metadata.extend(owned([
+            ("actuator.kind", actuator.kind.clone()),
+            ("actuator.path", actuator.path.clone()),
+            ("actuator.sha256", actuator.sha256.clone()),
         ]));
     }
     metadata

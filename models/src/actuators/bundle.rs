@@ -72,6 +72,18 @@ impl Bundle {
         })
     }
 
+    /// Names of all files of a folder; a dense network has no more than the first two.
+    pub const FILES: [&str; 4] = [DESCRIPTION, WEIGHTS, STATISTICS, SUMMARY];
+
+    /// SHA-256 of a folder's description, in hexadecimal. The description names that of the weights:
+    /// two folders with the same one are the same model.
+    ///
+    /// # Errors
+    /// [`ActuatorFileError`] when there is no such file.
+    pub fn fingerprint(folder: &Path) -> Result<String, ActuatorFileError> {
+        read_file(&folder.join(DESCRIPTION), MAX_JSON, REMEDY).map(|bytes| sha256(&bytes))
+    }
+
     /// Rate of the training.
     #[must_use]
     pub fn rate_hz(&self) -> f64 {

@@ -101,6 +101,17 @@ pub enum ActuatorError {
     },
 }
 
+impl ActuatorError {
+    /// The joint that it is about, if it is about one.
+    #[must_use]
+    pub const fn joint(&self) -> Option<usize> {
+        match self {
+            Self::Length { .. } => None,
+            Self::NotFinite { joint, .. } | Self::Network { joint } => Some(*joint),
+        }
+    }
+}
+
 /// Why a file of an actuator model was refused, or could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ActuatorFileError {

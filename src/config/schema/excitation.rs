@@ -135,8 +135,10 @@ impl SignalConfig {
     /// The highest frequency, in Hz.
     pub fn highest_hz(&self) -> f64 {
         match self {
-            Self::Chirp { from_hz, to_hz, .. } | Self::ModulatedChirp { from_hz, to_hz, .. } => {
-                from_hz.max(*to_hz)
+            Self::Chirp { from_hz, to_hz, .. } => from_hz.max(*to_hz),
+            // The swing of an amplitude makes two of each frequency, to either side of it.
+            Self::ModulatedChirp { from_hz, to_hz, modulation_hz, .. } => {
+                from_hz.max(*to_hz) + modulation_hz
             }
             Self::MultiSine { frequencies_hz, .. } => {
                 frequencies_hz.iter().copied().fold(0.0, f64::max)

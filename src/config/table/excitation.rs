@@ -13,7 +13,7 @@ const AMPLITUDE: Key = key(
     above(0.0, 100.0),
     Required,
     "rad",
-    "How far to either side at most. Where speed or acceleration would be beyond what the target generator may use, it goes less far.",
+    "How far to either side at most. Where speed, acceleration or jerk would be beyond what the target generator may use, it goes less far.",
 );
 const FROM: Key = key("from_hz", above(0.0, 500.0), Required, "Hz", "First frequency.");
 const TO: Key =

@@ -393,9 +393,13 @@ fn a_process_that_stood_still_for_an_hour_has_not_been_ramping_for_an_hour() {
 
 /// A bench that commands efforts.
 fn by_effort() -> Bench {
+    by_efforts_up_to(8.0)
+}
+
+fn by_efforts_up_to(max: f64) -> Bench {
     let change = |settings: &mut CycleSettings| {
         for limits in &mut settings.limits {
-            limits.effort = Some(crate::limits::EffortLimits { max: 8.0, max_rate: 600.0 });
+            limits.effort = Some(crate::limits::EffortLimits { max, max_rate: 600.0 });
         }
         settings.period = Duration::from_millis(20);
     };
@@ -444,6 +448,59 @@ fn no_effort_answers_to_what_is_no_number_and_the_arm_holds_by_itself() {
         assert_eq!(last.command, None);
     }
     assert_eq!((last.state, last.request), (ArmState::Disarmed, Some(StopRequest::Hold)));
+}
+
+/// Steps until the cycle that stops, which it returns.
+fn until_it_stops(bench: &mut Bench, mut before: impl FnMut(&mut Bench)) -> Outcome {
+    loop {
+        before(bench);
+        let outcome = bench.step();
+        if outcome.state == ArmState::Stopping || bench.tick > 2000 {
+            return outcome;
+        }
+        assert!(outcome.command.is_some() && outcome.request.is_none());
+    }
+}
+
+#[test]
+fn a_stop_that_doubts_the_efforts_is_left_to_the_robot() {
+    // It turns away from where its efforts are to bring it.
+    let mut bench = by_effort();
+    let strays = |bench: &mut Bench| bench.state.position[0] = -0.5;
+    let stop = until_it_stops(&mut bench, strays);
+    assert_eq!(bench.cycle.cause(), Some(StopCause::TrackingError));
+    assert_eq!((stop.command, stop.request), (None, Some(StopRequest::Hold)));
+    // Efforts that the limits had to change in every cycle.
+    let mut bench = by_efforts_up_to(0.001);
+    let stop = until_it_stops(&mut bench, |_| {});
+    assert_eq!(bench.cycle.cause(), Some(StopCause::PersistentClamp));
+    assert_eq!((stop.command, stop.request), (None, Some(StopRequest::Hold)));
+    assert_eq!(bench.step().request, None, "told once");
+    // A robot that comes back may have forgotten it.
+    bench.state.epoch += 1;
+    bench.measure();
+    let back = bench.step();
+    assert_eq!((back.command, back.request), (None, Some(StopRequest::Hold)));
+    let mut last = back;
+    while last.state == ArmState::Stopping && bench.tick < 2000 {
+        bench.measure();
+        last = bench.step();
+        assert_eq!(last.command, None);
+    }
+    assert_eq!((last.state, last.request), (ArmState::Disarmed, Some(StopRequest::Hold)));
+}
+
+#[test]
+fn a_stop_that_does_not_doubt_the_efforts_goes_to_rest_with_them() {
+    let mut bench = by_effort();
+    let mut last = bench.cycle.step(&bench.state, operator(OperatorRequest::Stop), bench.now());
+    assert_eq!((last.state, last.request), (ArmState::Stopping, None));
+    while last.state == ArmState::Stopping && bench.tick < 2000 {
+        last = bench.step();
+        assert!(last.command.is_some() || last.state == ArmState::Disarmed);
+    }
+    assert_eq!(last.state, ArmState::Disarmed);
+    assert!((bench.state.position[0] - 0.5).abs() < 0.02);
 }
 
 #[test]
