@@ -376,6 +376,20 @@ fn a_clock_that_drifts_is_followed_for_ten_minutes_or_named() {
 }
 
 #[test]
+fn a_rig_that_cannot_be_measured_is_not_armed() {
+    // Without its spring it stays there.
+    let mut firmware = FirmwareConfig { angle: 3.5, ..FirmwareConfig::default() };
+    firmware.actuator.spring_stiffness = 0.0;
+    let mut bench = Bench::new(measured(), firmware);
+    let refused = bench.rig.arm(ARMING).unwrap_err().to_string();
+    assert!(refused.contains("the encoder reads 3.5"), "{refused}");
+    assert_eq!(bench.mode(), Mode::Off);
+    let mut bench = Bench::with("gyro-stuck=100@0s");
+    let refused = bench.rig.arm(ARMING).unwrap_err().to_string();
+    assert!(refused.contains("the gyroscope reads 100"), "{refused}");
+}
+
+#[test]
 fn a_slow_line_drops_states_and_says_so() {
     // 67 bytes a millisecond need 670,000 baud.
     let firmware = FirmwareConfig { baud_rate: Some(460_800), ..FirmwareConfig::default() };

@@ -91,6 +91,10 @@ impl Rig {
             Some(failure @ Failure::OutOfRange { .. }) => {
                 (failure, "Turn the load into its travel by hand, or correct robot.rig.travel_rad")
             }
+            Some(failure @ (Failure::GyroRange { .. } | Failure::GyroJump { .. })) => (
+                failure,
+                "Check the gyroscope and its wiring, or correct robot.rig.gyro_range_rad_s",
+            ),
             Some(failure @ Failure::Faulty { .. }) => {
                 (failure, "Let the motor cool down, check supply and sensors, and arm again")
             }

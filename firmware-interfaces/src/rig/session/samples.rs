@@ -272,7 +272,9 @@ impl Session {
         let said_before = std::mem::replace(&mut self.bad_news, bad);
         match self.arming {
             Arming::Wanted(_) if missing.is_some() => self.failure = missing,
-            Arming::Wanted(since) if captured > since && !off && sample.faults == 0 => {
+            Arming::Wanted(since)
+                if self.may_arm() && captured > since && !off && sample.faults == 0 =>
+            {
                 self.arming = Arming::Armed;
             }
             Arming::Wanted(_) if faults != 0 => self.failure = Some(Failure::Faulty { faults }),
