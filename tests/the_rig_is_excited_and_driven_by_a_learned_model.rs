@@ -187,6 +187,7 @@ fn what_an_excitation_cannot_be_is_refused_by_name() {
         ),
         ("supervision.guards.temprature={max=50}", "temperature"),
         ("supervision.guards.supply={}", "bounds nothing"),
+        ("robot.rig.temperature=false", "does not measure \"temperature\""),
     ];
     for (set, expected) in cases {
         let margin = "limits.joint1.margin_rad=0.1";
