@@ -20,12 +20,14 @@ pub enum DataError {
     Skipped { path: PathBuf, seconds: f64, have: f64 },
     #[error("{}: data.filter: {source}", path.display())]
     Filter { path: PathBuf, source: FilterError },
-    #[error("no windows are left for {role}: {remedy}")]
-    NoWindows { role: &'static str, remedy: &'static str },
+    #[error(
+        "{fold}: no windows are left for {role}; record more, shorten windows.duration_s, change [split], or raise data.max_target_speed_rad_s where it is set"
+    )]
+    NoWindows { fold: String, role: &'static str },
 }
 
 /// One file at the common rate, in rad, rad/s and N·m.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Series {
     /// Of its group.
     pub group: usize,

@@ -5,13 +5,13 @@ use super::features::Features;
 use super::metrics::Metrics;
 use super::network;
 use super::physics;
-use super::settings::{Settings, Target};
+use super::settings::Settings;
 use super::splits::{Window, Windows};
 use super::training;
 use serde::{Deserialize, Serialize};
 use sinew_models::actuators::{
-    ActuatorError, ActuatorModel, Bundle, DcMotor, Feature, Gains, GruSpec, IdealPd, JointInput,
-    MlpParameters, MlpSpec, Network, Output, ParameterError, Parts, PdPart, TargetVelocity,
+    ActuatorError, ActuatorModel, Bundle, DcMotor, Gains, IdealPd, JointInput, MlpParameters,
+    MlpSpec, Network, ParameterError, Parts, PdPart, TargetVelocity,
 };
 use sinew_models::recurrent::sequence::GruSequence;
 use std::collections::BTreeMap;
@@ -83,27 +83,6 @@ pub const PD: &str = "PD, configured";
 pub const FITTED: &str = "PD, fitted";
 pub const DC_MOTOR: &str = "DC motor";
 pub const MLP: &str = "MLP";
-
-/// The trained network as an actuator model.
-pub fn bundle(settings: &Settings, features: &Features, rate_hz: f64, flat: &[f32]) -> Bundle {
-    let model = &settings.model;
-    let spec = GruSpec {
-        features: Feature::SEED.to_vec(),
-        rate_hz,
-        output: match model.target {
-            Target::Full => Output::Full,
-            Target::Residual => Output::Residual,
-        },
-        normalization: features.normalization.clone(),
-        pd: model.pd,
-        torque_speed_curve: model.torque_speed_curve,
-        spring: model.spring,
-        dc_motor: None,
-        effort_limit_nm: model.effort_limit_nm,
-    };
-    let parameters = network::parameters(&network::sizes(model), flat);
-    Bundle { network: Network::Gru(spec, parameters), provenance: BTreeMap::new() }
-}
 
 /// Compares all models on the test windows.
 pub fn evaluate(
@@ -178,7 +157,8 @@ pub fn evaluate(
         let predicted = windows.test.iter().map(|it| torques[&it.series][last(it)]).collect();
         evaluation.add(dataset, MLP, predicted, Some(step_us));
     }
-    let bundle = bundle(settings, features, dataset.rate_hz, parameters);
+    let normalization = features.normalization.clone();
+    let bundle = network::bundle(&settings.model, normalization, dataset.rate_hz, parameters);
     let mut model = bundle.model(1, dataset.rate_hz)?;
     let step_us = time(model.as_mut(), dataset)?;
     evaluation.add(dataset, NETWORK, of_network, Some(step_us));

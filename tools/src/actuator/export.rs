@@ -1,6 +1,6 @@
 //! A trained network as a folder that the runtime loads.
 
-use super::evaluation;
+use super::network;
 use super::run::{Run, RunError};
 use sinew_models::actuators::ActuatorFileError;
 use std::path::Path;
@@ -20,7 +20,8 @@ pub fn export(run: &Run, fold: Option<&str>, out: &Path) -> Result<String, Expor
     let (windows, features) = run.windows(&fold);
     let best = run.best(&fold)?;
     let rate_hz = run.dataset.rate_hz;
-    let mut bundle = evaluation::bundle(&run.settings, &features, rate_hz, &best.parameters);
+    let mut bundle =
+        network::bundle(&run.settings.model, features.normalization, rate_hz, &best.parameters);
     let mut say = |key: &str, value: String| bundle.provenance.insert(key.to_owned(), value);
     say("program", format!("sinew-tools {}", env!("CARGO_PKG_VERSION")));
     say("run", run.folder.display().to_string());

@@ -7,6 +7,7 @@ pub mod evaluation;
 mod export;
 mod features;
 mod filter;
+mod folds;
 pub mod html;
 mod inspection;
 pub mod metrics;

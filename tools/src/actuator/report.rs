@@ -2,13 +2,14 @@
 
 use super::dataset::Series;
 use super::evaluation::{
-    self, DC_MOTOR, Evaluation, EvaluationError, FITTED, MLP, NETWORK, PD, STREAMED,
+    DC_MOTOR, Evaluation, EvaluationError, FITTED, MLP, NETWORK, PD, STREAMED,
 };
+use super::folds::Fold;
 use super::html::Page;
 use super::metrics::Metrics;
 use super::physics;
 use super::plots::{Labels, Points, clouds, curves};
-use super::run::{Fold, Run, RunError, average};
+use super::run::{Run, RunError, average};
 use super::spectrum::Spectrum;
 use super::splits::Window;
 use sinew_models::actuators::{ActuatorModel, JointInput};
@@ -321,7 +322,8 @@ fn step_response(
     let best = run.best(fold)?;
     let (_, features) = run.windows(fold);
     let rate = run.dataset.rate_hz;
-    let bundle = evaluation::bundle(&run.settings, &features, rate, &best.parameters);
+    let bundle =
+        super::network::bundle(&run.settings.model, features.normalization, rate, &best.parameters);
     let mut network = bundle.model(1, rate).map_err(EvaluationError::from)?;
     let group = fold.left_out.unwrap_or(0);
     let inertia = run.dataset.groups[group].inertia_kg_m2;

@@ -4,6 +4,7 @@ use super::checkpoint::{Checkpoint, CheckpointError};
 use super::dataset::{DataError, Dataset};
 use super::evaluation::{self, Evaluation, EvaluationError, NETWORK};
 use super::features::Features;
+use super::folds::{self, Fold};
 use super::metrics::Metrics;
 use super::mlp;
 use super::network;
@@ -43,14 +44,6 @@ pub enum RunError {
     Fold { fold: String, known: String },
 }
 
-/// One network of a run: the only one, or that of a fold.
-pub struct Fold {
-    /// The group left out.
-    pub left_out: Option<usize>,
-    pub id: Option<String>,
-    pub folder: PathBuf,
-}
-
 /// A run's folder with what it was made from.
 pub struct Run {
     pub folder: PathBuf,
@@ -75,6 +68,7 @@ impl Run {
     /// Begins a run in a new dated folder.
     pub fn create(settings: Settings) -> Result<Self, RunError> {
         let dataset = Dataset::read(&settings.data, settings.windows.duration_s)?;
+        folds::check(&settings, &dataset)?;
         let now = time::OffsetDateTime::now_utc();
         let (date, clock) = (now.date(), now.time());
         let stamp = format!("{:02}-{:02}-{:02}", clock.hour(), clock.minute(), clock.second());
@@ -133,22 +127,7 @@ impl Run {
 
     /// The trainings of this run.
     pub fn folds(&self) -> Vec<Fold> {
-        match self.settings.mode {
-            Mode::Global => {
-                vec![Fold { left_out: None, id: None, folder: self.folder.clone() }]
-            }
-            Mode::Lomo => self
-                .dataset
-                .groups
-                .iter()
-                .enumerate()
-                .map(|(index, group)| Fold {
-                    left_out: Some(index),
-                    id: Some(group.id.clone()),
-                    folder: self.folder.join(format!("fold_{index}")),
-                })
-                .collect(),
-        }
+        Fold::all(&self.settings, &self.folder)
     }
 
     pub fn fold(&self, wanted: Option<&str>) -> Result<Fold, RunError> {
@@ -225,8 +204,7 @@ impl Run {
         for fold in self.folds() {
             let (windows, features) = self.windows(&fold);
             if windows.test.is_empty() {
-                let remedy = "record more, or shorten windows.duration_s";
-                return Err(DataError::NoWindows { role: "test", remedy }.into());
+                return Err(DataError::NoWindows { fold: fold.name(), role: "test" }.into());
             }
             let best = self.best(&fold)?;
             let mlp = self.settings.baselines.mlp;

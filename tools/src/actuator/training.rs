@@ -1,7 +1,7 @@
 //! Training of one network on one set of windows.
 
 use super::checkpoint::{Checkpoint, CheckpointError, Epoch, Progress};
-use super::dataset::{DataError, Dataset};
+use super::dataset::Dataset;
 use super::features::Features;
 use super::metrics::Metrics;
 use super::network;
@@ -24,8 +24,6 @@ pub const LAST: &str = "last.safetensors";
 /// Why a training ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainingError {
-    #[error(transparent)]
-    Data(#[from] DataError),
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     #[error("{}: {source}", path.display())]
@@ -54,17 +52,10 @@ pub struct Training<'a> {
 }
 
 impl Training<'_> {
-    /// Trains to the end, from the last checkpoint in the folder if there is one.
+    /// Trains to the end, from the last checkpoint in the folder if there is one. There must be windows to
+    /// learn from and to choose by.
     pub fn run(&self, reporter: &mut Reporter) -> Result<Progress, TrainingError> {
         let training = &self.settings.training;
-        for (role, windows) in
-            [("training", &self.windows.train), ("validation", &self.windows.validation)]
-        {
-            if windows.is_empty() {
-                let remedy = "record more, or shorten windows.duration_s";
-                return Err(DataError::NoWindows { role, remedy }.into());
-            }
-        }
         let sizes = network::sizes(&self.settings.model);
         let last = self.folder.join(LAST);
         let mut at = if last.exists() {
