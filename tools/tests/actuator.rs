@@ -1,6 +1,7 @@
 //! `sinew-tools actuator` as people run it: from recordings to a folder that the runtime loads.
 #![allow(clippy::unwrap_used)]
 
+use serde_json::Value;
 use sinew_models::actuators::{ActuatorModel, Bundle, JointInput};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -75,6 +76,10 @@ fn run_folder(outputs: &Path) -> Option<PathBuf> {
     Some(day.read_dir().ok()?.next()?.ok()?.path())
 }
 
+fn json(file: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
+}
+
 fn weights(run: &Path, file: &str) -> Vec<u8> {
     // What follows the header: its metadata has times in it.
     let bytes = std::fs::read(run.join(file)).unwrap();
@@ -123,8 +128,7 @@ fn an_exported_run_gives_the_torque_that_was_evaluated() {
     let folder = folder.path();
     let trained = train(folder, "outputs", &[]);
     let run_name = trained.to_str().unwrap();
-    let metrics: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(trained.join("metrics.json")).unwrap()).unwrap();
+    let metrics = json(&trained.join("metrics.json"));
     let evaluated = run(folder, &["evaluate", run_name]);
     assert!(evaluated.contains("GRU, streamed"), "{evaluated}");
     run(folder, &["export", run_name, "--out", "model"]);
@@ -173,6 +177,65 @@ fn streamed_rmse(model: &mut dyn ActuatorModel, file: &Path, inertia: f64) -> f6
         count += 1.0;
     }
     (squares / count).sqrt()
+}
+
+#[test]
+fn a_trained_run_keeps_what_it_learned_with_whatever_the_recordings_become() {
+    let folder = workplace();
+    let folder = folder.path();
+    let trained = train(folder, "outputs", &[]);
+    let run_name = trained.to_str().unwrap();
+    let rmse = |metrics: &Value, model: &str| {
+        let models = metrics["folds"][0]["models"].as_array().unwrap();
+        let found = models.iter().find(|it| it["name"] == model).unwrap();
+        found["all"]["rmse"].as_f64().unwrap()
+    };
+    let first = json(&trained.join("metrics.json"));
+    let kept = ["split.json", "baselines.json", "mlp/weights.safetensors"]
+        .map(|file| (file, std::fs::read(trained.join(file)).unwrap()));
+
+    // Other motions, three times as large, in place of those that were trained on.
+    let make = "synthesize --out others --plant rig --inertias 0.01,0.02 --seconds 8 --rate-hz 100 \
+                --amplitude-rad 1.5 --seed 9";
+    run(folder, &make.split_whitespace().collect::<Vec<_>>());
+    std::fs::rename(folder.join("recordings"), folder.join("elsewhere")).unwrap();
+    let others = folder.join("others");
+    let others = format!("data.directory={:?}", others.display().to_string());
+    let refused = tools(folder, &["evaluate", run_name, "--set", &others]).output().unwrap();
+    assert!(text(&refused).contains("not those that the run was trained on"), "{}", text(&refused));
+    let table = run(folder, &["evaluate", run_name, "--changed-data", "--set", &others]);
+    assert!(table.contains("2 files that were not there in training are all test"), "{table}");
+    let changed = json(&trained.join("metrics.json"));
+    // The exported model, from the run's folder alone, is the one that was evaluated.
+    run(folder, &["export", run_name, "--out", "model"]);
+    let mut model = Bundle::read(&folder.join("model")).unwrap().model(1, 100.0).unwrap();
+    for (group, inertia) in [("light", 0.01), ("heavy", 0.02)] {
+        let file = folder.join(format!("others/{inertia}kgm2/01.csv"));
+        let rmse = streamed_rmse(model.as_mut(), &file, inertia);
+        let told = changed["folds"][0]["streamed"][group]["rmse"].as_f64().unwrap();
+        assert!((rmse / told - 1.0).abs() < 1e-6, "{group}: {rmse} {told}");
+    }
+
+    // With the recordings it learned from, the same figures come out, and nothing is learned again.
+    let back = folder.join("elsewhere");
+    let back = format!("data.directory={:?}", back.display().to_string());
+    run(folder, &["evaluate", run_name, "--set", &back]);
+    let again = json(&trained.join("metrics.json"));
+    for name in ["GRU", "GRU, streamed", "MLP", "PD, fitted"] {
+        assert_eq!(rmse(&again, name), rmse(&first, name), "{name}");
+    }
+    for (file, bytes) in kept {
+        assert_eq!(std::fs::read(trained.join(file)).unwrap(), bytes, "{file}");
+    }
+
+    for key in ["model.hidden=4", "data.radius_m=0.2", "windows.stride=1", "baselines.mlp=false"] {
+        for verb in ["evaluate", "report"] {
+            let refused = tools(folder, &[verb, run_name, "--set", key]).output().unwrap();
+            let name = key.split('=').next().unwrap();
+            assert!(!refused.status.success());
+            assert!(text(&refused).contains(&format!("--set {name}: a run keeps")), "{key}");
+        }
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What a trained network is worth, beside PD control, a DC motor and a dense network.
 
+use super::baselines::Baselines;
 use super::dataset::{Dataset, Series};
 use super::features::Features;
 use super::metrics::Metrics;
@@ -91,7 +92,7 @@ pub fn evaluate(
     windows: &Windows,
     features: &Features,
     parameters: &[f32],
-    mlp: Option<&(MlpSpec, MlpParameters)>,
+    baselines: &Baselines,
 ) -> Result<Evaluation, EvaluationError> {
     let mut network = GruSequence::new(network::sizes(&settings.model), settings.threads())?;
     let (of_network, measured) = training::predictions(
@@ -104,8 +105,8 @@ pub fn evaluate(
         windows.steps,
     );
     let mut evaluation = Evaluation {
-        split: windows.method.to_owned(),
-        leak: windows.leak.map(str::to_owned),
+        split: windows.method.clone(),
+        leak: windows.leak.clone(),
         train_windows: windows.train.len(),
         validation_windows: windows.validation.len(),
         test_windows: windows.test.len(),
@@ -128,8 +129,7 @@ pub fn evaluate(
         });
         evaluation.add(dataset, PD, predicted, None);
     }
-    let samples = windows.train.iter().map(|it| (&dataset.series[it.series], last(it)));
-    let fitted = physics::fitted(samples);
+    let fitted = baselines.fitted;
     evaluation.fitted = Some(fitted);
     let mut ideal = IdealPd::new(&[(gains(fitted), None)])?;
     let zero = |input: JointInput| JointInput { target_velocity: 0.0, ..input };
@@ -148,9 +148,7 @@ pub fn evaluate(
         let step_us = time(&mut model, dataset)?;
         evaluation.add(dataset, DC_MOTOR, predicted, Some(step_us));
     }
-    if let Some((spec, parameters)) = mlp {
-        let network = Network::Mlp(spec.clone(), parameters.clone());
-        let bundle = Bundle { network, provenance: BTreeMap::new() };
+    if let Some(bundle) = &baselines.mlp {
         let mut model = bundle.model(1, dataset.rate_hz)?;
         let torques = torques_of_files(model.as_mut(), dataset, &windows.test)?;
         let step_us = time(model.as_mut(), dataset)?;

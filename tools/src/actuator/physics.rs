@@ -60,7 +60,6 @@ pub fn fitted<'a>(samples: impl Iterator<Item = (&'a Series, usize)>) -> PdPart 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::PathBuf;
 
     #[test]
     fn gains_are_found_again() {
@@ -71,16 +70,8 @@ mod tests {
         let torque = (0..200)
             .map(|index| 3.0 * (target[index] - position[index]) - 0.25 * velocity[index])
             .collect();
-        let series = Series {
-            group: 0,
-            path: PathBuf::new(),
-            sha256: String::new(),
-            rate_hz: 100.0,
-            position,
-            target,
-            velocity,
-            torque,
-        };
+        let series =
+            Series { rate_hz: 100.0, position, target, velocity, torque, ..Series::default() };
         let pd = fitted((0..200).map(|sample| (&series, sample)));
         assert!((pd.stiffness_nm_per_rad - 3.0).abs() < 1e-9, "{pd:?}");
         assert!((pd.damping_nm_s_per_rad - 0.25).abs() < 1e-9, "{pd:?}");

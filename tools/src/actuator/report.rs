@@ -9,9 +9,10 @@ use super::html::Page;
 use super::metrics::Metrics;
 use super::physics;
 use super::plots::{Labels, Points, clouds, curves};
-use super::run::{Run, RunError, average};
+use super::run::{Run, RunError};
 use super::spectrum::Spectrum;
 use super::splits::Window;
+use super::summary::average;
 use sinew_models::actuators::{ActuatorModel, JointInput};
 use std::path::{Path, PathBuf};
 
@@ -23,13 +24,13 @@ const STEP_RAD: f64 = 0.5;
 /// Writes `report.html` and the PNGs into `out`.
 pub fn report(run: &Run, out: &Path) -> Result<PathBuf, RunError> {
     let evaluations = run.evaluate()?;
-    let mut page = Page::new(&format!("Actuator model {}", run.settings.name));
+    let mut page = Page::new(&format!("Actuator model {}", run.trained.settings.name));
     page.paragraph(&format!(
         "{} files, {:.1} Hz, windows of {} samples; run {}; data sha256 {}",
         run.dataset.series.len(),
         run.dataset.rate_hz,
-        super::dataset::window_steps(run.settings.windows.duration_s, run.dataset.rate_hz),
-        run.folder.display(),
+        super::dataset::window_steps(run.trained.settings.windows.duration_s, run.dataset.rate_hz),
+        run.trained.folder.display(),
         run.dataset.sha256()
     ));
     for line in run.dataset.skipped.iter().chain(&run.dataset.warnings) {
@@ -41,7 +42,7 @@ pub fn report(run: &Run, out: &Path) -> Result<PathBuf, RunError> {
         let rows = rows.map(|model| row(&model.name, &average(&evaluations, &model.name), None));
         page.table(HEADER, &rows.collect::<Vec<_>>());
     }
-    for (fold, evaluation) in run.folds().iter().zip(&evaluations) {
+    for (fold, evaluation) in run.trained.folds().iter().zip(&evaluations) {
         section(run, fold, evaluation, &mut page)?;
     }
     page.write(out, "report")
@@ -118,7 +119,7 @@ fn groups(run: &Run, evaluation: &Evaluation, page: &mut Page) {
 }
 
 fn history(run: &Run, fold: &Fold, suffix: &str, page: &mut Page) -> Result<(), RunError> {
-    let sizes = super::network::sizes(&run.settings.model);
+    let sizes = super::network::sizes(&run.trained.settings.model);
     let last = fold.folder.join(super::training::LAST);
     let progress = super::checkpoint::Checkpoint::read(&last, &sizes)?.progress;
     let of = |value: fn(&super::checkpoint::Epoch) -> f64| -> Points {
@@ -180,7 +181,7 @@ fn stretch(
 fn time_series(run: &Run, evaluation: &Evaluation, series: &Series, suffix: &str, page: &mut Page) {
     let Some(stream) = evaluation.streams.first() else { return };
     let rate = series.rate_hz;
-    let steps = super::dataset::window_steps(run.settings.windows.duration_s, rate);
+    let steps = super::dataset::window_steps(run.trained.settings.windows.duration_s, rate);
     let range = stretch(evaluation, stream.series, steps, (SHOWN_S * rate) as usize);
     let range = range.start..range.end.min(series.len());
     let points = |of: &dyn Fn(usize) -> f64| -> Points {
@@ -203,7 +204,7 @@ fn time_series(run: &Run, evaluation: &Evaluation, series: &Series, suffix: &str
     // What of the rest looks like friction: a constant against the motion, and a part that goes with
     // the speed.
     let rest = |it: usize| {
-        let (pd, spring) = physics::parts(&run.settings.model, &physics::input(series, it));
+        let (pd, spring) = physics::parts(&run.trained.settings.model, &physics::input(series, it));
         series.torque[it] - pd - spring
     };
     let direction = |it: usize| (series.velocity[it] / 0.1).tanh();
@@ -252,7 +253,7 @@ fn plane(run: &Run, evaluation: &Evaluation, series: &Series, suffix: &str, page
     };
     let fastest = series.velocity.iter().fold(0.0_f64, |most, it| most.max(it.abs()));
     let mut lines: Vec<(&str, Points)> = Vec::new();
-    if let Some(curve) = run.settings.model.torque_speed_curve {
+    if let Some(curve) = run.trained.settings.model.torque_speed_curve {
         let fastest = fastest.min(1.1 * curve.no_load_speed_rad_s);
         let bound = |sign: f64| -> Points {
             (-100..=100)
@@ -319,11 +320,15 @@ fn step_response(
     suffix: &str,
     page: &mut Page,
 ) -> Result<(), RunError> {
-    let best = run.best(fold)?;
-    let (_, features) = run.windows(fold);
+    let best = run.trained.best(fold)?;
+    let (_, features) = run.windows(fold)?;
     let rate = run.dataset.rate_hz;
-    let bundle =
-        super::network::bundle(&run.settings.model, features.normalization, rate, &best.parameters);
+    let bundle = super::network::bundle(
+        &run.trained.settings.model,
+        features.normalization,
+        rate,
+        &best.parameters,
+    );
     let mut network = bundle.model(1, rate).map_err(EvaluationError::from)?;
     let group = fold.left_out.unwrap_or(0);
     let inertia = run.dataset.groups[group].inertia_kg_m2;

@@ -27,8 +27,8 @@ pub struct Windows {
     pub validation: Vec<Window>,
     pub test: Vec<Window>,
     /// What makes its figures better than they are, where something does.
-    pub leak: Option<&'static str>,
-    pub method: &'static str,
+    pub leak: Option<String>,
+    pub method: String,
 }
 
 const RANDOM: &str =
@@ -45,12 +45,13 @@ pub fn split(settings: &Settings, dataset: &Dataset, left_out: Option<usize>) ->
     };
     let mut windows = Windows {
         steps,
-        leak: (method == SplitMethod::RandomWindows).then_some(RANDOM),
+        leak: (method == SplitMethod::RandomWindows).then(|| RANDOM.to_owned()),
         method: match method {
             SplitMethod::Files => "files",
             SplitMethod::RandomWindows => "random_windows",
             _ => "blocks",
-        },
+        }
+        .to_owned(),
         ..Windows::default()
     };
     let cutter = Cutter { settings, dataset, steps };
@@ -80,9 +81,15 @@ pub fn split(settings: &Settings, dataset: &Dataset, left_out: Option<usize>) ->
     }
     if left_out.is_some() && settings.split.lomo_validates_on_test {
         windows.validation.clone_from(&windows.test);
-        windows.leak = Some(TESTED);
+        windows.leak = Some(TESTED.to_owned());
     }
     windows
+}
+
+/// All windows of one file.
+pub fn of_file(settings: &Settings, dataset: &Dataset, steps: usize, series: usize) -> Vec<Window> {
+    let cutter = Cutter { settings, dataset, steps };
+    cutter.windows(series, 0..dataset.series[series].len())
 }
 
 fn files_suffice(dataset: &Dataset, left_out: Option<usize>) -> bool {
@@ -200,7 +207,7 @@ fn roles(count: usize, [train, validation]: [f64; 2]) -> Vec<Role> {
 }
 
 impl Windows {
-    fn of(&mut self, role: Role) -> &mut Vec<Window> {
+    pub fn of(&mut self, role: Role) -> &mut Vec<Window> {
         match role {
             Role::Train => &mut self.train,
             Role::Validation => &mut self.validation,
@@ -208,7 +215,8 @@ impl Windows {
         }
     }
 
-    fn sort(&mut self) {
+    /// By file and time.
+    pub fn sort(&mut self) {
         for role in [Role::Train, Role::Validation, Role::Test] {
             self.of(role).sort_by_key(|window| (window.series, window.begin));
         }
@@ -226,13 +234,12 @@ mod tests {
             |id: &str| Group { id: id.to_owned(), folder: PathBuf::new(), inertia_kg_m2: 0.01 };
         let series = |group| Series {
             group,
-            path: PathBuf::new(),
-            sha256: String::new(),
             rate_hz: 100.0,
             position: vec![0.0; length],
             target: vec![0.0; length],
             velocity: vec![0.0; length],
             torque: vec![0.0; length],
+            ..Series::default()
         };
         Dataset {
             groups: vec![group("a"), group("b")],
@@ -267,7 +274,7 @@ mod tests {
     #[test]
     fn blocks_share_no_sample_and_every_part_has_windows() {
         let windows = split(&settings(""), &dataset(1, 1000), None);
-        assert_eq!((windows.steps, windows.method, windows.leak), (20, "blocks", None));
+        assert_eq!((windows.steps, windows.method.as_str(), &windows.leak), (20, "blocks", &None));
         assert!(!windows.train.is_empty() && !windows.validation.is_empty());
         assert!(!windows.test.is_empty());
         assert_eq!(shared_samples(&windows), 0);
