@@ -16,6 +16,7 @@ use sinew_models::actuators::{
 };
 use sinew_models::recurrent::sequence::GruSequence;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Instant;
 
 /// Why nothing was evaluated.
@@ -54,7 +55,7 @@ pub struct Evaluation {
     pub validation_windows: usize,
     pub test_windows: usize,
     pub models: Vec<Compared>,
-    /// The network stepped over whole files without a reset, all samples of files with test windows.
+    /// The network stepped over whole files without a reset, measured at the samples of test windows.
     pub streamed: BTreeMap<String, Metrics>,
     /// Gains of the fitted PD control.
     pub fitted: Option<PdPart>,
@@ -72,6 +73,8 @@ pub struct Stream {
     pub series: usize,
     pub torque: Vec<f64>,
     pub parts: Vec<Parts>,
+    /// Samples of test windows.
+    pub test: Vec<Range<usize>>,
 }
 
 /// Name of the network in tables.
@@ -167,11 +170,14 @@ pub fn evaluate(
         if !windows.test.iter().any(|window| window.series == index) {
             continue;
         }
-        let stream = stream(model.as_mut(), index, series)?;
+        let mut stream = stream(model.as_mut(), index, series)?;
+        stream.test = windows.test_parts(index);
         let (predicted, measured) =
             of_group.entry(dataset.groups[series.group].id.clone()).or_default();
-        predicted.extend(&stream.torque);
-        measured.extend(&series.torque);
+        for part in &stream.test {
+            predicted.extend(&stream.torque[part.clone()]);
+            measured.extend(&series.torque[part.clone()]);
+        }
         evaluation.streams.push(stream);
     }
     for window in &windows.test {
@@ -240,7 +246,7 @@ pub fn stream(
         torque.push(effort[0]);
         parts.push(model.parts(0));
     }
-    Ok(Stream { series: index, torque, parts })
+    Ok(Stream { series: index, torque, parts, test: Vec::new() })
 }
 
 fn torques_of_files(

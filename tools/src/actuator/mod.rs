@@ -16,6 +16,7 @@ mod mlp;
 mod network;
 mod optimizer;
 mod physics;
+mod pictures;
 pub mod plots;
 mod progress;
 mod random;

@@ -17,20 +17,27 @@ pub struct Spectrum {
 impl Spectrum {
     /// Of pieces with a Hann window that overlap by half, each without its mean.
     pub fn welch(values: &[f64], rate_hz: f64) -> Self {
+        Self::of_parts(&[values], rate_hz)
+    }
+
+    /// Of several stretches of time: no piece reaches from one into another, and what is shorter than the
+    /// pieces, which fit into the longest, is left out.
+    pub fn of_parts(parts: &[&[f64]], rate_hz: f64) -> Self {
+        let longest = parts.iter().map(|part| part.len()).max().unwrap_or(0);
         let mut length = LONGEST;
-        while length > values.len() && length > 8 {
+        while length > longest && length > 8 {
             length /= 2;
         }
-        if values.len() < length {
+        if longest < length {
             return Self::default();
         }
         let window: Vec<f64> =
             (0..length).map(|i| 0.5 - 0.5 * (TAU * i as f64 / length as f64).cos()).collect();
         let power: f64 = window.iter().map(|w| w * w).sum();
         let mut density = vec![0.0; length / 2 + 1];
-        let begins: Vec<usize> = (0..=values.len() - length).step_by(length / 2).collect();
-        for begin in &begins {
-            let piece = &values[*begin..begin + length];
+        let pieces: Vec<&[f64]> =
+            parts.iter().flat_map(|part| part.windows(length).step_by(length / 2)).collect();
+        for piece in &pieces {
             let mean = piece.iter().sum::<f64>() / length as f64;
             let mut real: Vec<f64> =
                 piece.iter().zip(&window).map(|(v, w)| (v - mean) * w).collect();
@@ -39,7 +46,7 @@ impl Spectrum {
             for (index, density) in density.iter_mut().enumerate() {
                 let twice = if index == 0 || index == length / 2 { 1.0 } else { 2.0 };
                 let square = real[index] * real[index] + imaginary[index] * imaginary[index];
-                *density += twice * square / (rate_hz * power * begins.len() as f64);
+                *density += twice * square / (rate_hz * power * pieces.len() as f64);
             }
         }
         let frequency = (0..density.len()).map(|i| i as f64 * rate_hz / length as f64).collect();

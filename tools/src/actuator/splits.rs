@@ -3,6 +3,7 @@
 use super::dataset::{Dataset, Series, window_steps};
 use super::random::Random;
 use super::settings::{Settings, Split, SplitMethod};
+use std::ops::Range;
 
 /// What a window is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +107,7 @@ struct Cutter<'a> {
 
 impl Cutter<'_> {
     /// Windows that lie within a range of a file and whose target is not too fast.
-    fn windows(&self, index: usize, range: std::ops::Range<usize>) -> Vec<Window> {
+    fn windows(&self, index: usize, range: Range<usize>) -> Vec<Window> {
         let series = &self.dataset.series[index];
         let fast = self.too_fast(series);
         let Some(last) = (range.end + 1).checked_sub(self.steps) else { return Vec::new() };
@@ -215,6 +216,19 @@ impl Windows {
         }
     }
 
+    /// Samples of a file that lie in test windows.
+    pub fn test_parts(&self, series: usize) -> Vec<Range<usize>> {
+        let mut parts: Vec<Range<usize>> = Vec::new();
+        for window in self.test.iter().filter(|window| window.series == series) {
+            let (begin, end) = (window.begin, window.begin + self.steps);
+            match parts.last_mut() {
+                Some(part) if begin <= part.end => part.end = part.end.max(end),
+                _ => parts.push(begin..end),
+            }
+        }
+        parts
+    }
+
     /// By file and time.
     pub fn sort(&mut self) {
         for role in [Role::Train, Role::Validation, Role::Test] {
@@ -278,6 +292,17 @@ mod tests {
         assert!(!windows.train.is_empty() && !windows.validation.is_empty());
         assert!(!windows.test.is_empty());
         assert_eq!(shared_samples(&windows), 0);
+        // What is measured while a network is stepped through lies outside all other windows.
+        for (series, parts) in [windows.test_parts(0), windows.test_parts(1)].iter().enumerate() {
+            assert!(!parts.is_empty());
+            let learned = windows.train.iter().chain(&windows.validation);
+            for window in learned.filter(|window| window.series == series) {
+                let apart = |part: &Range<usize>| {
+                    window.begin >= part.end || window.begin + windows.steps <= part.start
+                };
+                assert!(parts.iter().all(apart), "{window:?} {parts:?}");
+            }
+        }
     }
 
     #[test]
