@@ -1,11 +1,12 @@
 //! What a trained network is worth, beside PD control, a DC motor and a dense network.
 
 use super::baselines::Baselines;
-use super::dataset::{Dataset, Series};
+use super::dataset::Dataset;
 use super::features::Features;
 use super::metrics::Metrics;
 use super::network;
 use super::physics;
+use super::series::Series;
 use super::settings::Settings;
 use super::splits::{Window, Windows};
 use super::training;
@@ -232,7 +233,7 @@ impl Evaluation {
     }
 }
 
-/// Steps a model over a file from a state of zeros.
+/// Steps a model over a file from a state of zeros, which it also has after a gap.
 pub fn stream(
     model: &mut dyn ActuatorModel,
     index: usize,
@@ -242,6 +243,9 @@ pub fn stream(
     let (mut torque, mut parts) = (Vec::new(), Vec::new());
     let mut effort = [0.0];
     for sample in 0..series.len() {
+        if series.gaps.binary_search(&sample).is_ok() {
+            model.reset_all();
+        }
         model.step(&[physics::input(series, sample)], &mut effort)?;
         torque.push(effort[0]);
         parts.push(model.parts(0));

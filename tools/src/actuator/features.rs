@@ -1,7 +1,8 @@
 //! What a network is given and asked for: normalised features and targets of every sample.
 
-use super::dataset::{Dataset, Series};
+use super::dataset::Dataset;
 use super::physics;
+use super::series::Series;
 use super::settings::{Model, Target};
 use super::splits::Window;
 use sinew_models::actuators::Normalization;

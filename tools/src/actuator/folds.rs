@@ -61,7 +61,7 @@ pub fn check(settings: &Settings, dataset: &Dataset) -> Result<(), DataError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actuator::dataset::Series;
+    use crate::actuator::series::Series;
 
     fn settings() -> Settings {
         let group =

@@ -1,7 +1,7 @@
 //! What recordings look like before anything is trained on them.
 
 use super::csv::Recording;
-use super::dataset::{Dataset, csv_files, periods};
+use super::dataset::{Dataset, csv_files};
 use super::html::Page;
 use super::plots::{Labels, curves, histogram};
 use super::run::RunError;
@@ -52,14 +52,7 @@ pub fn inspect(settings: &Settings, out: Option<&Path>) -> Result<String, RunErr
             ("torque, N·m", &longest.torque),
         ] {
             let spectrum = Spectrum::welch(values, longest.rate_hz);
-            let (six, ten) = spectrum.cutoffs();
-            let _ = writeln!(
-                text,
-                "group {}, {name}: noise floor {:.3e} unit²/Hz; suggested cut-off {ten:.1} Hz (10 dB above the \
-                 noise), by the 6 dB rule {six:.1} Hz",
-                group.id,
-                spectrum.floor()
-            );
+            let _ = writeln!(text, "group {}, {name}: {}", group.id, spectrum.describe());
             spectra.push((name, spectrum));
         }
         if out.is_none() {
@@ -114,15 +107,15 @@ pub fn inspect(settings: &Settings, out: Option<&Path>) -> Result<String, RunErr
 }
 
 fn describe(recording: &Recording) -> String {
-    let (typical, longest) = periods(&recording.time_ms);
+    let distances = recording.time_ms.windows(2).map(|pair| pair[1] - pair[0]);
+    let longest = distances.clone().fold(0.0, f64::max);
+    let gaps = distances.filter(|distance| *distance > 2.5e3 / recording.rate.hz).count();
     let seconds = (recording.time_ms[recording.time_ms.len() - 1] - recording.time_ms[0]) / 1e3;
-    let gaps =
-        recording.time_ms.windows(2).filter(|pair| pair[1] - pair[0] > 2.5 * typical).count();
     let mut text = format!(
         "  {}: {} samples, {seconds:.1} s, {:.2} Hz, {gaps} gaps, longest distance {longest:.2} ms\n",
         recording.path.display(),
         recording.time_ms.len(),
-        1e3 / typical
+        recording.rate.hz
     );
     for (name, values) in [
         ("Encoder_Angle", &recording.encoder_deg),

@@ -1,9 +1,10 @@
 //! The dense baseline: Hwangbo's inputs (position error and velocity now, 10 ms and 20 ms ago), three
 //! hidden layers with softsign.
 
-use super::dataset::{Dataset, Series};
+use super::dataset::Dataset;
 use super::optimizer::{Moments, clip, learning_rate};
 use super::random::Random;
+use super::series::Series;
 use super::settings::Settings;
 use super::splits::Windows;
 use sinew_models::actuators::{DenseParameters, ErrorSign, InputOrder, MlpParameters, MlpSpec};

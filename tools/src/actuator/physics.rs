@@ -1,7 +1,7 @@
 //! What is known about the motor without learning: PD control inside a torque–speed curve, and a
 //! spring.
 
-use super::dataset::Series;
+use super::series::Series;
 use super::settings::Model;
 use sinew_models::actuators::{JointInput, PdPart, TargetVelocity};
 

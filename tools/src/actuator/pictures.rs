@@ -1,13 +1,13 @@
 //! Pictures of a training and of what its network predicts, from test parts alone.
 
 use super::checkpoint::{Checkpoint, Epoch};
-use super::dataset::Series;
 use super::evaluation::{Evaluation, FITTED, NETWORK, Stream};
 use super::folds::Fold;
 use super::physics;
 use super::plots::{Labels, Picture, Points, clouds, curves};
 use super::run::{Run, RunError};
 use super::run_folder::RunFolder;
+use super::series::Series;
 use super::settings::Model;
 use super::spectrum::Spectrum;
 use super::training::LAST;

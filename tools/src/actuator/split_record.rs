@@ -148,7 +148,7 @@ impl SplitRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actuator::dataset::Series;
+    use crate::actuator::series::Series;
     use crate::actuator::settings::Group;
 
     fn dataset(hashes: &[&str]) -> Dataset {

@@ -1,7 +1,8 @@
 //! Which windows a network learns from, which choose the checkpoint, and which test it.
 
-use super::dataset::{Dataset, Series, window_steps};
+use super::dataset::{Dataset, window_steps};
 use super::random::Random;
+use super::series::Series;
 use super::settings::{Settings, Split, SplitMethod};
 use std::ops::Range;
 
@@ -106,7 +107,7 @@ struct Cutter<'a> {
 }
 
 impl Cutter<'_> {
-    /// Windows that lie within a range of a file and whose target is not too fast.
+    /// Windows that lie within a range of a file, without gaps and without a target that is too fast.
     fn windows(&self, index: usize, range: Range<usize>) -> Vec<Window> {
         let series = &self.dataset.series[index];
         let fast = self.too_fast(series);
@@ -114,6 +115,7 @@ impl Cutter<'_> {
         let begins = (range.start..last).step_by(self.settings.windows.stride);
         begins
             .filter(|begin| fast[begin + self.steps] == fast[*begin])
+            .filter(|begin| !series.has_gap(&(*begin..begin + self.steps)))
             .map(|begin| Window { series: index, begin })
             .collect()
     }
@@ -332,6 +334,15 @@ mod tests {
         let windows = split(&leaky, &dataset(1, 1000), Some(1));
         assert!(windows.leak.is_some());
         assert_eq!(windows.validation, windows.test);
+    }
+
+    #[test]
+    fn windows_over_a_gap_are_left_out() {
+        let mut dataset = dataset(1, 100);
+        dataset.series[0].gaps = vec![50];
+        let windows = split(&settings(""), &dataset, Some(0));
+        assert_eq!(windows.test.len(), 81 - 19);
+        assert!(!windows.test.iter().any(|it| it.begin < 50 && 50 < it.begin + 20));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A load that a model alone turns.
 
-use crate::actuator::dataset::Series;
+use crate::actuator::series::Series;
 use sinew_models::actuators::{ActuatorError, ActuatorModel, JointInput};
 
 /// Steps of the integration in one of the model.

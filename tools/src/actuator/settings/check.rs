@@ -125,6 +125,7 @@ impl Settings {
             ("data.skip_end_s", data.skip_end_s, NotNegative),
             ("data.acceleration_bias_m_s2", data.acceleration_bias_m_s2, Finite),
             ("data.gyro_bias_rad_s", data.gyro_bias_rad_s, Finite),
+            ("data.max_encoder_jump_deg", data.max_encoder_jump_deg, Positive),
             ("windows.duration_s", windows.duration_s, Positive),
             ("training.learning_rate", training.learning_rate, Positive),
             ("training.weight_decay", training.weight_decay, NotNegative),

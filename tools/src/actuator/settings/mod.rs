@@ -74,6 +74,9 @@ pub struct Data {
     pub torque_limit_nm: Option<f64>,
     /// Windows in which the target moves faster are left out.
     pub max_target_speed_rad_s: Option<f64>,
+    /// An angle that moves farther between two samples than the gyroscope says is no motion.
+    #[serde(default = "default_encoder_jump")]
+    pub max_encoder_jump_deg: f64,
     #[serde(default)]
     pub skip_bad_files: bool,
 }
@@ -267,6 +270,9 @@ fn default_acceleration_axis() -> String {
 }
 fn default_gyro_axis() -> String {
     "Gyro_Z".to_owned()
+}
+fn default_encoder_jump() -> f64 {
+    15.0
 }
 fn default_target() -> Target {
     Target::Residual
