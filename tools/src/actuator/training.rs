@@ -134,7 +134,7 @@ impl Training<'_> {
                 gradient_norm: at.progress.norm_sum / batches as f64,
                 seconds: begin.elapsed().as_secs_f64(),
             };
-            let better = self.advance(&mut at.progress, record);
+            let better = at.progress.advance(record, training);
             if better {
                 let best = Checkpoint { moments: Moments::default(), ..at.clone() };
                 best.write(&self.folder.join(BEST), &sizes)?;
@@ -156,26 +156,6 @@ impl Training<'_> {
             reporter.end_epoch(&record, better);
         }
         Ok(at.progress)
-    }
-
-    /// Notes a finished epoch; true where it is the best.
-    fn advance(&self, progress: &mut Progress, record: Epoch) -> bool {
-        let training = &self.settings.training;
-        // What is kept is the best of all; what counts as progress must be better by min_delta.
-        let better = progress.best_rmse.is_none_or(|best| record.val_rmse < best);
-        let enough =
-            progress.best_rmse.is_none_or(|best| record.val_rmse < best - training.min_delta);
-        if better {
-            progress.best_rmse = Some(record.val_rmse);
-            progress.best_epoch = record.epoch;
-        }
-        progress.epochs_since_best = if enough { 0 } else { progress.epochs_since_best + 1 };
-        progress.finished = progress.epochs_since_best >= training.patience.max(1)
-            || record.epoch + 1 >= training.max_epochs;
-        progress.history.push(record);
-        progress.epoch += 1;
-        (progress.batch, progress.loss_sum, progress.norm_sum) = (0, 0.0, 0.0);
-        better
     }
 
     /// Metrics of torque in N·m at the last steps of windows.
