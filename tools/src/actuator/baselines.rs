@@ -2,7 +2,7 @@
 
 use super::dataset::Dataset;
 use super::mlp;
-use super::physics;
+use super::physics::{self, Physics};
 use super::run::{RunError, pretty, read_json, write};
 use super::settings::Settings;
 use super::splits::Windows;
@@ -55,8 +55,12 @@ impl Baselines {
             Bundle { network: Network::Mlp(spec, parameters), provenance }.write(&to)?;
         }
         let last = |window: &super::splits::Window| window.begin + windows.steps - 1;
-        let samples = windows.train.iter().map(|it| (&dataset.series[it.series], last(it)));
-        let kept = Kept { fitted_pd: physics::fitted(samples) };
+        let sample = |window: &super::splits::Window| {
+            let (series, last) = (&dataset.series[window.series], last(window));
+            (physics::input(series, last), series.torque[last])
+        };
+        let samples: Vec<_> = windows.train.iter().map(sample).collect();
+        let kept = Kept { fitted_pd: Physics::of(&settings.model).fitted(&samples) };
         let value = serde_json::to_value(kept)
             .map_err(|error| RunError::Content { path: path.clone(), reason: error.to_string() })?;
         write(&path, pretty(&value))

@@ -5,7 +5,7 @@ use super::dataset::Dataset;
 use super::features::Features;
 use super::metrics::Metrics;
 use super::network;
-use super::physics;
+use super::physics::{self, Physics};
 use super::series::Series;
 use super::settings::Settings;
 use super::splits::{Window, Windows};
@@ -82,9 +82,9 @@ pub struct Stream {
 pub const NETWORK: &str = "GRU";
 /// The network stepped through.
 pub const STREAMED: &str = "GRU, streamed";
-/// PD control as it is configured.
+/// PD control as it is configured, inside curve and clamp, with the spring.
 pub const PD: &str = "PD, configured";
-/// PD control fitted to the training windows.
+/// The same with gains fitted to the training windows.
 pub const FITTED: &str = "PD, fitted";
 pub const DC_MOTOR: &str = "DC motor";
 pub const MLP: &str = "MLP";
@@ -126,18 +126,18 @@ pub fn evaluate(
 
     let gains =
         |pd: PdPart| Gains { stiffness: pd.stiffness_nm_per_rad, damping: pd.damping_nm_s_per_rad };
+    let configured = Physics::of(&settings.model);
     if settings.model.pd.is_some() {
-        let predicted = at_windows(&|series, sample| {
-            let (pd, spring) = physics::parts(&settings.model, &physics::input(series, sample));
-            pd + spring
-        });
+        let predicted =
+            at_windows(&|series, sample| configured.effort(&physics::input(series, sample)));
         evaluation.add(dataset, PD, predicted, None);
     }
     let fitted = baselines.fitted;
     evaluation.fitted = Some(fitted);
     let mut ideal = IdealPd::new(&[(gains(fitted), None)])?;
     let zero = |input: JointInput| JointInput { target_velocity: 0.0, ..input };
-    let predicted = at_windows(&|series, sample| fitted.effort(&physics::input(series, sample)));
+    let inside = configured.with(fitted);
+    let predicted = at_windows(&|series, sample| inside.effort(&physics::input(series, sample)));
     let step_us = time(&mut ideal, dataset)?;
     evaluation.add(dataset, FITTED, predicted, Some(step_us));
     if let Some(motor) = settings.baselines.dc_motor {

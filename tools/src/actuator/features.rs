@@ -1,7 +1,7 @@
 //! What a network is given and asked for: normalised features and targets of every sample.
 
 use super::dataset::Dataset;
-use super::physics;
+use super::physics::{self, Physics};
 use super::series::Series;
 use super::settings::{Model, Target};
 use super::splits::Window;
@@ -59,7 +59,7 @@ impl Features {
         match model.target {
             Target::Full => self.normalization.target_mean,
             Target::Residual => {
-                let (pd, spring) = physics::parts(model, &physics::input(series, sample));
+                let (pd, spring) = Physics::of(model).parts(&physics::input(series, sample));
                 pd + spring
             }
         }

@@ -3,7 +3,7 @@
 use super::checkpoint::{Checkpoint, Epoch};
 use super::evaluation::{Evaluation, FITTED, NETWORK, Stream};
 use super::folds::Fold;
-use super::physics;
+use super::physics::{self, Physics};
 use super::plots::{Labels, Picture, Points, clouds, curves};
 use super::run::{Run, RunError};
 use super::run_folder::RunFolder;
@@ -92,8 +92,9 @@ impl<'a> Shown<'a> {
     }
 
     fn fitted(&self, sample: usize) -> f64 {
-        let fitted = self.evaluation.fitted;
-        fitted.map_or(0.0, |pd| pd.effort(&physics::input(self.series, sample)))
+        let physics = Physics::of(self.model);
+        let fitted = self.evaluation.fitted.map(|pd| physics.with(pd));
+        fitted.map_or(0.0, |fitted| fitted.effort(&physics::input(self.series, sample)))
     }
 
     /// Torque over time.
@@ -121,7 +122,7 @@ impl<'a> Shown<'a> {
     pub fn parts(&self, suffix: &str) -> Picture {
         let (series, stream) = (self.series, self.stream);
         let rest = |it: usize| {
-            let (pd, spring) = physics::parts(self.model, &physics::input(series, it));
+            let (pd, spring) = Physics::of(self.model).parts(&physics::input(series, it));
             series.torque[it] - pd - spring
         };
         let direction = |it: usize| (series.velocity[it] / 0.1).tanh();

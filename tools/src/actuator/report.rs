@@ -6,7 +6,7 @@ use super::evaluation::{
 use super::folds::Fold;
 use super::html::Page;
 use super::metrics::Metrics;
-use super::physics;
+use super::physics::Physics;
 use super::pictures::{self, Shown};
 use super::plots::{Labels, Points, curves};
 use super::run::{Run, RunError};
@@ -138,10 +138,15 @@ fn step_response(
     let mut network = bundle.model(1, rate).map_err(EvaluationError::from)?;
     let group = fold.left_out.unwrap_or(0);
     let inertia = run.dataset.groups[group].inertia_kg_m2;
-    let fitted = evaluation.fitted;
+    let physics = Physics::of(&run.trained.settings.model);
+    let fitted = evaluation.fitted.map(|pd| physics.with(pd));
     let of_network = respond(inertia, rate, &mut |input| step(network.as_mut(), input))?;
     let of_pd =
-        respond(inertia, rate, &mut |input| Ok(fitted.map_or(0.0, |pd| pd.effort(&input))))?;
+        respond(
+            inertia,
+            rate,
+            &mut |input| Ok(fitted.map_or(0.0, |fitted| fitted.effort(&input))),
+        )?;
     let target = of_pd.iter().map(|(time, _)| (*time, target(*time))).collect();
     page.picture(curves(
         Labels {
