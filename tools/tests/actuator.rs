@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use sinew_models::actuators::{ActuatorModel, Bundle, JointInput};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -149,6 +150,26 @@ fn an_exported_run_gives_the_torque_that_was_evaluated() {
         assert!((rmse / told - 1.0).abs() < 1e-6, "{group}: {rmse} {told}");
     }
 
+    // The original's files, beside the run and in the folder; and what was evaluated, by its hashes.
+    for place in [&trained, &folder.join("model")] {
+        let summary = json(&place.join("training_config_summary.json"));
+        assert_eq!(summary["gru_sequence_length_timesteps"], 20.0, "{summary}");
+        assert_eq!((&summary["gru_hidden_dim"], &summary["input_dim"]), (&8.into(), &3.into()));
+        let statistics = json(&place.join("normalization_stats.json"));
+        assert_eq!(statistics["input_mean"], split["normalization"]["input_mean"]);
+        assert_eq!(statistics["target_std"][0], split["normalization"]["target_std"]);
+    }
+    assert_eq!(metrics["data_sha256"], json(&trained.join("data.json"))["sha256"]);
+    let checkpoint = std::fs::read(trained.join("best.safetensors")).unwrap();
+    let hash: String = Sha256::digest(checkpoint).iter().map(|it| format!("{it:02x}")).collect();
+    assert_eq!(metrics["folds"][0]["model_sha256"], hash.as_str());
+    for picture in ["plots/training.png", "plots/scatter.png"] {
+        let png = std::fs::read(trained.join(picture)).unwrap();
+        assert!(png.starts_with(b"\x89PNG") && png.len() > 5_000, "{picture}");
+    }
+    let summary = std::fs::read_to_string(trained.join("summary.txt")).unwrap();
+    assert!(summary.contains("best") && summary.contains("GRU, streamed"), "{summary}");
+
     let report = run(folder, &["report", run_name, "--out", "report"]);
     assert!(report.contains("report.html"));
     for picture in
@@ -158,7 +179,17 @@ fn an_exported_run_gives_the_torque_that_was_evaluated() {
         assert!(png.starts_with(b"\x89PNG") && png.len() > 5_000, "{picture}");
     }
     let inspected = run(folder, &["inspect", "train.toml", "--out", "inspection"]);
-    assert!(inspected.contains("100.00 Hz") && inspected.contains("cut-off"), "{inspected}");
+    for part in ["100.00 Hz", "cut-off", "0 gaps", "at the ends of their ranges", "would begin"] {
+        assert!(inspected.contains(part), "{part}: {inspected}");
+    }
+    // Each file by itself where a group has several, and the group.
+    let (one, two) = (folder.join("recordings/0.01kgm2/01.csv"), "recordings/0.01kgm2/02.csv");
+    std::fs::copy(&one, folder.join(two)).unwrap();
+    let inspected = run(folder, &["inspect", "train.toml", "--out", "inspection"]);
+    assert_eq!(inspected.matches("torque, N·m: ").count(), 5, "{inspected}");
+    for picture in ["spectrum-light", "spectrum-light-02", "histogram-torque-light-01"] {
+        assert!(folder.join(format!("inspection/{picture}.png")).is_file(), "{picture}");
+    }
 }
 
 /// Samples of the test windows of a group's only file.

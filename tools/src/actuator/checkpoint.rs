@@ -1,10 +1,10 @@
 //! A training at rest: weights by PyTorch's names, AdamW's moments, and how far it is.
 
+use super::digest;
 use super::optimizer::Moments;
 use super::settings::Training;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use sinew_models::recurrent::sequence::SequenceSizes;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -124,7 +124,7 @@ impl Checkpoint {
         std::fs::write(&new, &bytes)
             .and_then(|()| std::fs::rename(&new, path))
             .map_err(|source| CheckpointError::File { path: path.to_owned(), source })?;
-        Ok(Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(digest::sha256(&bytes))
     }
 
     pub fn read(path: &Path, sizes: &SequenceSizes) -> Result<Self, CheckpointError> {

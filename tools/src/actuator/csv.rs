@@ -1,7 +1,7 @@
 //! One file of the rig: `Time_ms, Encoder_Angle, Commanded_Angle, Acc_X…Z, Gyro_X…Z`.
 
+use super::digest;
 use super::rate::{Rate, rate};
-use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// Why a file cannot be used.
@@ -48,7 +48,7 @@ impl Recording {
     pub fn read(path: &Path, acceleration: &str, gyro: &str) -> Result<Self, CsvError> {
         let bytes = std::fs::read(path)
             .map_err(|source| CsvError::Read { path: path.to_owned(), source })?;
-        let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = digest::sha256(&bytes);
         let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(&bytes[..]);
         let failed = |error: &csv::Error| {
             let line = error.position().map_or(1, csv::Position::line);

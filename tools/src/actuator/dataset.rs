@@ -1,6 +1,7 @@
 //! From groups of files to what windows are cut from.
 
 use super::csv::{CsvError, Recording};
+use super::digest;
 use super::filter::FilterError;
 use super::series::{Series, series};
 use super::settings::{Data, Group};
@@ -102,10 +103,8 @@ impl Dataset {
 
     /// One hash of all files in their order, for provenance.
     pub fn sha256(&self) -> String {
-        use sha2::{Digest, Sha256};
-        let mut hash = Sha256::new();
-        self.series.iter().for_each(|series| hash.update(series.sha256.as_bytes()));
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        let hashes: String = self.series.iter().map(|series| series.sha256.as_str()).collect();
+        digest::sha256(hashes.as_bytes())
     }
 }
 

@@ -50,6 +50,8 @@ pub struct Compared {
 pub struct Evaluation {
     /// The group that was left out.
     pub fold: Option<String>,
+    /// Of the checkpoint's file.
+    pub model_sha256: String,
     pub split: String,
     pub leak: Option<String>,
     pub train_windows: usize,

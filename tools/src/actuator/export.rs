@@ -3,6 +3,7 @@
 use super::network;
 use super::run::RunError;
 use super::run_folder::RunFolder;
+use sinew_models::actuators::Bundle;
 use std::path::Path;
 
 /// Writes the best network of a run, or of a fold by the group that it left out. Everything is taken
@@ -18,7 +19,7 @@ pub fn export(run: &RunFolder, fold: Option<&str>, out: &Path) -> Result<String,
     say("run", run.folder.display().to_string());
     say("data_sha256", run.data_sha256.clone());
     say("date", time::OffsetDateTime::now_utc().date().to_string());
-    say("window_steps", split.steps.to_string());
+    say(Bundle::WINDOW_STEPS, split.steps.to_string());
     say("epoch", (best.progress.best_epoch + 1).to_string());
     say("split", split.method);
     if let Some(rmse) = best.progress.best_rmse {

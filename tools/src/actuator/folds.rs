@@ -33,6 +33,11 @@ impl Fold {
         }
     }
 
+    /// What names of its pictures end with.
+    pub fn suffix(&self) -> String {
+        self.id.as_ref().map_or_else(String::new, |id| format!("-{id}"))
+    }
+
     /// How people call it.
     pub fn name(&self) -> String {
         self.id.as_ref().map_or_else(|| "the training".to_owned(), |id| format!("without {id}"))

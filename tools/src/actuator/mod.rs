@@ -4,6 +4,7 @@ mod baselines;
 mod checkpoint;
 pub mod csv;
 pub mod dataset;
+mod digest;
 pub mod evaluation;
 mod export;
 mod features;

@@ -62,7 +62,7 @@ fn section(
     evaluation: &Evaluation,
     page: &mut Page,
 ) -> Result<(), RunError> {
-    let suffix = fold.id.as_ref().map_or_else(String::new, |id| format!("-{id}"));
+    let suffix = fold.suffix();
     page.heading(&fold.id.as_ref().map_or_else(
         || format!("{} test windows", evaluation.test_windows),
         |id| format!("Without {id}, tested on {id}"),

@@ -3,19 +3,22 @@
 use super::baselines::Baselines;
 use super::checkpoint::CheckpointError;
 use super::dataset::{DataError, Dataset};
+use super::digest;
 use super::evaluation::{self, Evaluation, EvaluationError, NETWORK};
 use super::features::Features;
 use super::folds::{self, Fold};
+use super::network;
+use super::pictures;
 use super::progress::{Reporter, duration};
 use super::run_folder::RunFolder;
 use super::settings::{Settings, SettingsError};
 use super::split_record::{SPLIT, SplitRecord};
 use super::splits::{self, Windows};
 use super::summary;
-use super::training::{Training, TrainingError};
+use super::training::{BEST, Training, TrainingError};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use sinew_models::actuators::ActuatorFileError;
+use sinew_models::actuators::{ActuatorFileError, Bundle};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -170,7 +173,9 @@ impl Run {
             std::fs::create_dir_all(&fold.folder).map_err(file(&fold.folder))?;
             if !fold.folder.join(SPLIT).exists() {
                 let windows = splits::split(settings, &self.dataset, fold.left_out);
-                SplitRecord::new(settings, &self.dataset, &windows).write(&fold.folder)?;
+                let split = SplitRecord::new(settings, &self.dataset, &windows);
+                self.write_seed_files(&fold, &split)?;
+                split.write(&fold.folder)?;
             }
             // Read back, so that a run that goes on has the same numbers as one that was never interrupted.
             let (windows, features) = self.windows(&fold)?;
@@ -211,7 +216,42 @@ impl Run {
                 let _ = writeln!(text, "  {skipped}");
             }
         }
-        Ok(format!("{notes}\n{text}\n{took}; {}", self.trained.folder.display()))
+        let text = format!("{notes}\n{text}\n{took}");
+        let folder = &self.trained.folder;
+        write(&folder.join("summary.txt"), format!("{text}\n"))?;
+        self.draw(&evaluations)?;
+        Ok(format!("{text}; {}", folder.display()))
+    }
+
+    /// `normalization_stats.json` and `training_config_summary.json`, as the original leaves them.
+    fn write_seed_files(&self, fold: &Fold, split: &SplitRecord) -> Result<(), RunError> {
+        let settings = &self.trained.settings;
+        let weights = network::first_weights(&network::sizes(&settings.model), settings.seed);
+        let normalization = split.normalization.clone();
+        let rate_hz = self.trained.rate_hz;
+        let mut bundle = network::bundle(&settings.model, normalization, rate_hz, &weights);
+        bundle.provenance.insert(Bundle::WINDOW_STEPS.to_owned(), split.steps.to_string());
+        Ok(bundle.write_seed_files(&fold.folder)?)
+    }
+
+    /// Curves of the training, and predicted against measured torque, as PNG in `plots/`.
+    fn draw(&self, evaluations: &[Evaluation]) -> Result<(), RunError> {
+        let folder = self.trained.folder.join("plots");
+        std::fs::create_dir_all(&folder).map_err(file(&folder))?;
+        for (fold, evaluation) in self.trained.folds().iter().zip(evaluations) {
+            let suffix = fold.suffix();
+            for picture in [
+                pictures::history(&self.trained, fold, &suffix)?,
+                pictures::scatter(evaluation, &suffix),
+            ] {
+                let path = folder.join(format!("{}.png", picture.name));
+                match picture.png {
+                    Ok(png) => write(&path, png)?,
+                    Err(error) => eprintln!("warning: {} was not drawn: {error}", path.display()),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Evaluates the best checkpoint of every fold and leaves `metrics.json`.
@@ -233,13 +273,20 @@ impl Run {
                 &best.parameters,
                 &baselines,
             )?;
+            let best = fold.folder.join(BEST);
+            evaluation.model_sha256 = digest::sha256(&std::fs::read(&best).map_err(file(&best))?);
             evaluation.fold = fold.id;
             evaluations.push(evaluation);
         }
         let path = folder.join("metrics.json");
         let folds = serde_json::to_value(&evaluations)
             .map_err(|error| RunError::Content { path: path.clone(), reason: error.to_string() })?;
-        let mut metrics = json!({ "mode": settings.mode, "folds": folds });
+        let mut metrics = json!({
+            "mode": settings.mode,
+            "data_sha256": self.dataset.sha256(),
+            "trained_data_sha256": self.trained.data_sha256,
+            "folds": folds,
+        });
         if evaluations.len() > 1 {
             metrics["averages"] = Value::Object(summary::averages(&evaluations));
         } else if let Some(model) = evaluations[0].model(NETWORK) {

@@ -29,6 +29,13 @@ impl Series {
         self.position.len()
     }
 
+    /// Samples between gaps.
+    pub fn stretches(&self) -> Vec<Range<usize>> {
+        let begins = std::iter::once(0).chain(self.gaps.iter().copied());
+        let ends = self.gaps.iter().copied().chain([self.len()]);
+        begins.zip(ends).map(|(begin, end)| begin..end).collect()
+    }
+
     /// Whether a stretch of samples reaches over a gap.
     pub fn has_gap(&self, range: &Range<usize>) -> bool {
         let after = self.gaps.partition_point(|gap| *gap <= range.start);
@@ -208,6 +215,7 @@ mod tests {
         assert_eq!(plain.gaps, [50]);
         assert!(plain.has_gap(&(40..60)) && plain.has_gap(&(49..51)));
         assert!(!plain.has_gap(&(30..50)) && !plain.has_gap(&(50..70)));
+        assert_eq!(plain.stretches(), [0..50, 50..160]);
         assert!(warnings[0].contains("1 gaps") && warnings[0].contains("410.0 ms"), "{warnings:?}");
 
         let finer = data("target_sampling_frequency_hz = 200.0");
