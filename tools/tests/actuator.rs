@@ -304,8 +304,21 @@ fn leaving_one_mass_out_reports_every_fold_and_the_average() {
         ["--set", "mode=lomo", "--set", "training.max_epochs=2", "--set", "baselines.mlp=false"];
     let honest = train(folder, "honest", &fold);
     assert!(honest.join("fold_1/best.safetensors").exists());
-    let text = std::fs::read_to_string(honest.join("metrics.json")).unwrap();
-    assert!(text.contains("avg_rmse") && !text.contains("LEAKY"), "{text}");
+    let metrics = json(&honest.join("metrics.json"));
+    assert!(!metrics.to_string().contains("LEAKY"), "{metrics}");
+    let folds = metrics["folds"].as_array().unwrap();
+    let mut mean = 0.0;
+    for (fold, id) in folds.iter().zip(["light", "heavy"]) {
+        assert_eq!(fold["fold"], id);
+        let models = fold["models"].as_array().unwrap();
+        let gru = models.iter().find(|model| model["name"] == "GRU").unwrap();
+        // Of a group left out there is nothing but that group.
+        assert_eq!(gru["groups"].as_object().unwrap().keys().collect::<Vec<_>>(), [id]);
+        mean += gru["all"]["rmse"].as_f64().unwrap() / 2.0;
+    }
+    assert_eq!(folds.len(), 2);
+    let average = metrics["averages"]["GRU"]["avg_rmse"].as_f64().unwrap();
+    assert!((average / mean - 1.0).abs() < 1e-12, "{average} {mean}");
     let leaky = [&fold[..], &["--set", "split.lomo_validates_on_test=true"]].concat();
     let leaky = train(folder, "leaky", &leaky);
     assert!(std::fs::read_to_string(leaky.join("metrics.json")).unwrap().contains("LEAKY"));
@@ -328,4 +341,7 @@ fn a_bad_file_ends_the_command_or_is_skipped_and_listed() {
     let skipping = [&arguments[..], &["--set", "data.skip_bad_files=true"]].concat();
     let message = run(folder, &skipping);
     assert!(message.contains("1 files were skipped"), "{message}");
+    let skipped = &json(&run_folder(&folder.join("outputs")).unwrap().join("data.json"))["skipped"];
+    assert!(skipped[0].as_str().unwrap().contains("02.csv"), "{skipped}");
+    assert_eq!(skipped.as_array().unwrap().len(), 1);
 }
