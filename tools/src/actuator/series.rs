@@ -7,6 +7,9 @@ use super::settings::Data;
 use std::ops::Range;
 use std::path::PathBuf;
 
+/// m/s².
+const STANDARD_GRAVITY: f64 = 9.806_65;
+
 /// One file at the common rate, in rad, rad/s and N·m.
 #[derive(Clone, Debug, Default)]
 pub struct Series {
@@ -64,11 +67,7 @@ pub fn series(
         recording.encoder_deg.iter().map(|value| value.to_radians()).collect(),
         recording.commanded_deg.iter().map(|value| value.to_radians()).collect(),
         recording.gyro_deg_s.iter().map(|it| it.to_radians() - data.gyro_bias_rad_s).collect(),
-        recording
-            .acceleration
-            .iter()
-            .map(|it| (it - data.acceleration_bias_m_s2) / data.radius_m)
-            .collect(),
+        angular_acceleration(data, &recording),
     ];
     let have = time[time.len() - 1] - time[0];
     let seconds = data.skip_start_s + data.skip_end_s;
@@ -132,6 +131,19 @@ pub fn series(
         rate_hz,
         gaps,
     })
+}
+
+/// What the accelerometer on the load says, in rad/s². It measures acceleration less gravity.
+fn angular_acceleration(data: &Data, recording: &Recording) -> Vec<f64> {
+    let gravity = |angle_deg: f64| {
+        data.gravity.map_or(0.0, |it| {
+            STANDARD_GRAVITY * it.tilt_rad.sin() * (angle_deg.to_radians() - it.hangs_at_rad).sin()
+        })
+    };
+    let samples = recording.acceleration.iter().zip(&recording.encoder_deg);
+    samples
+        .map(|(it, angle)| (it - data.acceleration_bias_m_s2 - gravity(*angle)) / data.radius_m)
+        .collect()
 }
 
 /// Distances of more than two and a half samples, as times before and after.
@@ -256,5 +268,32 @@ mod tests {
         for (got, expected) in got.iter().zip([0.0, 0.5, 1.0, -0.5, 0.0]) {
             assert!((got - expected).abs() < 1e-12);
         }
+    }
+
+    #[test]
+    fn gravity_of_a_tilted_axis_is_taken_off() {
+        use sinew_simulation::actuator::{ActuatorConfig, ActuatorPlant, Drive};
+        let config = ActuatorConfig { tilt: 0.4, inertia: 0.01, ..ActuatorConfig::default() };
+        let mut plant = ActuatorPlant::new(config, 3).unwrap();
+        let (mut recording, mut truth) = (recording(std::iter::empty()), Vec::new());
+        for sample in 0..1000 {
+            let time = f64::from(sample) / 200.0;
+            let (sensed, target) = (plant.sense(), 0.8 * (3.0 * time).sin());
+            truth.push(plant.truth().net_torque);
+            recording.time_ms.push(1e3 * time);
+            recording.encoder_deg.push(sensed.encoder.to_degrees());
+            recording.commanded_deg.push(target.to_degrees());
+            recording.acceleration.push(sensed.acceleration[1]);
+            recording.gyro_deg_s.push(sensed.gyro[2].to_degrees());
+            plant.step(std::time::Duration::from_millis(5), Drive::Position(target));
+        }
+        recording.rate.hz = 200.0;
+        let rms = |more: &str| {
+            let series = series(&data(more), recording.clone(), 0, 0.01, &mut Vec::new()).unwrap();
+            let errors = series.torque.iter().zip(&truth).map(|(a, b)| (a - b).powi(2));
+            (errors.sum::<f64>() / 1000.0).sqrt()
+        };
+        let (seen, taken) = (rms(""), rms("gravity = { tilt_rad = 0.4, hangs_at_rad = 0.0 }"));
+        assert!(taken < 0.1 * seen, "{taken} {seen}");
     }
 }

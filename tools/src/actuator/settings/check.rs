@@ -145,6 +145,10 @@ impl Settings {
         ] {
             numbers.extend(value.map(|value| (key, value, Positive)));
         }
+        if let Some(gravity) = data.gravity {
+            numbers.push(("data.gravity.tilt_rad", gravity.tilt_rad, Finite));
+            numbers.push(("data.gravity.hangs_at_rad", gravity.hangs_at_rad, Finite));
+        }
         numbers
     }
 

@@ -65,6 +65,8 @@ pub struct Data {
     /// Taken off the accelerometer.
     #[serde(default)]
     pub acceleration_bias_m_s2: f64,
+    /// Where the axis is not vertical.
+    pub gravity: Option<Gravity>,
     /// Taken off the gyroscope.
     #[serde(default)]
     pub gyro_bias_rad_s: f64,
@@ -79,6 +81,17 @@ pub struct Data {
     pub max_encoder_jump_deg: f64,
     #[serde(default)]
     pub skip_bad_files: bool,
+}
+
+/// What the accelerometer sees of gravity beside the motion.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gravity {
+    /// Between the axis of rotation and the vertical.
+    pub tilt_rad: f64,
+    /// Encoder's angle at which the accelerometer is lowest.
+    #[serde(default)]
+    pub hangs_at_rad: f64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
