@@ -12,8 +12,8 @@ use super::splits::{Window, Windows};
 use super::training;
 use serde::{Deserialize, Serialize};
 use sinew_models::actuators::{
-    ActuatorError, ActuatorModel, Bundle, DcMotor, Gains, IdealPd, JointInput, MlpParameters,
-    MlpSpec, Network, ParameterError, Parts, PdPart, TargetVelocity,
+    ActuatorError, ActuatorModel, DcMotor, Gains, IdealPd, JointInput, ParameterError, Parts,
+    PdPart, TargetVelocity,
 };
 use sinew_models::recurrent::sequence::GruSequence;
 use std::collections::BTreeMap;

@@ -15,12 +15,8 @@ pub struct Spectrum {
 }
 
 impl Spectrum {
-    /// Of pieces with a Hann window that overlap by half, each without its mean.
-    pub fn welch(values: &[f64], rate_hz: f64) -> Self {
-        Self::of_parts(&[values], rate_hz)
-    }
-
-    /// Of several stretches of time: no piece reaches from one into another, and what is shorter than the
+    /// Welch's method, with a Hann window over pieces that overlap by half, each without its mean. Of
+    /// several stretches of time: no piece reaches from one into another, and what is shorter than the
     /// pieces, which fit into the longest, is left out.
     pub fn of_parts(parts: &[&[f64]], rate_hz: f64) -> Self {
         let longest = parts.iter().map(|part| part.len()).max().unwrap_or(0);
@@ -150,13 +146,17 @@ mod tests {
     use super::*;
     use crate::actuator::random::Random;
 
+    fn welch(values: &[f64], rate_hz: f64) -> Spectrum {
+        Spectrum::of_parts(&[values], rate_hz)
+    }
+
     #[test]
     fn the_area_is_the_variance_and_the_peak_is_where_the_wave_is() {
         let mut random = Random::new(3, 4);
         let values: Vec<f64> = (0..8192)
             .map(|i| (TAU * 12.5 * f64::from(i) / 200.0).sin() + 0.1 * random.normal())
             .collect();
-        let spectrum = Spectrum::welch(&values, 200.0);
+        let spectrum = welch(&values, 200.0);
         let area: f64 = spectrum.density.iter().sum::<f64>() * spectrum.frequency[1];
         assert!((area - 0.51).abs() < 0.02, "{area}");
         let peak = (0..spectrum.density.len())
@@ -189,13 +189,13 @@ mod tests {
         let floor = 1000_f64.sqrt().recip();
         for (seed, samples) in [(1, 40_000), (2, 40_000), (3, 4_000), (4, 1_100)] {
             let mut values = coloured(seed, 5.0, floor, samples);
-            let quiet = Spectrum::welch(&values, 1000.0).cutoff().unwrap();
+            let quiet = welch(&values, 1000.0).cutoff().unwrap();
             assert!((0.6..1.5).contains(&(quiet / expected)), "{quiet} {expected}");
             // A lone tone far above, such as that of the mains, moves nothing.
             for (index, value) in values.iter_mut().enumerate() {
                 *value += 0.3 * floor * (TAU * 310.0 * index as f64 / 1000.0).sin();
             }
-            let hum = Spectrum::welch(&values, 1000.0).cutoff().unwrap();
+            let hum = welch(&values, 1000.0).cutoff().unwrap();
             assert!((0.6..1.5).contains(&(hum / expected)), "{hum} {expected}");
         }
     }
@@ -203,12 +203,12 @@ mod tests {
     #[test]
     fn without_a_floor_there_is_no_cut_off() {
         // Noise alone; and a spectrum that falls to its end.
-        assert_eq!(Spectrum::welch(&coloured(1, 5.0, 1e3, 20_000), 1000.0).cutoff(), None);
+        assert_eq!(welch(&coloured(1, 5.0, 1e3, 20_000), 1000.0).cutoff(), None);
         let white = coloured(1, 5.0, 1.0, 20_000);
         let smoothed = |it: &[f64]| it[0] + 4.0 * it[1] + 6.0 * it[2] + 4.0 * it[3] + it[4];
         let falling: Vec<f64> = white.windows(5).map(smoothed).collect();
-        assert_eq!(Spectrum::welch(&falling, 1000.0).cutoff(), None);
-        assert_eq!(Spectrum::welch(&[0.5; 3000], 1000.0).cutoff(), None);
+        assert_eq!(welch(&falling, 1000.0).cutoff(), None);
+        assert_eq!(welch(&[0.5; 3000], 1000.0).cutoff(), None);
         assert_eq!(Spectrum::default().cutoff(), None);
     }
 }

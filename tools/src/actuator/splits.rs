@@ -319,7 +319,7 @@ mod tests {
     fn random_windows_leak_and_say_so() {
         let settings = settings("split.method = 'random_windows'");
         let windows = split(&settings, &dataset(1, 1000), None);
-        assert!(windows.leak.unwrap().contains("LEAKY"));
+        assert!(windows.leak.as_ref().unwrap().contains("LEAKY"));
         assert!(shared_samples(&windows) > 0);
     }
 
