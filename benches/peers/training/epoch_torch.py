@@ -4,8 +4,8 @@ Usage: python epoch_torch.py RUN [--threads N]
 
 RUN is a folder of `sinew-tools actuator train` with mode "global", model.dropout 0 and no filter, such as
 
-    sinew-tools actuator synthesize --out data/recipe --plant recipe
-    sinew-tools actuator train configs/actuator/train-recipe.toml --set model.dropout=0 --set model.target=full --set training.max_epochs=3
+    sinew-tools actuator synthesize --out data/recipe --plant recipe --seconds 20
+    sinew-tools actuator train configs/actuator/train-recipe.toml --set model.dropout=0.0 --set model.target=full --set training.max_epochs=4
 
 Nothing of sinew's arithmetic is used: recordings are read, turned into features and normalised here, first weights and orders are drawn here
 with the generator of `tools/src/actuator/random.rs`, and torch computes network, loss, clipping and AdamW. Of the run come the configuration, and
