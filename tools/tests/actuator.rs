@@ -153,7 +153,7 @@ fn an_exported_run_gives_the_torque_that_was_evaluated() {
     // The original's files, beside the run and in the folder; and what was evaluated, by its hashes.
     for place in [&trained, &folder.join("model")] {
         let summary = json(&place.join("training_config_summary.json"));
-        assert_eq!(summary["gru_sequence_length_timesteps"], 20.0, "{summary}");
+        assert_eq!(summary["gru_sequence_length_timesteps"], 20, "{summary}");
         assert_eq!((&summary["gru_hidden_dim"], &summary["input_dim"]), (&8.into(), &3.into()));
         let statistics = json(&place.join("normalization_stats.json"));
         assert_eq!(statistics["input_mean"], split["normalization"]["input_mean"]);

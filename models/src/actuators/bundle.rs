@@ -140,7 +140,8 @@ impl Bundle {
     /// [`ActuatorFileError::Write`] for what the operating system refuses.
     pub fn write_seed_files(&self, folder: &Path) -> Result<(), ActuatorFileError> {
         let Network::Gru(spec, parameters) = &self.network else { return Ok(()) };
-        let window = self.provenance.get(Self::WINDOW_STEPS).and_then(|text| text.parse().ok());
+        let window = self.provenance.get(Self::WINDOW_STEPS);
+        let window = window.and_then(|text| text.parse::<u64>().ok()).map(Into::into);
         let summary =
             Summary { gru_sequence_length_timesteps: window, ..Summary::of(spec, parameters) };
         for (name, text) in
