@@ -37,7 +37,7 @@ pub(super) struct Summary {
     pub gru_num_layers: usize,
     pub gru_hidden_dim: usize,
     #[serde(default, alias = "gru_sequence_length")]
-    pub gru_sequence_length_timesteps: Option<f64>,
+    pub gru_sequence_length_timesteps: Option<serde_json::Number>,
     pub input_dim: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampling_rate_hz: Option<f64>,
