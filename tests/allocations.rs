@@ -15,8 +15,19 @@ use sinew_firmware_interfaces::{Clock, MonotonicClock};
 
 #[test]
 fn ten_thousand_armed_cycles_with_policy_cameras_and_recorder_allocate_nothing() {
+    let chunks = allocate_nothing("configs/demo.toml");
+    assert!(chunks > 10, "{chunks} chunks");
+}
+
+#[test]
+fn ten_thousand_cycles_in_torque_with_a_network_allocate_nothing() {
+    allocate_nothing("configs/rig.toml");
+}
+
+/// Runs `config` at 1 kHz and returns how many chunks it took over.
+fn allocate_nothing(config: &str) -> u64 {
     let folder = tempfile::tempdir().unwrap();
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/demo.toml");
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(config);
     // Patient, because a shared machine may stop a whole process for a second.
     let sets = [
         "run.rate_hz=1000",
@@ -30,7 +41,7 @@ fn ten_thousand_armed_cycles_with_policy_cameras_and_recorder_allocate_nothing()
     ]
     .map(str::to_owned);
     let loaded = config::load(&path, &sets).unwrap();
-    let parts = prepare(&loaded, &OperatorSignal::default()).unwrap();
+    let mut parts = prepare(&loaded, &OperatorSignal::default()).unwrap();
     let clock = MonotonicClock::new();
     let shared: Arc<dyn Clock> = Arc::new(clock.clone());
     let (inbox, messages) = RecorderInbox::new();
@@ -38,7 +49,7 @@ fn ten_thousand_armed_cycles_with_policy_cameras_and_recorder_allocate_nothing()
     let mut recorder =
         Recorder::create(folder.path(), &parts.header(&loaded, &clock), ring, messages).unwrap();
     let (mut robot, _) = sinew::robots::open(&loaded.config, &clock).unwrap();
-    let cycle = Cycle::new(parts.settings.clone(), None);
+    let cycle = Cycle::new(parts.settings.clone(), parts.actuation.take());
     let (cameras, mut policy, link) = parts.into_workers(&loaded.config, &shared, &inbox);
     robot.arm(Duration::from_secs(5)).unwrap();
 
@@ -81,6 +92,6 @@ fn ten_thousand_armed_cycles_with_policy_cameras_and_recorder_allocate_nothing()
     let seen = (robot.last_failure(), robot.statistics(), late);
     assert_eq!(cause, Some(StopCause::Completed), "{seen:?}");
     assert!(cycles >= 10_000, "{cycles} cycles");
-    assert!(chunks > 10, "{chunks} chunks");
     assert_eq!(allocated.count_total, 0, "{} bytes", allocated.bytes_total);
+    chunks
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use sinew_episodes::journal::{
     ChunkRecord, EventRecord, FILE_NAME, FrameRecord, Header, WriteError, Writer,
 };
-use sinew_firmware_interfaces::{LinkStatus, MAX_JOINTS, StopRequest, Timestamp};
+use sinew_firmware_interfaces::{LinkStatus, StopRequest, Timestamp};
 
 use super::overrun;
 use super::sample::CycleSample;

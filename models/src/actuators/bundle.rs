@@ -219,7 +219,11 @@ impl Bundle {
         if let Network::Gru(spec, parameters) = &bundle.network {
             let statistics_file = folder.join(STATISTICS);
             let statistics: Statistics = read_json(&statistics_file, REMEDY)?;
-            contradict(&statistics_file, &file, &statistics, &Statistics::of(spec))?;
+            let mut needed = Statistics::of(spec);
+            if statistics.feature_names.is_empty() {
+                needed.feature_names.clear();
+            }
+            contradict(&statistics_file, &file, &statistics, &needed)?;
             let summary_file = folder.join(SUMMARY);
             let mut summary: Summary = read_json(&summary_file, REMEDY)?;
             summary.gru_sequence_length_timesteps = None;
