@@ -1,4 +1,5 @@
 //! After arming, the control thread does not allocate.
+#![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -95,11 +95,11 @@ impl Journal {
     pub fn assert_inside_limits(&self) {
         let dt = 1.0 / self.header.rate_hz;
         let limits = self.limits();
-        // After a reconnect commands begin again at the measured position, standing.
+        // After a reconnect, and when an arm in torque is seen again, commands begin again at the measured position, standing.
         let restarts: Vec<u64> = self
             .events
             .iter()
-            .filter(|event| event.kind == "reconnect")
+            .filter(|event| event.kind == "reconnect" || event.message.contains("seen again"))
             .map(|event| event.at_ns)
             .collect();
         let mut seen = 0;

@@ -172,9 +172,12 @@ fn an_exported_run_gives_the_torque_that_was_evaluated() {
 
     let report = run(folder, &["report", run_name, "--out", "report"]);
     assert!(report.contains("report.html"));
-    for picture in
-        ["scatter", "time-series", "parts", "torque-speed", "frequency", "step", "training"]
-    {
+    // Of each group by itself where it is about single files.
+    let of_groups = ["time-series", "parts", "torque-speed", "frequency"];
+    let of_groups =
+        of_groups.into_iter().flat_map(|it| ["light", "heavy"].map(|id| format!("{it}-{id}")));
+    let of_all = ["scatter", "step", "training"].map(str::to_owned);
+    for picture in of_groups.chain(of_all) {
         let png = std::fs::read(folder.join(format!("report/{picture}.png"))).unwrap();
         assert!(png.starts_with(b"\x89PNG") && png.len() > 5_000, "{picture}");
     }

@@ -12,7 +12,13 @@ pub(super) const ROBOT: &[Key] = &[
         "",
         "Which driver.",
     ),
-    key("port", Shape::Text, Required, "", "Serial device, `tcp://HOST:PORT`, or `emulator`."),
+    key(
+        "port",
+        Shape::Text,
+        Required,
+        "",
+        "Serial device, `tcp://HOST:PORT`, or `emulator`; for `can` also `tcp:HOST:PORT` and, with the feature `socketcan`, `socketcan:can0`.",
+    ),
     key("speed_percent", integer(1, 100), Default, "%", "Speed byte of motion commands."),
     key("expect_ack", Shape::Bool, Default, "", "True where the firmware acknowledges setters."),
     key(

@@ -8,7 +8,7 @@ use super::plots::{Labels, Picture, Points, clouds, curves};
 use super::run::{Run, RunError};
 use super::run_folder::RunFolder;
 use super::series::Series;
-use super::settings::Model;
+use super::settings::{Group, Model};
 use super::spectrum::Spectrum;
 use super::training::LAST;
 use std::ops::Range;
@@ -58,8 +58,10 @@ pub fn scatter(evaluation: &Evaluation, suffix: &str) -> Picture {
     )
 }
 
-/// The file whose test parts are drawn.
+/// The file of a group whose test parts are drawn.
 pub struct Shown<'a> {
+    /// The group's name.
+    group: &'a str,
     model: &'a Model,
     evaluation: &'a Evaluation,
     series: &'a Series,
@@ -67,11 +69,24 @@ pub struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    /// The first file that has test parts.
-    pub fn new(run: &'a Run, evaluation: &'a Evaluation) -> Option<Self> {
-        let stream = evaluation.streams.first()?;
-        let series = &run.dataset.series[stream.series];
-        Some(Self { model: &run.trained.settings.model, evaluation, series, stream })
+    /// Of each group the first file that has test parts.
+    pub fn of_groups(run: &'a Run, evaluation: &'a Evaluation) -> Vec<Self> {
+        let model = &run.trained.settings.model;
+        let first = |(index, group): (usize, &'a Group)| {
+            let of = |stream: &&Stream| run.dataset.series[stream.series].group == index;
+            let stream = evaluation.streams.iter().find(of)?;
+            let series = &run.dataset.series[stream.series];
+            Some(Self { group: &group.id, model, evaluation, series, stream })
+        };
+        run.dataset.groups.iter().enumerate().filter_map(first).collect()
+    }
+
+    fn name(&self, of: &str, suffix: &str) -> String {
+        format!("{of}{suffix}-{}", self.group)
+    }
+
+    fn title(&self, of: &str) -> String {
+        format!("{of}: {}", self.group)
     }
 
     /// All samples for testing.
@@ -100,8 +115,8 @@ impl<'a> Shown<'a> {
     /// Torque over time.
     pub fn time_series(&self, suffix: &str) -> Picture {
         let labels = Labels {
-            name: &format!("time-series{suffix}"),
-            title: "Torque over time".to_owned(),
+            name: &self.name("time-series", suffix),
+            title: self.title("Torque over time"),
             x: "time, s",
             y: "torque, N·m",
             caption: format!(
@@ -142,8 +157,8 @@ impl<'a> Shown<'a> {
             (0.0, 0.0)
         };
         let labels = Labels {
-            name: &format!("parts{suffix}"),
-            title: "Parts of the torque".to_owned(),
+            name: &self.name("parts", suffix),
+            title: self.title("Parts of the torque"),
             x: "time, s",
             y: "torque, N·m",
             caption: format!(
@@ -187,8 +202,8 @@ impl<'a> Shown<'a> {
             lines.push(("torque–speed curve", around));
         }
         let labels = Labels {
-            name: &format!("torque-speed{suffix}"),
-            title: "Torque and speed".to_owned(),
+            name: &self.name("torque-speed", suffix),
+            title: self.title("Torque and speed"),
             x: "velocity, rad/s",
             y: "torque, N·m",
             caption: "Measured and predicted in the test parts, with the configured torque–speed curve of \
@@ -214,8 +229,8 @@ impl<'a> Shown<'a> {
         };
         let (series, stream) = (self.series, self.stream);
         let labels = Labels {
-            name: &format!("frequency{suffix}"),
-            title: "Error against frequency".to_owned(),
+            name: &self.name("frequency", suffix),
+            title: self.title("Error against frequency"),
             x: "frequency, Hz",
             y: "N²·m²/Hz",
             caption: "Power spectral density of the measured torque and of each model's error in the test \

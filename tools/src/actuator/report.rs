@@ -90,7 +90,7 @@ fn section(
     groups(run, evaluation, page);
     page.picture(pictures::history(&run.trained, fold, &suffix)?);
     page.picture(pictures::scatter(evaluation, &suffix));
-    if let Some(shown) = Shown::new(run, evaluation) {
+    for shown in Shown::of_groups(run, evaluation) {
         for picture in [
             shown.time_series(&suffix),
             shown.parts(&suffix),
