@@ -218,10 +218,12 @@ fn what_will_not_be_as_expected_is_said_and_a_second_file_has_a_name_of_its_own(
         second.json
     );
     let void = "limits.joint1.max_torque_rate_nm_s=4000";
-    let checked = sinew().args(["check", DRIVEN, "--set", void]).output().unwrap();
+    let recording = format!("recording.directory={:?}", folder.path().join("none"));
+    let checked =
+        sinew().args(["check", DRIVEN, "--set", &recording, "--set", void]).output().unwrap();
     let said = String::from_utf8_lossy(&checked.stdout);
     assert!(said.contains("max_torque_rate_nm_s limits nothing"), "{said}");
-    let checked = sinew().args(["check", DRIVEN]).output().unwrap();
+    let checked = sinew().args(["check", DRIVEN, "--set", &recording]).output().unwrap();
     let said = String::from_utf8_lossy(&checked.stdout);
     assert!(checked.status.success() && !said.contains("note"), "{said}");
     let drive = ["check", "configs/mock.toml", "--set", "emulator.drive=direct"];
