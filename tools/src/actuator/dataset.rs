@@ -18,6 +18,8 @@ pub enum DataError {
     Empty { id: String, folder: PathBuf, reasons: String },
     #[error("{} has {rate_hz:.2} samples a second, {} has {other_hz:.2}; set data.target_sampling_frequency_hz to resample both", path.display(), other.display())]
     Rates { path: PathBuf, rate_hz: f64, other: PathBuf, other_hz: f64 },
+    #[error("{} is the same recording as {}, byte for byte: what is tested would have been learned; remove one", path.display(), other.display())]
+    Twice { path: PathBuf, other: PathBuf },
     #[error("{}: {seconds} s are to be skipped and {have:.2} s are there; lower data.skip_start_s and data.skip_end_s", path.display())]
     Skipped { path: PathBuf, seconds: f64, have: f64 },
     #[error("{}: data.filter: {source}", path.display())]
@@ -75,6 +77,10 @@ impl Dataset {
         duration_s: f64,
     ) -> Result<(), DataError> {
         let recording = Recording::read(path, &data.acceleration_axis, &data.gyro_axis)?;
+        if let Some(same) = self.series.iter().find(|it| it.sha256 == recording.sha256) {
+            let (path, other) = (path.to_owned(), same.path.clone());
+            return Err(DataError::Twice { path, other });
+        }
         let inertia = self.groups[group].inertia_kg_m2;
         let mut warnings = recording.warnings.clone();
         let series = series(data, recording, group, inertia, &mut warnings)?;
@@ -101,10 +107,13 @@ impl Dataset {
         Ok(())
     }
 
-    /// One hash of all files in their order, for provenance.
+    /// One hash of all files in their order, with group and inertia of each.
     pub fn sha256(&self) -> String {
-        let hashes: String = self.series.iter().map(|series| series.sha256.as_str()).collect();
-        digest::sha256(hashes.as_bytes())
+        let of = |series: &Series| {
+            let Group { id, inertia_kg_m2, .. } = &self.groups[series.group];
+            format!("{id} {inertia_kg_m2} {}\n", series.sha256)
+        };
+        digest::sha256(self.series.iter().map(of).collect::<String>().as_bytes())
     }
 }
 

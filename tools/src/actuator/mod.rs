@@ -76,7 +76,7 @@ pub struct TrainArguments {
 pub struct RunArguments {
     /// Folder of a run.
     run: PathBuf,
-    /// Puts a value over the run's configuration: data.directory or output.*; may be repeated.
+    /// Puts a value over the run's configuration: data.directory only.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
     /// Other files than those of the training are meant: those that were not there then are all for testing.

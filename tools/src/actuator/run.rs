@@ -46,14 +46,14 @@ pub enum RunError {
     File { path: PathBuf, source: std::io::Error },
     #[error("{}: {reason}; the run was made by another version, or ended early: train again", path.display())]
     Content { path: PathBuf, reason: String },
-    #[error("{}: the files are not those that the run was trained on (sha256 {found}, then {trained}); add --changed-data to go on all the same", path.display())]
+    #[error("{}: the files are not those that the run was trained on (sha256 {found}, then {trained}); put them back (evaluate and report also take --changed-data)", path.display())]
     OtherData { path: PathBuf, found: String, trained: String },
     #[error("{}: the files have {found:.2} samples a second, the run was trained at {trained:.2}", path.display())]
     OtherRate { path: PathBuf, found: f64, trained: f64 },
     #[error("there is no fold {fold:?}; there are: {known}")]
     Fold { fold: String, known: String },
     #[error(
-        "--set {key}: a run keeps what it was trained with; only data.directory and output.* may be set here. Train again to change {key}"
+        "--set {key}: a run keeps what it was trained with; only data.directory may be set here. Train again to change {key}"
     )]
     Override { key: String },
     #[error(transparent)]
@@ -278,7 +278,10 @@ impl Run {
             evaluation.fold = fold.id;
             evaluations.push(evaluation);
         }
-        let path = folder.join("metrics.json");
+        // What a training has left stays as it is.
+        let changed = self.dataset.sha256() != self.trained.data_sha256;
+        let suffix = if changed { "-changed-data" } else { "" };
+        let path = folder.join(format!("metrics{suffix}.json"));
         let folds = serde_json::to_value(&evaluations)
             .map_err(|error| RunError::Content { path: path.clone(), reason: error.to_string() })?;
         let mut metrics = json!({
@@ -295,7 +298,8 @@ impl Run {
             }
         }
         write(&path, pretty(&metrics))?;
-        write(&folder.join("comparison.csv"), summary::comparison(&evaluations))?;
+        let comparison = folder.join(format!("comparison{suffix}.csv"));
+        write(&comparison, summary::comparison(&evaluations))?;
         Ok(evaluations)
     }
 }

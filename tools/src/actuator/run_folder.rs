@@ -29,11 +29,11 @@ struct DataRecord {
 
 impl RunFolder {
     /// Reads the configuration. What a trained network is cannot be set any more: only where the
-    /// recordings are, and where output goes.
+    /// recordings are.
     pub fn open(folder: &Path, overrides: &[String]) -> Result<Self, RunError> {
         for text in overrides {
             let key = text.split('=').next().unwrap_or_default().trim();
-            if key != "data.directory" && !key.starts_with("output.") {
+            if key != "data.directory" {
                 return Err(RunError::Override { key: key.to_owned() });
             }
         }

@@ -61,7 +61,7 @@ pub fn series(
 ) -> Result<Series, DataError> {
     let path = recording.path.clone();
     let mut rate_hz = recording.rate.hz;
-    jump(&recording, rate_hz, data.max_encoder_jump_deg)?;
+    let mut kept = 0..recording.time_ms.len();
     let mut time: Vec<f64> = recording.time_ms.iter().map(|time| time * 1e-3).collect();
     let mut columns: [Vec<f64>; 4] = [
         recording.encoder_deg.iter().map(|value| value.to_radians()).collect(),
@@ -80,13 +80,15 @@ pub fn series(
         }
         time = time[range.clone()].to_vec();
         columns.iter_mut().for_each(|values| *values = values[range.clone()].to_vec());
+        kept = range;
     }
+    jump(&recording, kept, rate_hz, data.max_encoder_jump_deg)?;
     // Resampling would hide them.
     let gaps = gaps(&time, rate_hz);
     if !gaps.is_empty() {
         let longest = gaps.iter().map(|(before, after)| after - before).fold(0.0, f64::max);
         warnings.push(format!(
-            "{}: {} gaps of more than two samples, the longest {:.1} ms; windows over them are left out",
+            "{}: {} gaps of more than two samples, the longest {:.1} ms; nothing is learned or judged in them",
             path.display(),
             gaps.len(),
             1e3 * longest
@@ -162,9 +164,14 @@ fn behind(gaps: &[(f64, f64)], time: &[f64]) -> Vec<usize> {
 }
 
 /// Refuses an angle that moves between two samples as the gyroscope knows nothing of.
-fn jump(recording: &Recording, rate_hz: f64, limit_deg: f64) -> Result<(), CsvError> {
+fn jump(
+    recording: &Recording,
+    samples: Range<usize>,
+    rate_hz: f64,
+    limit_deg: f64,
+) -> Result<(), CsvError> {
     let Recording { time_ms, encoder_deg, gyro_deg_s, .. } = recording;
-    for sample in 1..time_ms.len() {
+    for sample in samples.skip(1) {
         let seconds = 1e-3 * (time_ms[sample] - time_ms[sample - 1]);
         let turned = 0.5 * (gyro_deg_s[sample] + gyro_deg_s[sample - 1]) * seconds;
         let (before, after) = (encoder_deg[sample - 1], encoder_deg[sample]);

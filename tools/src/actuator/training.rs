@@ -83,10 +83,9 @@ impl Training<'_> {
             reporter.begin_epoch(epoch, training.max_epochs, batches);
             let mut order = self.windows.train.clone();
             Random::new(self.settings.seed, 0xE000 + epoch as u64).shuffle(&mut order);
-            let mut rate = 0.0;
             for windows in order.chunks(training.batch).skip(at.progress.batch) {
                 let step = epoch * batches + at.progress.batch;
-                rate = learning_rate(training.learning_rate, step, warm_up, total);
+                let rate = learning_rate(training.learning_rate, step, warm_up, total);
                 let steps = self.windows.steps;
                 network::gather(self.features, windows, steps, &mut inputs);
                 self.gather_targets(windows, &mut targets);
@@ -124,6 +123,9 @@ impl Training<'_> {
                 }
             }
             let metrics = self.evaluate(&mut network, &at.parameters, &self.windows.validation);
+            // Of the last batch, whether it was in this process or before an interruption.
+            let step = (epoch + 1) * batches - 1;
+            let rate = learning_rate(training.learning_rate, step, warm_up, total);
             let record = Epoch {
                 epoch,
                 train_loss: at.progress.loss_sum / batches as f64,

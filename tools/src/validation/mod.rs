@@ -167,9 +167,15 @@ fn judge(
     torque: &[f64],
     simulated: &Simulated,
 ) -> Validation {
-    let degrees = |values: &[f64]| values.iter().map(|it| it.to_degrees()).collect::<Vec<_>>();
+    // In a gap nothing was measured: lines are there in its place.
+    let kept = |values: &[f64]| -> Vec<f64> {
+        let samples = values.iter().enumerate();
+        let measured = samples.filter(|(sample, _)| series.gaps.binary_search(sample).is_err());
+        measured.map(|(_, value)| *value).collect()
+    };
+    let degrees = |values: &[f64]| kept(values).iter().map(|it| it.to_degrees()).collect::<Vec<_>>();
     let (measured, angles) = (degrees(&series.position), degrees(&simulated.position));
-    let torque = Metrics::of(torque, &series.torque);
+    let torque = Metrics::of(&kept(torque), &kept(&series.torque));
     let angle = Metrics::of(&angles, &measured);
     let differences = angles.iter().zip(&measured).map(|(one, other)| (one - other).abs());
     let inside =
