@@ -145,8 +145,10 @@ impl Journal {
             for (joint, (effort, limits)) in after.effort.iter().zip(limits).enumerate() {
                 let [most, rate] = limits.effort.expect("limits of effort");
                 assert!(effort.abs() <= most, "{effort} N·m at cycle {}", after.index);
+                // An effort that was not sent is none.
+                let sent = before.commanded && after.commanded;
                 let counts =
-                    Self::follows(before, after) && !restarts.contains(&after.scheduled_ns);
+                    sent && Self::follows(before, after) && !restarts.contains(&after.scheduled_ns);
                 let change = effort - before.effort[joint];
                 assert!(
                     !counts || change.abs() <= rate * dt * (1.0 + 1e-9),

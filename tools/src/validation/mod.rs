@@ -173,7 +173,8 @@ fn judge(
         let measured = samples.filter(|(sample, _)| series.gaps.binary_search(sample).is_err());
         measured.map(|(_, value)| *value).collect()
     };
-    let degrees = |values: &[f64]| kept(values).iter().map(|it| it.to_degrees()).collect::<Vec<_>>();
+    let degrees =
+        |values: &[f64]| kept(values).iter().map(|it| it.to_degrees()).collect::<Vec<_>>();
     let (measured, angles) = (degrees(&series.position), degrees(&simulated.position));
     let torque = Metrics::of(&kept(torque), &kept(&series.torque));
     let angle = Metrics::of(&angles, &measured);

@@ -120,15 +120,18 @@ impl Device {
                 let [stiffness, damping] = self.config.gains();
                 match step {
                     0 => self.odrive_ask(odrive::command::ENCODER).map(|it| (it, Check::State)),
+                    1 => send(odrive::Message::ClearErrors),
                     // torque = velocity_gain · (position_gain · (position - q) - dq), in turns.
-                    1 => send(odrive::Message::VelocityGains {
+                    2 => send(odrive::Message::VelocityGains {
                         proportional: (damping * TAU) as f32,
                         integral: 0.0,
                     }),
-                    2 => send(odrive::Message::PositionGain((stiffness / damping) as f32)),
-                    3 => send(POSITION_MODE),
-                    4 => send(self.odrive_position(measured)),
-                    5 => Some((
+                    3 => send(odrive::Message::PositionGain((stiffness / damping) as f32)),
+                    4 => send(POSITION_MODE),
+                    // Where it stands now, for it goes there once it has torque.
+                    5 => self.odrive_ask(odrive::command::ENCODER).map(|it| (it, Check::State)),
+                    6 => send(self.odrive_position(measured)),
+                    7 => Some((
                         odrive::Message::AxisState(odrive::CLOSED_LOOP).encode(id as u8),
                         Check::Enabled,
                     )),

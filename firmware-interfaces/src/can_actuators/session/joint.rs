@@ -104,7 +104,8 @@ impl Joint {
         self.disable = tries;
         self.unheard = false;
         self.off_sent = false;
-        self.stale |= self.question.is_some();
+        // One that was not answered in time may be answered yet.
+        self.stale |= self.question.is_some() || self.missed > 0;
         self.off = true;
         self.target = None;
         self.question = None;

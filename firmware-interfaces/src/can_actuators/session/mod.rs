@@ -230,6 +230,10 @@ impl Session {
         {
             self.statistics.rejected += 1;
             self.failure = Some(Failure::BadCommand { joint });
+            // A torque would go on as it was.
+            if command.mode == ControlMode::Effort {
+                self.hold();
+            }
             return;
         }
         for (at, config) in joints {

@@ -101,6 +101,8 @@ pub struct Session {
     mode_at: Timestamp,
     /// The last sample said what ends a link if the next one says it too.
     bad_news: bool,
+    /// The last sample lacked something that the device should measure.
+    lacks: bool,
     pending: Option<Request>,
     /// The last request that went out was a motion.
     sent_motion: bool,
@@ -145,6 +147,7 @@ impl Session {
             mode: Mode::Off,
             mode_at: Timestamp::ZERO,
             bad_news: false,
+            lacks: false,
             pending: None,
             sent_motion: false,
             sequence: 0,
@@ -212,10 +215,10 @@ impl Session {
         }
     }
 
-    /// Ends an arming that has not succeeded in time.
+    /// Ends an arming that has not succeeded in time. The motor may have got torque by then.
     pub fn cancel_arming(&mut self) {
         if matches!(self.arming, Arming::Wanted(_)) {
-            self.arming = Arming::Disarmed;
+            self.stop(self.sent, StopRequest::TorqueOff);
         }
     }
 
@@ -251,9 +254,13 @@ impl Session {
         self.statistics.superseded += u64::from(self.pending.replace(request).is_some());
     }
 
-    /// Takes a stop request. An unsent command is dropped.
+    /// Takes a stop request. An unsent command is dropped. A motor without torque gets none to hold
+    /// with.
     pub fn stop(&mut self, now: Timestamp, request: StopRequest) {
         self.pending = None;
+        if request == StopRequest::Hold && self.arming == Arming::Disarmed {
+            return;
+        }
         self.unheard = false;
         if request == StopRequest::TorqueOff {
             self.arming = Arming::Disarmed;

@@ -86,6 +86,10 @@ impl Session {
                 {
                     // The header may still come: it is asked for again and again.
                     self.heard = now;
+                    self.unusable += 1;
+                    if self.unusable > self.config.jump_persistence && self.is_armed() {
+                        return self.stop_broken(now, failure);
+                    }
                     return self.refuse(failure);
                 }
                 if self.phase == Phase::Identify && self.configured {
@@ -122,7 +126,9 @@ impl Session {
 
     /// Nothing that moves can be controlled by what this sensor says.
     fn stop_broken(&mut self, now: Timestamp, failure: Failure) {
-        self.stop(now, StopRequest::Hold);
+        // What is not armed gets no torque to hold with.
+        let armed = self.is_armed();
+        self.stop(now, if armed { StopRequest::Hold } else { StopRequest::TorqueOff });
         self.give_up(Some(failure));
     }
 
@@ -268,7 +274,8 @@ impl Session {
             Speech::Text => None,
             _ => self.missing(sample.temperature != 0.0, sample.supply != 0.0),
         };
-        let bad = faults != 0 || off || held || missing.is_some();
+        self.lacks = missing.is_some();
+        let bad = faults != 0 || off || held || self.lacks;
         let said_before = std::mem::replace(&mut self.bad_news, bad);
         match self.arming {
             Arming::Wanted(_) if missing.is_some() => self.failure = missing,

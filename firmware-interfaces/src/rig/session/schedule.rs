@@ -58,10 +58,12 @@ impl Session {
         Step::Wait(self.next_time(now, beat, patience))
     }
 
-    /// A motor gets torque only where it is known where it stands.
+    /// A motor gets torque only where it is known where it stands, since it was asked for, and where
+    /// the device measures what it should.
     pub(super) fn may_arm(&self) -> bool {
-        let wanted = matches!(self.arming, Arming::Wanted(_));
-        wanted && self.phase == Phase::Running && self.state.link == LinkStatus::Up
+        let Arming::Wanted(since) = self.arming else { return false };
+        let known = self.state.link == LinkStatus::Up && self.state.captured[0] > since;
+        self.phase == Phase::Running && known && !self.lacks
     }
 
     /// True where states say what the motor follows.

@@ -36,8 +36,11 @@ impl Bench {
 
     fn armed() -> Self {
         let mut bench = Self::connected(Config::default(), 1.82);
+        bench.state(0.0, 0.0);
         bench.session.arm(bench.now);
-        bench.sent();
+        assert!(!bench.sent().contains(&Request::Arm), "where it stood is old news");
+        bench.state(0.0, 0.0);
+        assert!(bench.sent().contains(&Request::Arm));
         bench.mode = Mode::Hold;
         bench.state(0.0, 0.0);
         bench.state(0.0, 0.0);
@@ -145,11 +148,12 @@ fn a_torque_that_cannot_be_sent_ends_the_one_before() {
 fn frames_without_a_temperature_are_not_taken_for_a_cold_motor() {
     let mut bench = Bench::connected(Config::default(), 1.82);
     bench.temperature = 0.0;
+    bench.state(0.0, 0.0);
     bench.session.arm(bench.now);
-    bench.sent();
-    bench.mode = Mode::Hold;
-    bench.state(0.0, 0.0);
-    bench.state(0.0, 0.0);
+    for _ in 0..50 {
+        bench.state(0.0, 0.0);
+        assert!(!bench.sent().contains(&Request::Arm), "no torque where it is not to be armed");
+    }
     assert!(!bench.session.is_armed());
     assert!(bench.failure().contains("does not measure temperature"), "{}", bench.failure());
     let config = Config { temperature: Some(false), ..Config::default() };
@@ -161,4 +165,29 @@ fn frames_without_a_temperature_are_not_taken_for_a_cold_motor() {
     assert!(bench.session.is_armed());
     bench.state(0.0, 0.0);
     assert_eq!(bench.session.state().link, LinkStatus::Lost);
+}
+
+#[test]
+fn an_arming_that_is_given_up_takes_torque_off() {
+    let mut bench = Bench::connected(Config::default(), 1.82);
+    bench.session.arm(bench.now);
+    bench.state(0.0, 0.0);
+    bench.state(0.0, 0.0);
+    assert!(bench.sent().contains(&Request::Arm));
+    bench.session.cancel_arming();
+    assert_eq!(bench.sent(), [Request::Off]);
+}
+
+#[test]
+fn a_motor_without_torque_is_not_told_to_hold() {
+    let mut bench = Bench::connected(Config::default(), 1.82);
+    bench.state(0.0, 0.0);
+    bench.sent();
+    bench.session.stop(bench.now, StopRequest::Hold);
+    assert_eq!(bench.sent(), []);
+    let mut bench = Bench::armed();
+    bench.session.stop(bench.now, StopRequest::TorqueOff);
+    assert_eq!(bench.sent(), [Request::Off]);
+    bench.session.stop(bench.now, StopRequest::Hold);
+    assert!(!bench.sent().contains(&Request::Hold), "torque off stays off");
 }
