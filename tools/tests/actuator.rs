@@ -266,7 +266,8 @@ fn a_trained_run_keeps_what_it_learned_with_whatever_the_recordings_become() {
     assert!(text(&refused).contains("not those that the run was trained on"), "{}", text(&refused));
     let table = run(folder, &["evaluate", run_name, "--changed-data", "--set", &others]);
     assert!(table.contains("2 files that were not there in training are all test"), "{table}");
-    let changed = json(&trained.join("metrics.json"));
+    let changed = json(&trained.join("metrics-changed-data.json"));
+    assert_eq!(json(&trained.join("metrics.json")), first, "what the training left stays");
     // The exported model, from the run's folder alone, is the one that was evaluated.
     run(folder, &["export", run_name, "--out", "model"]);
     let mut model = Bundle::read(&folder.join("model")).unwrap().model(1, 100.0).unwrap();

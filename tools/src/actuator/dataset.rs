@@ -171,6 +171,19 @@ mod tests {
     }
 
     #[test]
+    fn a_recording_counts_once() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "a.csv", 4.0, 40);
+        write(folder.path(), "b.csv", 4.0, 40);
+        let mut data = data(folder.path());
+        let error = Dataset::read(&data, 0.1).unwrap_err().to_string();
+        assert!(error.contains("b.csv is the same recording as"), "{error}");
+        data.skip_bad_files = true;
+        let dataset = Dataset::read(&data, 0.1).unwrap();
+        assert_eq!((dataset.series.len(), dataset.skipped.len()), (1, 1));
+    }
+
+    #[test]
     fn bad_files_are_refused_or_skipped_and_reported() {
         let folder = tempfile::tempdir().unwrap();
         let mut data = data(folder.path());
