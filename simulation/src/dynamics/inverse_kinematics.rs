@@ -4,7 +4,7 @@ use nalgebra::{Matrix6, Vector6};
 use thiserror::Error;
 
 use super::{Chain, Jacobian, Joints, Pose};
-use crate::kinematics::twist_between;
+use crate::kinematics::{Transform, twist_between};
 
 /// What is asked of [`Chain::inverse`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -13,16 +13,26 @@ pub struct IkSettings<const N: usize> {
     pub position_tolerance: f64,
     /// Largest angle to the target, rad.
     pub rotation_tolerance: f64,
-    /// Most steps.
+    /// Most steps from one seed.
     pub iterations: usize,
+    /// How many other seeds are tried, spread over the joints' ranges, when the way from the given
+    /// one ends before the target. What is found from there may be far from the seed: none where
+    /// an arm in motion follows.
+    pub restarts: usize,
     /// Where joints go as far as the target leaves them free (null space).
     pub posture: Option<Joints<N>>,
 }
 
 impl<const N: usize> Default for IkSettings<N> {
-    /// 1 µm, 1 µrad, 200 steps, no posture.
+    /// 1 µm, 1 µrad, 200 steps, no restarts, no posture.
     fn default() -> Self {
-        Self { position_tolerance: 1e-6, rotation_tolerance: 1e-6, iterations: 200, posture: None }
+        Self {
+            position_tolerance: 1e-6,
+            rotation_tolerance: 1e-6,
+            iterations: 200,
+            restarts: 0,
+            posture: None,
+        }
     }
 }
 
@@ -30,7 +40,7 @@ impl<const N: usize> Default for IkSettings<N> {
 /// by limits.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[error(
-    "no joint positions found for the target: {distance:.3e} m and {angle:.3e} rad are left after {iterations} steps. Is it within reach? Another seed may do"
+    "no joint positions found for the target: {distance:.3e} m and {angle:.3e} rad are left after {iterations} steps. Is it within reach? Another seed may do, or `restarts`"
 )]
 pub struct IkError<const N: usize> {
     /// Distance that is left, m.
@@ -60,10 +70,11 @@ impl<const N: usize> Chain<N> {
     /// Each step solves for the twist that is left, with damping that fades with it. A joint that
     /// would leave its range goes to its end, and the others make up for it (after F. Flacco, A. De
     /// Luca and O. Khatib, Motion control of redundant robots under joint constraints: saturation
-    /// in the null space, ICRA 2012). Does not allocate.
+    /// in the null space, ICRA 2012). The search is local: a stretched elbow or an end of a range
+    /// can close the way. Does not allocate.
     ///
     /// # Errors
-    /// [`IkError`] with what is left and the last positions.
+    /// [`IkError`] with what is left from the given seed, and the last positions.
     pub fn inverse(
         &self,
         target: &Pose,
@@ -71,12 +82,43 @@ impl<const N: usize> Chain<N> {
         settings: &IkSettings<N>,
     ) -> Result<Joints<N>, IkError<N>> {
         let target = (*target).into();
+        let first = self.search(&target, seed, settings);
+        if first.is_ok() {
+            return first;
+        }
+        let others = (1..=settings.restarts)
+            .find_map(|index| self.search(&target, &self.other(index, seed), settings).ok());
+        others.map_or(first, Ok)
+    }
+
+    /// The seed of a restart: the joints' ranges are gone through with steps of different lengths.
+    fn other(&self, index: usize, seed: &Joints<N>) -> Joints<N> {
+        const STEP: f64 = 0.618_033_988_749_894_9;
+        Joints::from_fn(|i, _| {
+            let limits = &self.limits()[i];
+            let range = limits.upper - limits.lower;
+            let share = (index as f64 * STEP * (i as f64 + 1.0).sqrt()).fract();
+            if range.is_finite() {
+                limits.lower + share * range
+            } else {
+                seed[i] + (share - 0.5) * std::f64::consts::TAU
+            }
+        })
+    }
+
+    /// The way from one seed.
+    fn search(
+        &self,
+        target: &Transform,
+        seed: &Joints<N>,
+        settings: &IkSettings<N>,
+    ) -> Result<Joints<N>, IkError<N>> {
         let mut positions = Joints::from_fn(|i, _| self.inside(i, seed[i]));
         let mut left = (f64::INFINITY, f64::INFINITY);
         let mut found = None;
         for _ in 0..settings.iterations {
             let kinematics = self.at(&positions);
-            let error = Vector6::from(twist_between(&kinematics.tool().into(), &target));
+            let error = Vector6::from(twist_between(&kinematics.tool().into(), target));
             left = (error.fixed_rows::<3>(0).norm(), error.fixed_rows::<3>(3).norm());
             let arrived =
                 left.0 <= settings.position_tolerance && left.1 <= settings.rotation_tolerance;

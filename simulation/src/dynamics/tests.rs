@@ -320,7 +320,9 @@ proptest! {
         let chain = franka::chain();
         let q = within(chain.limits(), &share);
         let target = chain.at(&q).tool();
-        let found = chain.inverse(&target, &(q + shift), &IkSettings::default());
+        // Stretched elbows and joints at their ends can close the way from the seed.
+        let settings = IkSettings { restarts: 20, ..IkSettings::default() };
+        let found = chain.inverse(&target, &(q + shift), &settings);
         prop_assert!(found.is_ok(), "{found:?}");
         let found = found.unwrap();
         let pose = chain.at(&found).tool();
@@ -329,6 +331,18 @@ proptest! {
         for (angle, limits) in found.iter().zip(chain.limits()) {
             prop_assert!((limits.lower..=limits.upper).contains(angle));
         }
+    }
+
+    #[test]
+    fn in_the_middle_of_the_ranges_the_seed_next_to_it_is_enough(
+        share in prop::array::uniform7(0.25..0.75f64), shift in seven(0.1),
+    ) {
+        let chain = franka::chain();
+        let q = within(chain.limits(), &share);
+        let target = chain.at(&q).tool();
+        let found = chain.inverse(&target, &(q + shift), &IkSettings::default());
+        prop_assert!(found.is_ok(), "{found:?}");
+        prop_assert!((found.unwrap() - q).amax() < 0.5);
     }
 
     #[test]
