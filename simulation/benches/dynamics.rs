@@ -25,13 +25,13 @@ fn motions() -> impl Iterator<Item = [Joints<JOINTS>; 3]> {
 
 macro_rules! benches {
     ($($name:ident: |$arm:ident, $q:ident, $v:ident, $a:ident| $call:expr;)*) => {$(
-        #[divan::bench]
+        #[divan::bench(sample_count = 200, sample_size = 1280)]
         fn $name(bencher: Bencher) {
             let $arm = franka::panda_identified().unwrap();
             let mut motions = motions();
             bencher.bench_local(|| {
                 if let Some([$q, $v, $a]) = black_box(motions.next()) {
-                    black_box($call);
+                    let _result = black_box($call);
                 }
             });
         }
