@@ -183,16 +183,18 @@ impl Request {
             Function::Move => Self::Move(parse_move(protocol, reader)?),
             Function::StopMove => Self::StopMove,
             Function::GetCartesianLimit => Self::GetCartesianLimit { id: reader.u32() },
-            Function::SetCollisionBehavior => Self::SetCollisionBehavior(Box::new(CollisionBehavior {
-                lower_torque_acceleration: reader.reals("a torque threshold")?,
-                upper_torque_acceleration: reader.reals("a torque threshold")?,
-                lower_torque: reader.reals("a torque threshold")?,
-                upper_torque: reader.reals("a torque threshold")?,
-                lower_force_acceleration: reader.reals("a force threshold")?,
-                upper_force_acceleration: reader.reals("a force threshold")?,
-                lower_force: reader.reals("a force threshold")?,
-                upper_force: reader.reals("a force threshold")?,
-            })),
+            Function::SetCollisionBehavior => {
+                Self::SetCollisionBehavior(Box::new(CollisionBehavior {
+                    lower_torque_acceleration: reader.reals("a torque threshold")?,
+                    upper_torque_acceleration: reader.reals("a torque threshold")?,
+                    lower_torque: reader.reals("a torque threshold")?,
+                    upper_torque: reader.reals("a torque threshold")?,
+                    lower_force_acceleration: reader.reals("a force threshold")?,
+                    upper_force_acceleration: reader.reals("a force threshold")?,
+                    lower_force: reader.reals("a force threshold")?,
+                    upper_force: reader.reals("a force threshold")?,
+                }))
+            }
             Function::SetJointImpedance => {
                 Self::SetJointImpedance(reader.reals("a joint stiffness")?)
             }

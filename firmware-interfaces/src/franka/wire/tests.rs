@@ -162,8 +162,13 @@ fn the_hand_speaks_as_recorded() {
     answer.clear();
     GripperStatus::Success.reply(GripperFunction::Connect, 0, &mut answer);
     assert_eq!(answer, [0, 0, 0, 0, 0, 0, 0x0e, 0, 0, 0, 0, 0, 3, 0]);
-    let state =
-        GripperState { message_id: 4, width: 0.04, max_width: 0.08, is_grasped: true, temperature: 30 };
+    let state = GripperState {
+        message_id: 4,
+        width: 0.04,
+        max_width: 0.08,
+        is_grasped: true,
+        temperature: 30,
+    };
     answer.clear();
     state.encode(&mut answer);
     assert_eq!(answer.len(), GripperState::SIZE);
