@@ -49,15 +49,17 @@ pub(super) fn fr3_urdf() -> Result<String, LinkError> {
 #[cfg(test)]
 mod tests {
     use sinew_simulation::arms::franka::READY;
-    use sinew_simulation::dynamics::Joints;
-    use sinew_simulation::urdf::Urdf;
+    use sinew_simulation::dynamics::{Arm, Joints};
 
     use super::*;
 
     #[test]
     fn the_urdf_is_the_emulated_arm() {
-        let text = fr3_urdf().unwrap();
-        let read = Urdf::parse(&text).unwrap().arm::<7>("link8").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fr3.urdf");
+        std::fs::write(&path, fr3_urdf().unwrap()).unwrap();
+        let names = ["joint1", "joint2", "joint3", "joint4", "joint5", "joint6", "joint7"];
+        let read = Arm::<7>::from_urdf(&path, Some("link8"), &names).unwrap();
         let (ready, arm) = (Joints::from(READY), fr3().unwrap());
         let (ours, theirs) = (arm.at(&ready), read.at(&ready));
         assert!((ours.gravity() - theirs.gravity()).amax() < 1e-9);
