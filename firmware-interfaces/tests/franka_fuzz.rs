@@ -135,9 +135,6 @@ fn the_arm_survives_hostile_clients_and_serves_the_next_one() {
                 }
             }
             control.hang_up();
-            bytes.clear();
-            control.take_bytes(&mut bytes);
-            requests[8].encode(protocol, 2, &mut bytes).unwrap();
         }
         assert!(seen > count(), "{robot:?} has shown its state {seen} times");
         let mut bytes = Vec::new();
