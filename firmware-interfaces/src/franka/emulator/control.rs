@@ -10,11 +10,11 @@ use sinew_simulation::kinematics::Transform;
 use super::faults::Faults;
 use super::judge;
 use super::motion::{Drive, Motion, Progress};
-use super::plant::{Desired, Plant};
+use super::plant::{self, Desired, Plant, Stiffness};
 use crate::faults::Window;
 use crate::franka::wire::{
-    CollisionBehavior, Error, Errors, Function, HeaderLayout, MessageReader, Outcome, Protocol,
-    RobotCommand, RobotMode, reply,
+    CollisionBehavior, Controller, Error, Errors, Function, HeaderLayout, MessageReader, Outcome,
+    Protocol, RobotCommand, RobotMode, reply,
 };
 use crate::{Random, Timestamp};
 
@@ -22,6 +22,19 @@ const PERIOD: Duration = Duration::from_millis(1);
 /// A cycle that begins later than this moves those after it, so that the client has its whole
 /// millisecond.
 const LATE: Duration = Duration::from_micros(150);
+/// How long a push lasts.
+const PUSH: Duration = Duration::from_millis(200);
+/// Thresholds until a client sets others: those of Franka's examples.
+const COLLISION: CollisionBehavior = CollisionBehavior {
+    lower_torque_acceleration: [20.0; 7],
+    upper_torque_acceleration: [20.0; 7],
+    lower_torque: [20.0; 7],
+    upper_torque: [20.0; 7],
+    lower_force_acceleration: [20.0; 6],
+    upper_force_acceleration: [20.0; 6],
+    lower_force: [20.0; 6],
+    upper_force: [20.0; 6],
+};
 /// States that are delayed.
 const OUTBOX: usize = 2000;
 
@@ -80,7 +93,7 @@ impl Config {
 pub(super) struct Settings {
     pub joint_stiffness: [f64; 7],
     pub cartesian_stiffness: [f64; 6],
-    pub collision: Option<Box<CollisionBehavior>>,
+    pub collision: CollisionBehavior,
     /// End effector in the nominal end effector.
     pub ne_t_ee: Transform,
     /// Stiffness frame in the end effector.
@@ -105,6 +118,9 @@ pub struct Control {
     pub(super) message_id: u64,
     /// The last torques that a client commanded are over: N·m in the cycle before.
     pub(super) torques_before: Joints<7>,
+    /// Force from outside on the end effector in the axes of the base, N and N·m, and what it is
+    /// in the joints, N·m.
+    pub(super) push: ([f64; 6], Joints<7>),
     pub(super) inbox: MessageReader,
     pub(super) outbox: Vec<u8>,
     pub(super) udp_port: Option<u16>,
@@ -136,7 +152,7 @@ impl Control {
             settings: Settings {
                 joint_stiffness: [3000.0, 3000.0, 3000.0, 2500.0, 2500.0, 2000.0, 2000.0],
                 cartesian_stiffness: [3000.0, 3000.0, 3000.0, 300.0, 300.0, 300.0],
-                collision: None,
+                collision: COLLISION,
                 ne_t_ee: Transform::IDENTITY,
                 ee_t_k: Transform::IDENTITY,
                 load: crate::franka::wire::Load::default(),
@@ -148,6 +164,7 @@ impl Control {
             reflex_reason: Errors::NONE,
             message_id: 0,
             torques_before: plant.torques,
+            push: ([0.0; 6], Joints::zeros()),
             inbox: MessageReader::new(HeaderLayout::Robot),
             outbox: Vec::new(),
             udp_port: None,
@@ -241,6 +258,7 @@ impl Control {
             self.desired = Desired::at_rest(self.plant.positions);
         } else {
             self.torques_before = self.plant.torques;
+            self.feel(now);
             self.advance();
         }
         self.message_id += 1;
@@ -294,9 +312,10 @@ impl Control {
                     motion.step(command.as_ref(), &self.chain, &measured, &mut self.desired);
                 match (progress, motion.drive()) {
                     (Progress::Failed(error), _) => failed = Some(error),
-                    (_, Drive::Torques(torques)) => self.plant.drive(&torques),
+                    (_, Drive::Torques(torques)) => self.plant.drive(&torques, &self.push.1),
                     (_, Drive::Impedance) => {
-                        self.plant.follow(&self.desired, &self.settings.joint_stiffness);
+                        let stiffness = self.stiffness();
+                        self.plant.follow(&self.desired, &stiffness, &self.push.1);
                     }
                 }
                 if progress == Progress::Finished {
@@ -305,7 +324,8 @@ impl Control {
             }
             None => {
                 self.desired = judge::brake(self.config.robot, &self.desired);
-                self.plant.follow(&self.desired, &self.settings.joint_stiffness);
+                let stiffness = self.stiffness();
+                self.plant.follow(&self.desired, &stiffness, &self.push.1);
             }
         }
         if self.motion.is_some() && failed.is_none() {
@@ -314,6 +334,46 @@ impl Control {
         }
         if let Some(error) = failed {
             self.fail(error);
+        }
+    }
+
+    /// What pushes the arm, and whether that is a collision.
+    fn feel(&mut self, now: Timestamp) {
+        let push = self
+            .config
+            .faults
+            .push
+            .filter(|(_, start)| Window { start: *start, duration: Some(PUSH) }.contains(now));
+        let down = push.map_or(0.0, |(force, _)| force);
+        let wrench = [0.0, 0.0, -down, 0.0, 0.0, 0.0];
+        let jacobian = self.chain.at(&self.plant.positions).jacobian();
+        self.push = (wrench, jacobian.tr_mul(&wrench.into()));
+        let thresholds = &self.settings.collision;
+        let beyond = |felt: &[f64], most: &[f64]| {
+            felt.iter().zip(most).any(|(felt, most)| felt.abs() > *most)
+        };
+        let joints = beyond(self.push.1.as_slice(), &thresholds.upper_torque);
+        let cartesian = beyond(&wrench, &thresholds.upper_force);
+        if !matches!(self.mode, RobotMode::Idle | RobotMode::Move) {
+            return;
+        }
+        if joints {
+            self.fail(Error::JOINT_REFLEX);
+        }
+        if cartesian {
+            self.fail(Error::CARTESIAN_REFLEX);
+        }
+    }
+
+    /// Of the arm's own controller.
+    fn stiffness(&self) -> Stiffness {
+        let settings = &self.settings;
+        match &self.motion {
+            Some(motion) if motion.controller == Controller::CartesianImpedance => {
+                let positions = &self.plant.positions;
+                plant::cartesian_stiffness(&settings.cartesian_stiffness, &self.chain, positions)
+            }
+            _ => plant::joint_stiffness(&settings.joint_stiffness),
         }
     }
 

@@ -19,6 +19,8 @@ pub struct Faults {
     pub silence: Option<Window>,
     /// The arm takes a contact for a collision.
     pub reflex: Option<Timestamp>,
+    /// Something pushes the end effector down with this force in N, for a fifth of a second.
+    pub push: Option<(f64, Timestamp)>,
     /// The user stop is pressed.
     pub user_stop: Option<Window>,
     /// No power: brakes closed, connections closed and refused.
@@ -26,7 +28,7 @@ pub struct Faults {
 }
 
 /// The names, for messages.
-const NAMES: &str = "drop, drop-state, delay, silence, reflex, user-stop or power-off";
+const NAMES: &str = "drop, drop-state, delay, silence, reflex, push, user-stop or power-off";
 
 impl Faults {
     /// Adds one fault described as `NAME[=VALUE][@START]`, where `START` counts from the
@@ -39,6 +41,7 @@ impl Faults {
     /// | `delay=2ms@3s` | states 2 ms later, from 3 s on: the commands for them come too late |
     /// | `silence=2s@5s`, `silence@5s` | no states, for a while or for good |
     /// | `reflex@5s` | a contact is taken for a collision |
+    /// | `push=50@5s` | the end effector is pushed down with 50 N, for 0.2 s |
     /// | `user-stop=2s@5s`, `user-stop@5s` | the user stop is pressed, for a while or for good |
     /// | `power-off=2s@5s`, `power-off@5s` | no power, for a while or for good |
     ///
@@ -54,6 +57,7 @@ impl Faults {
             "delay" => self.delay = Some(fault.span("delay", "delay=2ms@3s")?),
             "silence" => self.silence = Some(fault.window()?),
             "reflex" => self.reflex = Some(fault.moment("reflex")?),
+            "push" => self.push = Some(fault.quantity("push", "push=50@5s", "N")?),
             "user-stop" => self.user_stop = Some(fault.window()?),
             "power-off" => self.power_off = Some(fault.window()?),
             _ => return Err(fault.unknown(NAMES)),
@@ -83,12 +87,13 @@ mod tests {
 
     #[test]
     fn the_documented_descriptions_are_read_and_each_mistake_has_its_name() {
-        let text = "drop=0.05,drop-state=1/20,delay=2ms@3s,silence=2s@5s,reflex@5s,\
+        let text = "drop=0.05,drop-state=1/20,delay=2ms@3s,silence=2s@5s,reflex@5s,push=50@6s,\
                     user-stop=2s@5s,power-off@6s";
         let faults: Faults = text.parse().unwrap();
         let at = |seconds| Timestamp::ZERO.after(Duration::from_secs(seconds));
         assert_eq!(faults.drop_state, Rate::EveryNth(20));
         assert_eq!(faults.reflex, Some(at(5)));
+        assert_eq!(faults.push, Some((50.0, at(6))));
         assert_eq!(faults.power_off, Some(Window { start: at(6), duration: None }));
         let refused = |text: &str| text.parse::<Faults>().unwrap_err();
         assert!(refused("glitch=1/20").to_string().contains("user-stop"));

@@ -230,7 +230,12 @@ impl Hand {
 
     /// One step towards `goal`; true when it is reached.
     fn approach(&mut self, goal: f64, step: f64) -> bool {
-        self.width += (goal - self.width).clamp(-step, step);
+        let left = goal - self.width;
+        if left.abs() <= step {
+            self.width = goal;
+        } else {
+            self.width += step.copysign(left);
+        }
         self.width == goal
     }
 }

@@ -111,7 +111,7 @@ impl Motion {
             Generator::CartesianPosition | Generator::CartesianVelocity => &CARTESIAN,
             _ => &JOINT,
         };
-        let Some(command) = command else { return self.without(desired, names) };
+        let Some(command) = command else { return self.without(chain, desired, names) };
         self.count(true);
         let cycles = std::mem::take(&mut self.lost) + 1;
         match self.obey(command, cycles, chain, measured, desired, names) {
@@ -124,9 +124,10 @@ impl Motion {
         }
     }
 
-    fn without(&mut self, desired: &mut Desired, names: &Names) -> Progress {
+    fn without(&mut self, chain: &Chain<7>, desired: &mut Desired, names: &Names) -> Progress {
         if !self.begun {
             self.waited += 1;
+            *desired = judge::brake(self.model, desired);
             return if self.waited > PATIENCE {
                 Progress::Failed(Error::COMMUNICATION_CONSTRAINTS)
             } else {
@@ -144,6 +145,7 @@ impl Motion {
         match self.judge.extrapolate(desired, names) {
             Ok(next) => {
                 *desired = next;
+                self.pose = chain.at(&next.positions).tool().into();
                 Progress::Running
             }
             Err(error) => Progress::Failed(error),

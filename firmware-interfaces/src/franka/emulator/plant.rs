@@ -1,7 +1,8 @@
 //! The emulated arm itself: masses under torques, and the arm's own impedance controller.
 
+use nalgebra::SMatrix;
 use sinew_simulation::arms::franka;
-use sinew_simulation::dynamics::{Arm, Joints, Link, LinkError};
+use sinew_simulation::dynamics::{Arm, Chain, Joints, Link, LinkError};
 
 use super::RobotModel;
 use crate::franka::wire::Load;
@@ -15,12 +16,41 @@ const STEPS: usize = 4;
 const ROTOR_INERTIA: f64 = 0.1;
 /// How far a joint goes beyond its range before it stands at a stop, rad.
 const STOP: f64 = 0.05;
+/// Stiffness of joints whose motion does not move the end effector, N·m/rad.
+const NULL_SPACE: f64 = 10.0;
 /// The hand as its maker describes it, in the frame of the flange.
 pub(super) const HAND: Link = Link {
     mass: 0.73,
     center: [-0.01, 0.0, 0.03],
     inertia: [0.001, 0.0, 0.0, 0.0025, 0.0, 0.0017],
 };
+
+/// N·m/rad between joints.
+pub(super) type Stiffness = SMatrix<f64, 7, 7>;
+
+/// Joints that are stiff each for itself, N·m/rad.
+pub(super) fn joint_stiffness(stiffness: &[f64; 7]) -> Stiffness {
+    Stiffness::from_diagonal(&Joints::from(*stiffness))
+}
+
+/// What an end effector that is stiff along and about its axes (N/m, N·m/rad) is in the joints.
+pub(super) fn cartesian_stiffness(
+    stiffness: &[f64; 6],
+    chain: &Chain<7>,
+    positions: &Joints<7>,
+) -> Stiffness {
+    let kinematics = chain.at(positions);
+    let jacobian = kinematics.jacobian();
+    let axes = kinematics.tool().rotation.matrix().transpose();
+    let parts = [axes * jacobian.fixed_rows::<3>(0), axes * jacobian.fixed_rows::<3>(3)];
+    let mut joints = Stiffness::from_diagonal_element(NULL_SPACE);
+    for (part, stiffness) in parts.iter().zip(stiffness.as_chunks::<3>().0) {
+        for (row, stiffness) in part.row_iter().zip(stiffness) {
+            joints += row.transpose() * row * *stiffness;
+        }
+    }
+    joints
+}
 
 /// What the arm's own controller is to do.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -99,24 +129,25 @@ impl Plant {
 
     /// One cycle in which the arm's controller follows `desired`, where the joints shall be at the
     /// end of it. Implicit in the spring and the damper, so that no stiffness is too high for it.
-    pub fn follow(&mut self, desired: &Desired, stiffness: &[f64; 7]) {
+    /// `push` is what comes from outside, N·m.
+    pub fn follow(&mut self, desired: &Desired, stiffness: &Stiffness, push: &Joints<7>) {
         let state = self.arm.at(&self.positions);
         let mass = state.mass_matrix();
-        let stiffness = Joints::from(*stiffness);
-        let damping = Joints::from_fn(|i, _| 2.0 * (stiffness[i] * mass[(i, i)]).sqrt());
-        let mut resistance = mass;
+        let damping = Joints::from_fn(|i, _| 2.0 * (stiffness[(i, i)] * mass[(i, i)]).sqrt());
+        let mut resistance = mass + stiffness * (PERIOD * PERIOD);
         for i in 0..7 {
-            resistance[(i, i)] += PERIOD * (damping[i] + PERIOD * stiffness[i]);
+            resistance[(i, i)] += PERIOD * damping[i];
         }
         let pull = match &self.believed {
             Some(believed) => believed.at(&self.positions).gravity() - state.gravity(),
             None => Joints::zeros(),
         };
         let ahead = desired.positions - self.positions - self.velocities * PERIOD;
-        let drive = stiffness.component_mul(&ahead)
+        let drive = stiffness * ahead
             + damping.component_mul(&(desired.velocities - self.velocities))
             + mass * desired.accelerations
-            + pull;
+            + pull
+            + push;
         // Mass matrices are positive definite, and so is this one.
         let change = match resistance.cholesky() {
             Some(factors) => factors.solve(&(drive * PERIOD)),
@@ -124,16 +155,17 @@ impl Plant {
         };
         let acceleration = change / PERIOD;
         let coriolis = state.coriolis(&self.velocities);
-        self.desired_torques = mass * acceleration + coriolis - pull;
+        self.desired_torques = mass * acceleration + coriolis - pull - push;
         self.torques = state.inverse(&self.velocities, &acceleration)
-            - self.arm.rotor_inertia.component_mul(&acceleration);
+            - self.arm.rotor_inertia.component_mul(&acceleration)
+            - push;
         self.velocities += change;
         self.positions += self.velocities * PERIOD;
         self.stop();
     }
 
     /// One cycle under the client's torques; gravity is compensated.
-    pub fn drive(&mut self, torques: &Joints<7>) {
+    pub fn drive(&mut self, torques: &Joints<7>, push: &Joints<7>) {
         let step = PERIOD / STEPS as f64;
         self.desired_torques = *torques;
         for _ in 0..STEPS {
@@ -143,7 +175,7 @@ impl Plant {
                 None => state.gravity(),
             };
             let motors = torques + gravity;
-            let acceleration = state.forward(&self.velocities, &motors);
+            let acceleration = state.forward(&self.velocities, &(motors + push));
             self.torques = motors - self.arm.rotor_inertia.component_mul(&acceleration);
             self.velocities += acceleration * step;
             self.positions += self.velocities * step;

@@ -85,7 +85,7 @@ impl Control {
         let none_negative = |values: &[f64]| values.iter().all(|value| *value >= 0.0);
         let valid = match request {
             Request::SetCollisionBehavior(behavior) => {
-                self.settings.collision = Some(behavior);
+                self.settings.collision = *behavior;
                 true
             }
             Request::SetJointImpedance(stiffness) => {

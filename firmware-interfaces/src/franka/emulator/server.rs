@@ -167,7 +167,7 @@ struct Port {
 
 impl Port {
     fn open(address: SocketAddr) -> Result<Self, EmulatorError> {
-        let open = || {
+        let open = || -> std::io::Result<Self> {
             let listener = TcpListener::bind(address)?;
             listener.set_nonblocking(true)?;
             let udp = UdpSocket::bind(SocketAddr::new(address.ip(), 0))?;
@@ -187,6 +187,12 @@ impl Port {
                 self.client = Some((stream, peer.ip()));
             }
         }
+    }
+
+    /// Sends everybody away.
+    fn refuse(&mut self) {
+        self.client = None;
+        while self.listener.accept().is_ok() {}
     }
 
     /// Passes what the client sends to `take`. False when the client has gone.
@@ -259,7 +265,8 @@ fn serve(shared: &Shared, arm: &mut Port, gripper: &mut Port) {
         } else {
             control.hang_up();
             hand.hang_up();
-            (arm.client, gripper.client) = (None, None);
+            arm.refuse();
+            gripper.refuse();
         }
         serve_arm(arm, control, &shared.clock, &mut datagram);
         serve_hand(gripper, hand, &shared.clock, &mut datagram);

@@ -21,6 +21,8 @@ impl Control {
         let desired_pose = to_wire(&Transform::from(there.tool()));
         let twist = there.jacobian() * self.desired.velocities;
         let twist: [f64; 6] = std::array::from_fn(|i| twist[i]);
+        let (wrench, felt) = (&self.push.0, &self.push.1.into());
+        let thresholds = &self.settings.collision;
         let f_t_ne = f_t_ne();
         let load = &self.settings.load;
         let [xx, xy, xz, yy, yz, zz] = HAND.inertia;
@@ -53,6 +55,13 @@ impl Control {
             dq: plant.velocities.into(),
             dq_d: self.desired.velocities.into(),
             ddq_d: self.desired.accelerations.into(),
+            joint_contact: beyond(felt, &thresholds.lower_torque),
+            cartesian_contact: beyond(wrench, &thresholds.lower_force),
+            joint_collision: beyond(felt, &thresholds.upper_torque),
+            cartesian_collision: beyond(wrench, &thresholds.upper_force),
+            tau_ext_hat_filtered: *felt,
+            o_f_ext_hat_k: *wrench,
+            k_f_ext_hat_k: turned(&here.tool().into(), wrench),
             o_dp_ee_d: twist,
             o_ddp_o: GRAVITY.into(),
             elbow_c: elbow(&self.desired.positions),
@@ -91,6 +100,19 @@ impl Control {
         };
         (generator, controller)
     }
+}
+
+/// 1 where a threshold is passed.
+fn beyond<const N: usize>(felt: &[f64; N], most: &[f64; N]) -> [f64; N] {
+    std::array::from_fn(|i| f64::from(u8::from(felt[i].abs() > most[i])))
+}
+
+/// A wrench in the axes of a frame instead of the base's.
+fn turned(frame: &Transform, wrench: &[f64; 6]) -> [f64; 6] {
+    std::array::from_fn(|i| {
+        let (part, column) = (i / 3 * 3, i % 3);
+        (0..3).map(|row| frame.rotation[row][column] * wrench[part + row]).sum()
+    })
 }
 
 fn elbow(positions: &Joints<7>) -> [f64; 2] {
