@@ -46,7 +46,7 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "FILE")]
     model_library: Option<PathBuf>,
     /// Misbehave, for example drop=0.05, drop-state=1/20, delay=2ms@3s, silence=2s@5s, reflex@5s,
-    /// user-stop=2s@5s, power-off=2s@5s; may be repeated
+    /// push=50@5s, user-stop=2s@5s, power-off=2s@5s; may be repeated
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<String>,
     /// Seed of random faults

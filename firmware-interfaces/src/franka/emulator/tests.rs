@@ -131,11 +131,7 @@ fn a_client_connects_gets_states_and_is_refused_with_another_version() {
         let mut client = Client::connected(Config::new(robot));
         assert_eq!(client.state.robot_mode, RobotMode::Idle);
         assert_eq!(client.state.controller_mode, ControllerMode::Other);
-        assert_eq!(
-            client.state.o_ddp_o,
-            [0.0, 0.0, f64::from(-9.81_f32)]
-                .map(|x| { if robot == RobotModel::Fer && x != 0.0 { -9.81 } else { x } })
-        );
+        assert!((client.state.o_ddp_o[2] + 9.81).abs() < 1e-6);
         let before = client.state.message_id;
         (0..10).for_each(|_| client.cycle(None));
         assert_eq!(client.state.message_id, before + 10);
@@ -375,6 +371,45 @@ fn a_load_that_was_not_declared_pulls_the_arm_down_and_one_that_was_does_not() {
     };
     assert!(sag(false) < -1e-4, "{}", sag(false));
     assert!(sag(true).abs() < 1e-6, "{}", sag(true));
+}
+
+#[test]
+fn a_push_is_felt_and_beyond_the_thresholds_a_reflex() {
+    for (force, collides) in [(15.0, false), (40.0, true)] {
+        let mut client = Client::with_faults(RobotModel::Fr3, &format!("push={force}@50ms"));
+        let from = client.begin_joints();
+        let mut felt = 0.0_f64;
+        while client.now.as_seconds() < 0.1 {
+            client.cycle(joints(from));
+            felt = felt.max(client.state.tau_ext_hat_filtered[3].abs());
+        }
+        assert!(felt > 1.0, "{felt}");
+        assert_eq!(client.state.errors.contains(Error::CARTESIAN_REFLEX), collides);
+        let mode = if collides { RobotMode::Reflex } else { RobotMode::Move };
+        assert_eq!(client.state.robot_mode, mode);
+        assert_eq!(client.state.cartesian_collision[2] != 0.0, collides);
+        assert!(client.state.o_t_ee[14] < client.state.o_t_ee_d[14], "it gives way");
+    }
+}
+
+#[test]
+fn a_soft_end_effector_gives_way_more_than_a_stiff_one() {
+    let sag = |stiffness: f64| {
+        let mut client = Client::with_faults(RobotModel::Fr3, "push=10@50ms");
+        client.ask(&Request::SetCartesianImpedance([stiffness; 6]), 5);
+        assert_eq!(client.status(5), Some(0));
+        client.begin(Controller::CartesianImpedance, Generator::CartesianPosition);
+        client.cycle(None);
+        let o_t_ee_c = client.state.o_t_ee_d;
+        while client.now.as_seconds() < 0.24 {
+            client.cycle(Some(RobotCommand { o_t_ee_c, ..RobotCommand::default() }));
+        }
+        assert_eq!(client.state.robot_mode, RobotMode::Move, "{:?}", client.state.errors);
+        client.state.o_t_ee_d[14] - client.state.o_t_ee[14]
+    };
+    let (soft, stiff) = (sag(500.0), sag(3000.0));
+    assert!(soft > 2.0 * stiff && stiff > 0.0, "{soft} {stiff}");
+    assert!((stiff - 10.0 / 3000.0).abs() < 1e-3, "10 N at 3000 N/m: {stiff}");
 }
 
 #[test]
