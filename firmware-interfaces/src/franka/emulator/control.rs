@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use nalgebra::Vector6;
 use sinew_simulation::arms::franka;
 use sinew_simulation::dynamics::{Chain, Joints, Link, LinkError};
 use sinew_simulation::kinematics::Transform;
@@ -347,7 +348,7 @@ impl Control {
         let down = push.map_or(0.0, |(force, _)| force);
         let wrench = [0.0, 0.0, -down, 0.0, 0.0, 0.0];
         let jacobian = self.chain.at(&self.plant.positions).jacobian();
-        self.push = (wrench, jacobian.tr_mul(&wrench.into()));
+        self.push = (wrench, jacobian.tr_mul(&Vector6::from(wrench)));
         let thresholds = &self.settings.collision;
         let beyond = |felt: &[f64], most: &[f64]| {
             felt.iter().zip(most).any(|(felt, most)| felt.abs() > *most)

@@ -232,7 +232,7 @@ impl Motion {
 
     fn count(&mut self, came: bool) {
         const KEPT: u128 = (1 << COUNTED) - 1;
-        self.history = (self.history << 1 | u128::from(came)) & KEPT;
+        self.history = ((self.history << 1) | u128::from(came)) & KEPT;
         self.cycles = self.cycles.saturating_add(1);
     }
 }

@@ -21,7 +21,8 @@ impl Control {
         let desired_pose = to_wire(&Transform::from(there.tool()));
         let twist = there.jacobian() * self.desired.velocities;
         let twist: [f64; 6] = std::array::from_fn(|i| twist[i]);
-        let (wrench, felt) = (&self.push.0, &self.push.1.into());
+        let wrench = &self.push.0;
+        let felt: [f64; 7] = self.push.1.into();
         let thresholds = &self.settings.collision;
         let f_t_ne = f_t_ne();
         let load = &self.settings.load;
@@ -55,11 +56,11 @@ impl Control {
             dq: plant.velocities.into(),
             dq_d: self.desired.velocities.into(),
             ddq_d: self.desired.accelerations.into(),
-            joint_contact: beyond(felt, &thresholds.lower_torque),
+            joint_contact: beyond(&felt, &thresholds.lower_torque),
             cartesian_contact: beyond(wrench, &thresholds.lower_force),
-            joint_collision: beyond(felt, &thresholds.upper_torque),
+            joint_collision: beyond(&felt, &thresholds.upper_torque),
             cartesian_collision: beyond(wrench, &thresholds.upper_force),
-            tau_ext_hat_filtered: *felt,
+            tau_ext_hat_filtered: felt,
             o_f_ext_hat_k: *wrench,
             k_f_ext_hat_k: turned(&here.tool().into(), wrench),
             o_dp_ee_d: twist,
