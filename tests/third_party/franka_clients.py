@@ -1,0 +1,126 @@
+"""Other people's clients against the emulated Franka: python franka_clients.py CLIENT ADDRESS
+
+CLIENT is pylibfranka (0.21.3, FR3), panda (panda-python 1.1.1, FER) or franky (franky-control 2.0.0, FR3).
+"""
+
+import math
+import sys
+import time
+
+
+def pylibfranka(address):
+    import pylibfranka as lf
+
+    robot = lf.Robot(address, lf.RealtimeConfig.kIgnore)
+    state = robot.read_once()
+    print("q", [round(q, 4) for q in state.q])
+    robot.set_joint_impedance([3000.0] * 4 + [2500.0] * 2 + [2000.0])
+    control = robot.start_joint_position_control(lf.ControllerMode.JointImpedance)
+    start, seconds = None, 0.0
+    while True:
+        state, duration = control.readOnce()
+        start = start or list(state.q_d)
+        seconds += duration.to_sec()
+        q = list(start)
+        q[3] += 0.1 * (1 - math.cos(math.pi * min(seconds, 2.0)))
+        command = lf.JointPositions(q)
+        command.motion_finished = seconds >= 2.0
+        control.writeOnce(command)
+        if command.motion_finished:
+            break
+    print("joint motion done", state.control_command_success_rate)
+    time.sleep(0.1)
+    control = robot.start_torque_control()
+    seconds = 0.0
+    while True:
+        state, duration = control.readOnce()
+        seconds += duration.to_sec()
+        torques = [0.0] * 7
+        torques[0] = 0.5 * math.sin(2 * math.pi * min(seconds, 1.0))
+        command = lf.Torques(torques)
+        command.motion_finished = seconds >= 1.0
+        control.writeOnce(command)
+        if command.motion_finished:
+            break
+    print("torque motion done", state.control_command_success_rate)
+    model = robot.load_model()
+    print("gravity", [round(x, 3) for x in model.gravity(robot.read_once())])
+    gripper = lf.Gripper(address)
+    assert gripper.homing()
+    assert gripper.move(0.05, 0.1)
+    width = gripper.read_once().width
+    assert abs(width - 0.05) < 1e-3, width
+    print("ok")
+
+
+def panda(address):
+    from panda_py import libfranka
+
+    robot = libfranka.Robot(address, libfranka.RealtimeConfig.kIgnore)
+    state = robot.read_once()
+    print("q", [round(q, 4) for q in state.q])
+    robot.set_collision_behavior([20.0] * 7, [20.0] * 7, [20.0] * 6, [20.0] * 6)
+    robot.set_joint_impedance([3000.0] * 7)
+    start, seconds = None, 0.0
+
+    def positions(state, duration):
+        nonlocal start, seconds
+        start = start or list(state.q_d)
+        seconds += duration.to_sec()
+        q = list(start)
+        q[3] += 0.1 * (1 - math.cos(math.pi * min(seconds, 2.0)))
+        command = libfranka.JointPositions(q)
+        return libfranka.MotionFinished(command) if seconds >= 2.0 else command
+
+    robot.control(positions)
+    print("joint motion done")
+    seconds = 0.0
+
+    def torques(state, duration):
+        nonlocal seconds
+        seconds += duration.to_sec()
+        command = libfranka.Torques([0.5 * math.sin(2 * math.pi * min(seconds, 1.0))] + [0.0] * 6)
+        return libfranka.MotionFinished(command) if seconds >= 1.0 else command
+
+    robot.control(torques)
+    print("torque motion done")
+    lost = False
+
+    def stall(state, duration):
+        nonlocal lost
+        if not lost and duration.to_sec() > 0:
+            lost = True
+            time.sleep(0.1)
+        return libfranka.JointPositions(list(state.q_d))
+
+    try:
+        robot.control(stall)
+        raise SystemExit("a stalled client was not noticed")
+    except libfranka.ControlException as error:
+        assert "communication_constraints_violation" in str(error), error
+    robot.automatic_error_recovery()
+    assert robot.read_once().robot_mode == libfranka.RobotMode.kIdle
+    print("reflex and recovery done")
+    gripper = libfranka.Gripper(address)
+    assert gripper.homing() and gripper.move(0.05, 0.1)
+    print("ok")
+
+
+def franky(address):
+    import franky as fk
+
+    robot = fk.Robot(address, realtime_config=fk.RealtimeConfig.Ignore)
+    robot.relative_dynamics_factor = 0.1
+    start = list(robot.current_joint_state.position)
+    goal = list(start)
+    goal[3] += 0.2
+    robot.move(fk.JointMotion(goal))
+    reached = robot.current_joint_state.position
+    assert abs(reached[3] - goal[3]) < 2e-3, reached
+    gripper = fk.Gripper(address)
+    assert gripper.move(0.05, 0.1)
+    print("ok")
+
+
+if __name__ == "__main__":
+    {"pylibfranka": pylibfranka, "panda": panda, "franky": franky}[sys.argv[1]](sys.argv[2])
