@@ -70,9 +70,10 @@ def panda(address):
         q = list(start)
         q[3] += 0.1 * (1 - math.cos(math.pi * min(seconds, 2.0)))
         command = libfranka.JointPositions(q)
-        return libfranka.MotionFinished(command) if seconds >= 2.0 else command
+        command.motion_finished = seconds >= 2.0
+        return command
 
-    robot.control(positions)
+    robot.control_joint_position(positions)
     print("joint motion done")
     seconds = 0.0
 
@@ -80,7 +81,8 @@ def panda(address):
         nonlocal seconds
         seconds += duration.to_sec()
         command = libfranka.Torques([0.5 * math.sin(2 * math.pi * min(seconds, 1.0))] + [0.0] * 6)
-        return libfranka.MotionFinished(command) if seconds >= 1.0 else command
+        command.motion_finished = seconds >= 1.0
+        return command
 
     robot.control(torques)
     print("torque motion done")
@@ -94,9 +96,9 @@ def panda(address):
         return libfranka.JointPositions(list(state.q_d))
 
     try:
-        robot.control(stall)
+        robot.control_joint_position(stall)
         raise SystemExit("a stalled client was not noticed")
-    except libfranka.ControlException as error:
+    except RuntimeError as error:
         assert "communication_constraints_violation" in str(error), error
     robot.automatic_error_recovery()
     assert robot.read_once().robot_mode == libfranka.RobotMode.kIdle

@@ -133,8 +133,8 @@ impl Plant {
     pub fn follow(&mut self, desired: &Desired, stiffness: &Stiffness, push: &Joints<7>) {
         let state = self.arm.at(&self.positions);
         let mass = state.mass_matrix();
-        let damping = Joints::from_fn(|i, _| 2.0 * (stiffness[(i, i)] * mass[(i, i)]).sqrt());
-        let mut resistance = mass + stiffness * (PERIOD * PERIOD);
+        let damping: Joints<7> = Joints::from_fn(|i, _| 2.0 * (stiffness[(i, i)] * mass[(i, i)]).sqrt());
+        let mut resistance: Stiffness = mass + stiffness * (PERIOD * PERIOD);
         for i in 0..7 {
             resistance[(i, i)] += PERIOD * damping[i];
         }
@@ -143,7 +143,7 @@ impl Plant {
             None => Joints::zeros(),
         };
         let ahead = desired.positions - self.positions - self.velocities * PERIOD;
-        let drive = stiffness * ahead
+        let drive: Joints<7> = stiffness * ahead
             + damping.component_mul(&(desired.velocities - self.velocities))
             + mass * desired.accelerations
             + pull
