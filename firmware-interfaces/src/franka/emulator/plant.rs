@@ -52,6 +52,20 @@ pub(super) fn cartesian_stiffness(
     joints
 }
 
+/// The damping under which no mode of masses and springs swings: `2 L sqrt(L⁻¹ K L⁻ᵀ) Lᵀ` with
+/// `M = L Lᵀ`. None where the masses are none.
+fn critical_damping(mass: &Stiffness, stiffness: &Stiffness) -> Stiffness {
+    let Some(factors) = mass.cholesky() else { return Stiffness::zeros() };
+    let lower = factors.l();
+    let Some(half) = lower.solve_lower_triangular(stiffness) else { return Stiffness::zeros() };
+    let Some(modes) = lower.solve_lower_triangular(&half.transpose()) else {
+        return Stiffness::zeros();
+    };
+    let mut modes = modes.symmetric_eigen();
+    modes.eigenvalues.apply(|value| *value = value.max(0.0).sqrt());
+    lower * modes.recompose() * lower.transpose() * 2.0
+}
+
 /// What the arm's own controller is to do.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Desired {
@@ -133,18 +147,15 @@ impl Plant {
     pub fn follow(&mut self, desired: &Desired, stiffness: &Stiffness, push: &Joints<7>) {
         let state = self.arm.at(&self.positions);
         let mass = state.mass_matrix();
-        let damping: Joints<7> = Joints::from_fn(|i, _| 2.0 * (stiffness[(i, i)] * mass[(i, i)]).sqrt());
-        let mut resistance: Stiffness = mass + stiffness * (PERIOD * PERIOD);
-        for i in 0..7 {
-            resistance[(i, i)] += PERIOD * damping[i];
-        }
+        let damping = critical_damping(&mass, stiffness);
+        let resistance = mass + damping * PERIOD + stiffness * (PERIOD * PERIOD);
         let pull = match &self.believed {
             Some(believed) => believed.at(&self.positions).gravity() - state.gravity(),
             None => Joints::zeros(),
         };
         let ahead = desired.positions - self.positions - self.velocities * PERIOD;
         let drive: Joints<7> = stiffness * ahead
-            + damping.component_mul(&(desired.velocities - self.velocities))
+            + damping * (desired.velocities - self.velocities)
             + mass * desired.accelerations
             + pull
             + push;
