@@ -1,14 +1,27 @@
 //! What the arm answers to requests.
 
+use sinew_simulation::kinematics::Transform;
+
 use super::control::{Control, f_t_ne};
 use super::motion::Motion;
 use super::{model, poses};
 use crate::franka::wire::{
-    Controller, Function, Generator, MoveRequest, Outcome, Request, RobotMode, connect_reply, reply,
+    Controller, Errors, Function, Generator, Load, MoveRequest, Outcome, Request, RobotMode,
+    connect_reply, reply,
 };
 
 /// Cartesian limits that version 5 can ask for; none of them is set.
 const CARTESIAN_LIMITS: u32 = 8;
+/// N·m/rad, N/m.
+const MOST_STIFF: f64 = 20_000.0;
+/// Hz.
+const MOST_FREQUENCY: f64 = 1000.0;
+/// Farthest that frames and centres of mass can be from the flange, m.
+const FARTHEST: f64 = 10.0;
+/// kg.
+const MOST_MASS: f64 = 50.0;
+/// kg·m².
+const MOST_INERTIA: f64 = 100.0;
 /// Three sizes, a pose, a flag.
 const CARTESIAN_LIMIT_SIZE: usize = (3 + 16) * 8 + 1;
 
@@ -82,34 +95,35 @@ impl Control {
         if self.motion.is_some() && !thresholds {
             return Outcome::NotPossible;
         }
-        let none_negative = |values: &[f64]| values.iter().all(|value| *value >= 0.0);
+        let up_to =
+            |values: &[f64], most: f64| values.iter().all(|value| (0.0..=most).contains(value));
         let valid = match request {
             Request::SetCollisionBehavior(behavior) => {
                 self.settings.collision = *behavior;
                 true
             }
             Request::SetJointImpedance(stiffness) => {
-                let valid = none_negative(&stiffness);
+                let valid = up_to(&stiffness, MOST_STIFF);
                 if valid {
                     self.settings.joint_stiffness = stiffness;
                 }
                 valid
             }
             Request::SetCartesianImpedance(stiffness) => {
-                let valid = none_negative(&stiffness);
+                let valid = up_to(&stiffness, MOST_STIFF);
                 if valid {
                     self.settings.cartesian_stiffness = stiffness;
                 }
                 valid
             }
-            Request::SetEeToK(pose) => match poses::from_wire(&pose) {
+            Request::SetEeToK(pose) => match frame(&pose) {
                 Some(pose) => {
                     self.settings.ee_t_k = pose;
                     true
                 }
                 None => false,
             },
-            Request::SetNeToEe(pose) => match poses::from_wire(&pose) {
+            Request::SetNeToEe(pose) => match frame(&pose) {
                 Some(pose) => {
                     self.settings.ne_t_ee = pose;
                     let tool = f_t_ne().then(&pose);
@@ -119,13 +133,13 @@ impl Control {
                 None => false,
             },
             Request::SetLoad(load) => {
-                let valid = self.plant.declare(&load).is_ok();
+                let valid = possible(&load) && self.plant.declare(&load).is_ok();
                 if valid {
                     self.settings.load = load;
                 }
                 valid
             }
-            Request::SetFilters(frequencies) => none_negative(&frequencies),
+            Request::SetFilters(frequencies) => up_to(&frequencies, MOST_FREQUENCY),
             _ => true,
         };
         if valid { Outcome::Success } else { Outcome::InvalidArgument }
@@ -165,10 +179,26 @@ impl Control {
             RobotMode::UserStopped => Outcome::EmergencyAborted,
             RobotMode::Move | RobotMode::Other => Outcome::NotPossible,
             _ => {
-                self.errors = crate::franka::wire::Errors::NONE;
+                self.errors = Errors::NONE;
                 self.mode = RobotMode::Idle;
                 Outcome::Success
             }
         }
     }
+}
+
+/// A frame at the end of an arm.
+fn frame(numbers: &[f64; 16]) -> Option<Transform> {
+    poses::from_wire(numbers).filter(|pose| near(&pose.translation))
+}
+
+fn near(place: &[f64; 3]) -> bool {
+    place.iter().all(|value| value.abs() <= FARTHEST)
+}
+
+/// Whether anything at the end of an arm can be such a load.
+fn possible(load: &Load) -> bool {
+    (0.0..=MOST_MASS).contains(&load.mass)
+        && near(&load.center)
+        && load.inertia.iter().all(|value| value.abs() <= MOST_INERTIA)
 }

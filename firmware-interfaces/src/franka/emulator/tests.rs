@@ -413,6 +413,31 @@ fn a_soft_end_effector_gives_way_more_than_a_stiff_one() {
 }
 
 #[test]
+fn what_no_arm_can_have_at_its_end_is_an_invalid_argument() {
+    use crate::franka::wire::Load;
+    for robot in BOTH {
+        let mut client = Client::connected(Config::new(robot));
+        let far = Load { mass: 1.0, center: [-1e308, 0.0, 0.0], inertia: [0.0; 9] };
+        let light = Load { mass: -1.0, ..Load::default() };
+        for request in [
+            Request::SetLoad(far),
+            Request::SetLoad(light),
+            Request::SetJointImpedance([1e300; 7]),
+            Request::SetCartesianImpedance([-1.0; 6]),
+            Request::SetNeToEe([1.0; 16]),
+        ] {
+            client.ask(&request, 5);
+            assert_eq!(client.status(5), Some(2), "{request:?}");
+        }
+        client.cycle(None);
+        assert_eq!(client.state.m_load, 0.0);
+        client.begin_joints();
+        client.ask(&Request::SetLoad(Load::default()), 6);
+        assert_eq!(client.status(6), Some(1), "not in a motion");
+    }
+}
+
+#[test]
 fn nonsense_closes_the_connection_and_the_arm_waits_for_the_next_client() {
     let mut client = Client::connected(Config::new(RobotModel::Fr3));
     client.begin_joints();

@@ -274,12 +274,15 @@ trait Wire {
                     *value = f32::from_le_bytes(bytes).into();
                 }
             }
-            if !value.is_finite() {
+            if self.refuses(*value) {
                 return Err(WireError::NotFinite { field: name });
             }
         }
         Ok(())
     }
+
+    /// Whether a number ends the way: those that are none, where they are read.
+    fn refuses(&self, value: f64) -> bool;
 
     fn if_v10<'a>(&self, values: &'a mut [f64]) -> &'a mut [f64] {
         if self.protocol() == Protocol::V10 { values } else { &mut [] }
@@ -318,6 +321,10 @@ impl Wire for Writer<'_> {
     fn bytes(&mut self, bytes: &mut [u8]) {
         self.out.extend_from_slice(bytes);
     }
+
+    fn refuses(&self, _: f64) -> bool {
+        false
+    }
 }
 
 struct Reader<'a> {
@@ -336,5 +343,9 @@ impl Wire for Reader<'_> {
             bytes.copy_from_slice(front);
             self.bytes = rest;
         }
+    }
+
+    fn refuses(&self, value: f64) -> bool {
+        !value.is_finite()
     }
 }
