@@ -43,8 +43,42 @@ def pylibfranka(address):
         if command.motion_finished:
             break
     print("torque motion done", state.control_command_success_rate)
+    time.sleep(0.5)
+    # The model that the client makes of the URDF is the arm that holds itself up.
     model = robot.load_model()
-    print("gravity", [round(x, 3) for x in model.gravity(robot.read_once())])
+    state = robot.read_once()
+    gravity = model.gravity(state)
+    assert all(abs(a - b) < 1e-3 for a, b in zip(gravity, state.tau_J)), (gravity, state.tau_J)
+    print("model query done")
+    control = robot.start_cartesian_pose_control(lf.ControllerMode.CartesianImpedance)
+    start, seconds = None, 0.0
+    while True:
+        state, duration = control.readOnce()
+        start = start or list(state.O_T_EE_d)
+        seconds += duration.to_sec()
+        pose = list(start)
+        pose[14] -= 0.03 * (1 - math.cos(math.pi * min(seconds, 2.0)))
+        command = lf.CartesianPose(pose)
+        command.motion_finished = seconds >= 2.0
+        control.writeOnce(command)
+        if command.motion_finished:
+            break
+    print("Cartesian motion done", state.control_command_success_rate)
+    time.sleep(0.1)
+    control = robot.start_joint_position_control(lf.ControllerMode.JointImpedance)
+    try:
+        for cycle in range(200):
+            state, duration = control.readOnce()
+            if cycle == 50:
+                time.sleep(0.1)
+            control.writeOnce(lf.JointPositions(list(state.q_d)))
+        raise SystemExit("a stalled client was not noticed")
+    except lf.ControlException as error:
+        assert "communication_constraints_violation" in str(error), error
+    del control
+    robot.automatic_error_recovery()
+    assert robot.read_once().robot_mode == lf.RobotMode.Idle
+    print("reflex and recovery done")
     gripper = lf.Gripper(address)
     assert gripper.homing()
     assert gripper.move(0.05, 0.1)
@@ -86,6 +120,20 @@ def panda(address):
 
     robot.control(torques)
     print("torque motion done")
+    start, seconds = None, 0.0
+
+    def pose(state, duration):
+        nonlocal start, seconds
+        start = start or list(state.O_T_EE_d)
+        seconds += duration.to_sec()
+        goal = list(start)
+        goal[14] -= 0.03 * (1 - math.cos(math.pi * min(seconds, 2.0)))
+        command = libfranka.CartesianPose(goal)
+        command.motion_finished = seconds >= 2.0
+        return command
+
+    robot.control_cartesian_pose(pose)
+    print("Cartesian motion done")
     lost = False
 
     def stall(state, duration):
@@ -119,6 +167,9 @@ def franky(address):
     robot.move(fk.JointMotion(goal))
     reached = robot.current_joint_state.position
     assert abs(reached[3] - goal[3]) < 2e-3, reached
+    print("joint motion done")
+    robot.move(fk.CartesianMotion(fk.Affine([0.05, 0.0, 0.0]), fk.ReferenceType.Relative))
+    print("Cartesian motion done")
     gripper = fk.Gripper(address)
     assert gripper.move(0.05, 0.1)
     print("ok")

@@ -55,8 +55,6 @@ pub(super) struct Motion {
     torques: Joints<7>,
     /// Pose of the end effector that was commanded last.
     pose: Transform,
-    /// Velocity of the end effector, m/s and rad/s.
-    pub twist: [f64; 6],
 }
 
 impl Motion {
@@ -80,7 +78,6 @@ impl Motion {
             cycles: 0,
             torques: Joints::zeros(),
             pose,
-            twist: [0.0; 6],
         }
     }
 
@@ -184,7 +181,6 @@ impl Motion {
             }
             Generator::CartesianVelocity => {
                 let pose = poses::moved(&self.pose, &command.o_dp_ee_c, PERIOD);
-                self.twist = command.o_dp_ee_c;
                 self.reach(chain, pose, desired)?
             }
         };

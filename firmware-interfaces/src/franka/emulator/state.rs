@@ -19,8 +19,10 @@ impl Control {
         let there = self.chain.at(&self.desired.positions);
         let pose = to_wire(&Transform::from(here.tool()));
         let desired_pose = to_wire(&Transform::from(there.tool()));
-        let twist = there.jacobian() * self.desired.velocities;
-        let twist: [f64; 6] = std::array::from_fn(|i| twist[i]);
+        let (rate, jacobian) = (there.jacobian_rate(&self.desired.velocities), there.jacobian());
+        let twist = jacobian * self.desired.velocities;
+        let acceleration = jacobian * self.desired.accelerations + rate * self.desired.velocities;
+        let twist: [f64; 6] = twist.into();
         let wrench = &self.push.0;
         let felt: [f64; 7] = self.push.1.into();
         let thresholds = &self.settings.collision;
@@ -67,7 +69,9 @@ impl Control {
             o_ddp_o: GRAVITY.into(),
             elbow_c: elbow(&self.desired.positions),
             o_t_ee_c: desired_pose,
-            o_dp_ee_c: self.motion.as_ref().map_or([0.0; 6], |motion| motion.twist),
+            // Clients' filters and limiters go on from these.
+            o_dp_ee_c: twist,
+            o_ddp_ee_c: acceleration.into(),
             theta: plant.positions.into(),
             dtheta: plant.velocities.into(),
             motion_generator_mode,
