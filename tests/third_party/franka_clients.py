@@ -1,9 +1,11 @@
-"""Other people's clients against the emulated Franka: python franka_clients.py CLIENT ADDRESS
+"""Other people's clients against the emulated Franka: python franka_clients.py SINEW
+runs them all against emulators of their own, python franka_clients.py CLIENT ADDRESS one against a running one.
 
 CLIENT is pylibfranka (0.21.3, FR3), panda (panda-python 1.1.1, FER) or franky (franky-control 2.0.0, FR3).
 """
 
 import math
+import subprocess
 import sys
 import time
 
@@ -175,5 +177,24 @@ def franky(address):
     print("ok")
 
 
+def every(sinew):
+    clients = [("panda", "fer"), ("pylibfranka", "fr3"), ("franky", "fr3")]
+    for number, (client, robot) in enumerate(clients, 71):
+        address = f"127.0.0.{number}"
+        command = [sinew, "emulate", "franka", "--robot", robot, "--bind", address]
+        emulator = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            assert emulator.stdout.readline().startswith("ready"), client
+            # A process each: their libraries bring their own copies of the same symbols.
+            subprocess.run([sys.executable, __file__, client, address], check=True, timeout=120)
+        finally:
+            emulator.terminate()
+            emulator.wait()
+
+
 if __name__ == "__main__":
-    {"pylibfranka": pylibfranka, "panda": panda, "franky": franky}[sys.argv[1]](sys.argv[2])
+    clients = {"pylibfranka": pylibfranka, "panda": panda, "franky": franky}
+    if len(sys.argv) == 2:
+        every(sys.argv[1])
+    else:
+        clients[sys.argv[1]](sys.argv[2])
