@@ -119,7 +119,7 @@ impl ToolChain {
 }
 
 /// A rotation whose z axis is the unit vector `axis`; none where it is z already.
-fn facing(axis: Vector) -> Transform {
+pub(crate) fn facing(axis: Vector) -> Transform {
     let [a, b, c] = axis;
     // The base vector that is farthest from the axis, made perpendicular to it.
     let least = (0..3).fold(0, |best, i| if axis[i].abs() < axis[best].abs() { i } else { best });

@@ -1,13 +1,15 @@
 //! Reads from a URDF the chain of joints between an arm's base and its tool.
 //!
-//! Only what forward kinematics needs is read: links by name, and of the joints in the chain kind,
-//! parent, child, origin and axis. Shapes, masses and everything outside the chain are passed over,
-//! so a gripper with mimic joints does not hinder the arm that carries it. What is read is read
-//! strictly: a number that cannot be understood is an error, never a default. Xacro files must be
-//! expanded first.
+//! Only what is asked for is read. For a tool's place: links by name, and of the joints in the chain
+//! kind, parent, child, origin and axis; shapes, masses and everything outside the chain are passed
+//! over, so a gripper with mimic joints does not hinder the arm that carries it. For an
+//! [`Arm`](crate::dynamics::Arm) also limits, friction and masses. What is read is read strictly: a
+//! number that cannot be understood is an error, never a default. Xacro files must be expanded
+//! first.
 //!
 //! Elements and defaults: <https://wiki.ros.org/urdf/XML/joint>.
 
+mod arm;
 mod error;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,6 +63,11 @@ pub(crate) struct Chain {
 
 /// Reads `file` and follows its joints to the link `tip`, or to the only end that there is.
 pub(crate) fn read(file: &Path, tip: Option<&str>) -> Result<Chain, UrdfError> {
+    parse(&text(file)?, file, tip)
+}
+
+/// The text of `file`.
+fn text(file: &Path) -> Result<String, UrdfError> {
     let fail = |problem| UrdfError::new(file, None, problem);
     let unreadable =
         |error: std::io::Error| fail(UrdfProblem::Unreadable { reason: error.to_string() });
@@ -71,17 +78,25 @@ pub(crate) fn read(file: &Path, tip: Option<&str>) -> Result<Chain, UrdfError> {
     if text.len() as u64 > LARGEST_FILE {
         return Err(fail(UrdfProblem::TooLarge));
     }
-    parse(&text, file, tip)
+    Ok(text)
 }
 
 /// The same for `text`, which was read from `file`.
 pub(crate) fn parse(text: &str, file: &Path, tip: Option<&str>) -> Result<Chain, UrdfError> {
+    with_tree(text, file, |tree| tree.chain_to(tip))
+}
+
+fn with_tree<T>(
+    text: &str,
+    file: &Path,
+    read: impl FnOnce(&Tree<'_>) -> Result<T, UrdfError>,
+) -> Result<T, UrdfError> {
     let options = ParsingOptions { nodes_limit: MOST_NODES, ..ParsingOptions::default() };
     let document = Document::parse_with_options(text, options).map_err(|error| {
         let problem = UrdfProblem::Xml { reason: error.to_string() };
         UrdfError::new(file, Some(error.pos().row), problem)
     })?;
-    Tree::new(&document, file)?.chain_to(tip)
+    read(&Tree::new(&document, file)?)
 }
 
 /// The links and joints of a file.
@@ -91,6 +106,8 @@ struct Tree<'a> {
     breaks: Vec<usize>,
     /// In the order of the file.
     links: Vec<&'a str>,
+    /// The elements of `links`.
+    nodes: Vec<Node<'a, 'a>>,
     /// The joint that each link hangs on.
     parents: BTreeMap<&'a str, Branch<'a>>,
 }
@@ -106,7 +123,8 @@ struct Branch<'a> {
 impl<'a> Tree<'a> {
     fn new(document: &'a Document<'a>, file: &'a Path) -> Result<Self, UrdfError> {
         let breaks = document.input_text().match_indices('\n').map(|(at, _)| at).collect();
-        let mut tree = Self { file, breaks, links: Vec::new(), parents: BTreeMap::new() };
+        let (links, nodes) = (Vec::new(), Vec::new());
+        let mut tree = Self { file, breaks, links, nodes, parents: BTreeMap::new() };
         let robot = document.root_element();
         if !robot.has_tag_name("robot") {
             let found = robot.tag_name().name().to_owned();
@@ -122,6 +140,7 @@ impl<'a> Tree<'a> {
                 return Err(tree.fail(link, UrdfProblem::Twice { of: format!("link `{name}`") }));
             }
             tree.links.push(name);
+            tree.nodes.push(link);
         }
         let mut names = BTreeSet::new();
         for node in elements("joint") {
@@ -152,6 +171,13 @@ impl<'a> Tree<'a> {
 
     fn chain_to(&self, tip: Option<&str>) -> Result<Chain, UrdfError> {
         let tip = self.tip(tip)?;
+        let branches = self.branches_to(tip)?;
+        let joints = branches.iter().map(|branch| self.joint(branch)).collect::<Result<_, _>>()?;
+        Ok(Chain { joints, tip: tip.to_owned() })
+    }
+
+    /// The joints from the base to `tip`.
+    fn branches_to(&self, tip: &str) -> Result<Vec<Branch<'a>>, UrdfError> {
         let mut branches = Vec::new();
         let mut link = tip;
         while let Some(branch) = self.parents.get(link) {
@@ -163,8 +189,7 @@ impl<'a> Tree<'a> {
             }
         }
         branches.reverse();
-        let joints = branches.iter().map(|branch| self.joint(branch)).collect::<Result<_, _>>()?;
-        Ok(Chain { joints, tip: tip.to_owned() })
+        Ok(branches)
     }
 
     /// The link that is meant.
@@ -223,21 +248,26 @@ impl<'a> Tree<'a> {
                 return Err(self.fail(node, UrdfProblem::Kind { joint, found }));
             }
         };
+        let origin = self.origin(node, &of)?;
+        Ok(Joint { name: name.to_owned(), line: self.line(node), origin, motion })
+    }
+
+    /// What an element's `<origin>` says; nothing where there is none.
+    fn origin(&self, node: Node<'a, 'a>, of: &str) -> Result<Transform, UrdfError> {
         let mut pose = [[0.0; 3]; 2];
         if let Some(origin) = child(node, "origin") {
             for (value, attribute) in pose.iter_mut().zip(["xyz", "rpy"]) {
                 if origin.attribute(attribute).is_some() {
-                    *value = self.numbers(origin, &of, attribute)?;
+                    *value = self.numbers(origin, of, attribute)?;
                 }
             }
             // Since version 1.1 of the format; most programs pass over it.
             if origin.attribute("quat_xyzw").is_some() {
-                return Err(self.value(origin, &of, "quat_xyzw", "rpy instead"));
+                return Err(self.value(origin, of, "quat_xyzw", "rpy instead"));
             }
         }
         let [xyz, rpy] = pose;
-        let origin = Transform::from_xyz_rpy(xyz, rpy);
-        Ok(Joint { name: name.to_owned(), line: self.line(node), origin, motion })
+        Ok(Transform::from_xyz_rpy(xyz, rpy))
     }
 
     /// The joint's axis as a unit vector; x where none is said.

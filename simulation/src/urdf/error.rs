@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::dynamics::LinkProblem;
+
 /// Why a URDF does not give the chain to a tool.
 #[derive(Clone, Debug, PartialEq, Error)]
 #[error("{}{}: {problem}", .file.display(), .line.map(|line| format!(":{line}")).unwrap_or_default())]
@@ -132,6 +134,44 @@ pub enum UrdfProblem {
         joint: String,
         /// The joints of the robot.
         joints: String,
+    },
+    /// The robot has a joint that the chain has not.
+    #[error(
+        "the robot's joint `{joint}` does not move the tip `{tip}`. Joints that do: {joints}. Rename it, or name another link as the tip"
+    )]
+    MissingJoint {
+        /// The joint of the robot.
+        joint: String,
+        /// The tip.
+        tip: String,
+        /// The joints of the chain that move.
+        joints: String,
+    },
+    /// The chain has the robot's joints in another order.
+    #[error("the joints from the base to the tip are {joints}, needed are {needed} in this order")]
+    JointOrder {
+        /// The joints of the chain that move.
+        joints: String,
+        /// The joints of the robot.
+        needed: String,
+    },
+    /// A link that a joint moves weighs nothing.
+    #[error(
+        "link `{link}`, which joint `{joint}` moves, has no <inertial>. Dynamics need mass, centre and inertia of every link"
+    )]
+    NoInertia {
+        /// The link.
+        link: String,
+        /// The joint that moves it.
+        joint: String,
+    },
+    /// A link that cannot exist.
+    #[error("link `{link}`: {problem}")]
+    Link {
+        /// The link.
+        link: String,
+        /// What is wrong with it.
+        problem: LinkProblem,
     },
     /// The chain has a joint that follows another one.
     #[error(
