@@ -51,6 +51,8 @@ pub(super) struct Motions {
     efforts: Vec<Option<EffortGate>>,
     sources: [Source; MAX_JOINTS],
     ranges: Vec<[f64; 2]>,
+    /// Efforts begin at 0: the robot bears its own weight.
+    from_zero: bool,
 }
 
 impl Motions {
@@ -72,6 +74,7 @@ impl Motions {
                 .collect(),
             sources: [Source::None; MAX_JOINTS],
             ranges: limits.iter().map(|limits| limits.position).collect(),
+            from_zero: settings.compensates_gravity,
         }
     }
 
@@ -86,7 +89,7 @@ impl Motions {
                 self.gate.reset(joint, measured);
             }
             if let Some(effort) = &mut self.efforts[joint] {
-                effort.reset(state.effort[joint]);
+                effort.reset(if self.from_zero { 0.0 } else { state.effort[joint] });
             }
         }
         self.sources = [Source::None; MAX_JOINTS];

@@ -42,6 +42,7 @@ fn robot() -> RobotDescription {
         sensors: Vec::new(),
         measures_velocity: false,
         measures_effort: false,
+        compensates_gravity: false,
         device_rate_hz: None,
         on_silence: OnSilence::Continues,
     }
