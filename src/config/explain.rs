@@ -58,6 +58,7 @@ impl Loaded {
                     let model = self.config.robot.model;
                     let void = match place.as_str() {
                         "robot.rig" => model != RobotModel::Rig,
+                        "robot.franka" => model != RobotModel::Franka,
                         "robot.can" | "robot.actuators" => model != RobotModel::Can,
                         _ => false,
                     };

@@ -12,6 +12,7 @@ pub(crate) mod can;
 mod error;
 mod excitation;
 mod explain;
+pub(crate) mod franka;
 mod guards;
 mod keys;
 mod limits;
@@ -40,11 +41,11 @@ pub use error::{ConfigError, Origin, Problem};
 pub use limits::resolve_limits;
 pub use schema::{
     ActuationConfig, Actuator, ActuatorConfig, AtRest, CameraConfig, CanConfig, ClockKind, Config,
-    ElementConfig, ElementUnit, EmulatorConfig, ExcitationConfig, Execution, GainsConfig,
-    Generator, GuardConfig, JointLimitsConfig, MotorConfig, OverrunConfig, OverrunPolicy, Pace,
-    PolicyConfig, RealtimeConfig, RealtimeMode, RecordingConfig, RestConfig, RigAxis, RigConfig,
-    RigDrive, RigProtocol, RobotConfig, RobotModel, RunConfig, SignalConfig, SupervisionConfig,
-    Sweep, TargetConfig, WorkspaceConfig,
+    ElementConfig, ElementUnit, EmulatorConfig, ExcitationConfig, Execution, FrankaArm,
+    FrankaConfig, GainsConfig, Generator, GuardConfig, JointLimitsConfig, MotorConfig,
+    OverrunConfig, OverrunPolicy, Pace, PolicyConfig, RealtimeConfig, RealtimeMode,
+    RecordingConfig, RestConfig, RigAxis, RigConfig, RigDrive, RigProtocol, RobotConfig,
+    RobotModel, RunConfig, SignalConfig, SupervisionConfig, Sweep, TargetConfig, WorkspaceConfig,
 };
 
 /// Where every value of a configuration was said, by key path: `run.rate_hz`,
@@ -125,7 +126,10 @@ impl Loaded {
             ("robot.rig", robot.model != RobotModel::Rig),
             ("robot.can", robot.model != RobotModel::Can),
             ("robot.actuators", robot.model != RobotModel::Can),
+            ("robot.franka", robot.model != RobotModel::Franka),
             ("emulator.drive", robot.model != RobotModel::Rig),
+            ("emulator.patience_ms", robot.model != RobotModel::Franka),
+            ("emulator.payload_kg", robot.model != RobotModel::Franka),
             ("actuation.gains", actuation.model != Actuator::Pd),
             ("actuation.motors", actuation.model != Actuator::Pd),
             ("actuation.delay_ms", actuation.model != Actuator::Pd),

@@ -2,6 +2,7 @@
 //! The files of [`super::table`] have the same keys under the same names.
 
 mod excitation;
+mod franka;
 mod limits;
 mod policy;
 mod recording;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use excitation::{ExcitationConfig, SignalConfig, Sweep};
+pub use franka::{FrankaArm, FrankaConfig};
 pub use limits::{JointLimitsConfig, WorkspaceConfig};
 pub use policy::{CameraConfig, ElementConfig, ElementUnit, Execution, PolicyConfig};
 pub use recording::RecordingConfig;

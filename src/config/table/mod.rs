@@ -3,6 +3,7 @@
 //! as Rust types; a test compares the two.
 
 mod excitation;
+mod franka;
 mod limits;
 mod policy;
 mod recording;

@@ -110,6 +110,12 @@ fn everything() -> Config {
         "robot.rig.radius_m=0.1",
         "robot.rig.temperature=true",
         "robot.rig.supply=true",
+        "robot.franka.collision_torque_nm=[20, 20, 20, 20, 12, 12, 12]",
+        "robot.franka.collision_force=[20, 20, 20, 20, 20, 20]",
+        "robot.franka.stiffness_nm_rad=[600, 600, 600, 600, 250, 150, 50]",
+        "robot.franka.load_kg=0.5",
+        "robot.franka.load_inertia_kg_m2=[0, 0, 0, 0, 0, 0]",
+        "robot.franka.gripper_force_n=20",
         ACTUATORS,
         "cameras.top.stops_after_s=3",
     ];
@@ -277,7 +283,7 @@ fn reference() -> Vec<(String, Vec<String>)> {
         if name == "robot" {
             let of =
                 |wanted: &str| all_keys().into_iter().find(|(path, _)| path == wanted).unwrap().1;
-            for path in ["robot.rig", "robot.can"] {
+            for path in ["robot.rig", "robot.can", "robot.franka"] {
                 let Shape::Table(keys) = &of(path).shape else { panic!() };
                 add(format!("### `[{path}]`"), path, keys);
             }
