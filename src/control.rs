@@ -229,6 +229,7 @@ impl<'a> ControlLoop<'a> {
             sample.inputs = CycleInputs {
                 operator: self.operator.request(),
                 misses: tick.missed + u64::from(previous.overran),
+                missed: tick.missed,
                 watchdog: self.heartbeat.has_fired(),
                 finished: self.link.finished.load(Ordering::Relaxed),
             };

@@ -67,6 +67,21 @@ cells! {
     an_encoder_of_a_motor_that_has_slipped_loses_it:
         is_lost(simulated(CAN, r#"["jump=0.7@3s"]"#, &[]), "faster than it can move");
 
+    a_rate_that_jumps_once_is_refused:
+        simulated(SERVO, r#"["gyro-glitch=1/500"]"#, &[])
+            .completes().counts("/bus/rejected").gives("gyroscope");
+    a_rate_that_jumps_once_is_refused_in_torque:
+        simulated(TORQUE, r#"["gyro-glitch=1/500"]"#, &[])
+            .completes().counts("/bus/rejected").gives("gyroscope");
+    a_rig_whose_gyroscope_is_stuck_is_lost:
+        is_lost(simulated(SERVO, r#"["gyro-stuck=20@3s"]"#, &[]), "the encoder does not say so");
+    a_rig_whose_gyroscope_is_stuck_in_torque_is_lost:
+        is_lost(simulated(TORQUE, r#"["gyro-stuck=-90@3s"]"#, &[]), "outside -70 to 70 rad/s");
+    a_clock_as_slow_as_a_resonators_is_followed:
+        simulated(TORQUE, r#"["drift=-5000@0s"]"#, &[]).completes();
+    a_rig_whose_clock_is_none_is_lost:
+        is_lost(simulated(SERVO, r#"["drift=-30000@3s"]"#, &[]), "ppm slower");
+
     a_little_delay_of_the_rig_is_borne:
         simulated(TORQUE, r#"["delay=5ms@3s"]"#, &[]).completes();
     states_of_the_rig_that_come_so_late_are_none:

@@ -172,11 +172,26 @@ fn what_an_excitation_cannot_be_is_refused_by_name() {
             "excitation.signals=[{kind='multi_sine', joint='joint1', duration_s=1, amplitude_rad=0.1, frequencies_hz=[499.9, 3]}]",
             "",
         ),
+        // The limits leave 1.6 rad, the margin 1.5.
+        (
+            "excitation.signals=[{kind='steps', joint='joint1', duration_s=1, amplitude_rad=1.55, dwell_s=0.5}]",
+            "-1.5 to 1.5 rad for joint1 (limits.joint1.position_rad, less its margin at both ends)",
+        ),
+        (
+            "excitation.signals=[{kind='modulated_chirp', joint='joint1', duration_s=1, amplitude_rad=0.1, from_hz=1, to_hz=450, modulation_hz=60, least_fraction=0.5}]",
+            "510 Hz (the highest of from_hz and to_hz, and modulation_hz on top)",
+        ),
+        (
+            "excitation.signals=[{kind='chirp', joint='joint1', duration_s=20000, amplitude_rad=0.1, from_hz=1, to_hz=2}]",
+            "10000000 at most for 1 joints",
+        ),
         ("supervision.guards.temprature={max=50}", "temperature"),
         ("supervision.guards.supply={}", "bounds nothing"),
+        ("robot.rig.temperature=false", "does not measure \"temperature\""),
     ];
     for (set, expected) in cases {
-        let ended = collected(folder.path(), &["--set", set, "--for", "100ms"]);
+        let margin = "limits.joint1.margin_rad=0.1";
+        let ended = collected(folder.path(), &["--for", "100ms", "--set", margin, "--set", set]);
         if expected.is_empty() {
             assert_eq!(ended.code, 0, "{}", ended.stderr);
             continue;
@@ -184,4 +199,35 @@ fn what_an_excitation_cannot_be_is_refused_by_name() {
         assert_eq!(ended.code, 2, "{set}: {}", ended.stderr);
         assert!(ended.stderr.contains(expected), "{set}: {}", ended.stderr);
     }
+}
+
+#[test]
+fn what_will_not_be_as_expected_is_said_and_a_second_file_has_a_name_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = collected(folder.path(), &["--for", "100ms"]);
+    assert!(first.stderr.contains("their end may not be played"), "{}", first.stderr);
+    // Another recording directory, the same folder for files.
+    let (other, data) = (tempfile::tempdir().unwrap(), folder.path().join("data/0.010kgm2"));
+    let csv = format!("recording.csv={:?}", data.display().to_string());
+    let more = [&VIRTUAL[..], &["--set", &csv, "--for", "100ms"]].concat();
+    let second = run(COLLECT, other.path(), &more);
+    assert_eq!((second.code, second.cause()), (0, "completed"), "{}", second.stderr);
+    assert!(
+        second.json["csv"].as_str().unwrap().ends_with("-rig-collect-2.csv"),
+        "{}",
+        second.json
+    );
+    let void = "limits.joint1.max_torque_rate_nm_s=4000";
+    let recording = format!("recording.directory={:?}", folder.path().join("none"));
+    let checked =
+        sinew().args(["check", DRIVEN, "--set", &recording, "--set", void]).output().unwrap();
+    let said = String::from_utf8_lossy(&checked.stdout);
+    assert!(said.contains("max_torque_rate_nm_s limits nothing"), "{said}");
+    let checked = sinew().args(["check", DRIVEN, "--set", &recording]).output().unwrap();
+    let said = String::from_utf8_lossy(&checked.stdout);
+    assert!(checked.status.success() && !said.contains("note"), "{said}");
+    let drive = ["check", "configs/mock.toml", "--set", "emulator.drive=direct"];
+    let checked = sinew().args(drive).output().unwrap();
+    let said = String::from_utf8_lossy(&checked.stderr);
+    assert!(said.contains("emulator.drive") && said.contains("no effect on the mock"), "{said}");
 }

@@ -121,15 +121,13 @@ pub fn export(journal: &Path, output: &Path, replace: bool) -> Result<CsvSummary
     Ok(CsvSummary { output: output.to_owned(), samples, lost: lost(steps), seconds })
 }
 
-/// How many samples are missing, where `steps` are the distances between those that are there.
-fn lost(mut steps: Vec<f32>) -> u64 {
-    let middle = steps.len() / 2;
-    if steps.is_empty() {
-        return 0;
-    }
-    let (_, usual, _) = steps.select_nth_unstable_by(middle, f32::total_cmp);
-    let usual = *usual;
-    steps.iter().map(|step| (step / usual).round() as u64).map(|it| it.saturating_sub(1)).sum()
+/// How many samples are missing, where `steps` are the distances between those that are there. The
+/// usual one is that between numbers: a loop slower than the device has none without a hole.
+fn lost(mut steps: Vec<[f64; 2]>) -> u64 {
+    let Some(last) = steps.len().checked_sub(1) else { return 0 };
+    let order = |one: &[f64; 2], other: &[f64; 2]| one[1].total_cmp(&other[1]);
+    let [_, usual] = *steps.select_nth_unstable_by(last / 2, order).1;
+    steps.iter().map(|[step, _]| ((step / usual).round() as u64).saturating_sub(1)).sum()
 }
 
 /// Where the sensors stand in a cycle's list.
@@ -172,7 +170,7 @@ impl Columns {
     }
 }
 
-/// A command, and from when on it is in force.
+/// A command that was sent.
 #[derive(Clone, Copy)]
 struct Commanded {
     position: f64,
@@ -185,8 +183,8 @@ struct Table {
     last: Option<(u64, f64)>,
     first_s: f64,
     samples: u64,
-    /// Distances between samples, in s.
-    steps: Vec<f32>,
+    /// Distances between samples, in s: as a whole, and for each of the robot's sample numbers.
+    steps: Vec<[f64; 2]>,
     /// Whether torques are commanded: so in the first line, so in all.
     torque: bool,
     /// The last command that was sent.
@@ -212,10 +210,17 @@ impl Table {
         let sent = std::mem::replace(&mut self.sent, cycle.commanded.then_some(sends));
         let values = self.columns.sensors.map(|index| cycle.sensors[index]);
         let [seconds, command, acceleration @ .., gyro_x, gyro_y, gyro_z] = values;
+        if !cycle.effort.is_empty() && sent.is_none() {
+            // The device had a torque of its own making then, which nobody knows.
+            return Ok(());
+        }
         match self.last {
             // A cycle without a new sample, or a device that began again.
             Some((sample, before)) if cycle.sample <= sample || seconds <= before => return Ok(()),
-            Some((_, before)) => self.steps.push((seconds - before) as f32),
+            Some((sample, before)) => {
+                let numbers = (cycle.sample - sample) as f64;
+                self.steps.push([seconds - before, (seconds - before) / numbers]);
+            }
             None => {
                 self.first_s = seconds;
                 self.torque = !cycle.effort.is_empty();
@@ -225,8 +230,8 @@ impl Table {
         self.last = Some((cycle.sample, seconds));
         self.samples += 1;
         // Where torques are commanded, the device has no angle to go to: it is the target's.
-        let target = sent.map_or(cycle.measured[0], |sent| sent.position);
-        let command = if self.torque { target } else { command };
+        let torque = sent.filter(|_| self.torque);
+        let command = torque.map_or(command, |sent| sent.position);
         write!(file, "{:.3},{:.6}", seconds * 1e3, cycle.measured[0].to_degrees())?;
         write!(file, ",{:.6}", command.to_degrees())?;
         for value in acceleration {
@@ -238,8 +243,8 @@ impl Table {
         if let Some(temperature) = self.columns.temperature {
             write!(file, ",{:.2}", cycle.sensors[temperature])?;
         }
-        if self.torque {
-            write!(file, ",{:.6}", sent.map_or(0.0, |sent| sent.effort))?;
+        if let Some(sent) = torque {
+            write!(file, ",{:.6}", sent.effort)?;
         }
         writeln!(file)
     }
@@ -338,9 +343,7 @@ mod tests {
         let (_, text) = written(&header(&NAMES), &[first, second]).unwrap();
         let mut lines = text.lines();
         assert!(lines.next().unwrap().ends_with(",Temperature_C,Torque_Nm"));
-        let line = lines.next().unwrap();
-        assert!(line.starts_with("1.000,28.647890,28.647890,"), "{line}");
-        assert!(line.ends_with(",25.00,0.000000"), "nothing was sent before it was taken: {line}");
+        // Nothing was sent before the first was taken.
         let line = lines.next().unwrap();
         assert!(line.starts_with("2.000,28.647890,14.323945,"), "{line}");
         assert!(line.ends_with(",25.00,0.750000"), "{line}");

@@ -9,6 +9,7 @@ pub mod cameras;
 pub mod can;
 pub mod can_actuators;
 mod faults;
+pub mod franka;
 pub mod mock;
 pub mod mycobot320;
 mod random;

@@ -263,6 +263,38 @@ fn an_encoder_that_jumps_is_not_believed_and_ends_the_run() {
 }
 
 #[test]
+fn nothing_old_is_sent_after_a_reconnection_and_the_motor_stays_where_it_is_then() {
+    for (protocol, model) in ALL {
+        // While nobody is connected, the encoder gets another zero: the old target is elsewhere now.
+        let mut bench = one(protocol, model, &["disconnect=100ms@1s", "jump=0.7@1050ms"]);
+        bench.arm().unwrap();
+        bench.run(990, ControlMode::Position, &[0.3]);
+        let stood = bench.really(0);
+        assert!((stood - 0.3).abs() < 0.02, "{protocol:?}: {stood}");
+        bench.wait(600);
+        assert_eq!((bench.state.link, bench.state.epoch), (LinkStatus::Up, 2), "{protocol:?}");
+        assert!((bench.really(0) - stood).abs() < 0.02, "{protocol:?}: {}", bench.really(0));
+        assert!(bench.has_torque(0), "{protocol:?}");
+        bench.run(1000, ControlMode::Position, &[0.8]);
+        assert!((bench.really(0) - 0.1).abs() < 0.03, "{protocol:?}: {}", bench.really(0));
+    }
+}
+
+#[test]
+fn a_fault_that_an_actuator_has_already_keeps_it_from_being_armed() {
+    for (protocol, model) in ALL {
+        let mut bench = one(protocol, model, &["over-temperature@0s"]);
+        let armed = bench.arm();
+        assert!(armed.is_err(), "{protocol:?} {model}");
+        let refused = armed.unwrap_err().to_string();
+        assert!(refused.contains("elbow reports"), "{protocol:?}: {refused}");
+        assert!(refused.contains("temperature") || refused.contains("axis error"), "{refused}");
+        assert!(refused.contains("switch the actuator off and on"), "{protocol:?}: {refused}");
+        assert!(!bench.has_torque(0), "{protocol:?}");
+    }
+}
+
+#[test]
 fn a_bus_off_is_named_and_a_short_one_is_survived_by_motors_without_a_watchdog() {
     let mut bench = one(Protocol::Mit, "ak80-9", &["bus-off=300ms@1s"]);
     bench.arm().unwrap();

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use sinew_firmware_interfaces::can_actuators::emulator::Faults as CanFaults;
 use sinew_firmware_interfaces::mock::{Config, FaultError, Faults, MockArm};
 use sinew_firmware_interfaces::mycobot320::emulator::Faults as EmulatorFaults;
+use sinew_firmware_interfaces::rig::emulator::Faults as RigFaults;
 use sinew_firmware_interfaces::{
     Clock, Command, ControlMode, MAX_JOINTS, Robot, SimulatedClock, State,
 };
@@ -23,6 +25,14 @@ const NAMES: &[&str] = &[
     "nan",
     "jump",
     "stuck",
+    "glitch",
+    "gyro-glitch",
+    "gyro-stuck",
+    "drift",
+    "overheat",
+    "unknown",
+    "bus-off",
+    "over-temperature",
     "gripper255",
     "stall",
     "",
@@ -68,6 +78,8 @@ proptest! {
     fn arbitrary_text_never_panics(text in ".{0,60}") {
         judge(&text.parse::<Faults>());
         judge(&text.parse::<EmulatorFaults>());
+        judge(&text.parse::<RigFaults>());
+        judge(&CanFaults::default().add(&text));
     }
 
     #[test]
@@ -81,10 +93,12 @@ proptest! {
         let described: Vec<_> = parts.iter().map(|(a, b, c)| format!("{a}{b}{c}")).collect();
         judge(&described.join(",").parse::<Faults>());
         judge(&described.join(",").parse::<EmulatorFaults>());
+        judge(&described.join(",").parse::<RigFaults>());
         // What can be read of them happens to one arm.
         let mut faults = Faults::default();
         for fault in &described {
             judge(&faults.add(fault));
+            judge(&CanFaults::default().add(fault));
         }
         faults.stall = None;
         let clock = SimulatedClock::new();

@@ -185,6 +185,22 @@ fn bad_commands_are_not_sent() {
 }
 
 #[test]
+fn a_torque_that_a_text_device_refuses_ends_the_one_before() {
+    let config = Config { protocol: Protocol::Text, rate_hz: 200, ..measured() };
+    let mut firmware = FirmwareConfig { text: true, rate_hz: 200, ..FirmwareConfig::default() };
+    firmware.actuator.stall_torque = 0.5;
+    let mut bench = Bench::new(config, firmware).armed();
+    for _ in 0..20 {
+        bench.cycle(|_| Some((ControlMode::Effort, 0.3)));
+    }
+    assert_eq!(bench.mode(), Mode::Torque);
+    bench.cycle(|_| Some((ControlMode::Effort, 1.0)));
+    bench.idle(20);
+    assert_eq!(bench.mode(), Mode::Hold);
+    assert!(bench.failure().contains("refused"), "{}", bench.failure());
+}
+
+#[test]
 fn glitches_of_the_encoder_are_refused_and_counted_and_a_slip_begins_a_new_epoch() {
     let mut bench = Bench::with("glitch=1/50").armed();
     bench.go_to(0.5, 1000);
@@ -199,6 +215,38 @@ fn glitches_of_the_encoder_are_refused_and_counted_and_a_slip_begins_a_new_epoch
     assert!((bench.state.position[0] - 0.5).abs() < 0.05);
     assert!(bench.state.epoch > epoch);
     assert_eq!(bench.rig.statistics().rejected, 5);
+}
+
+#[test]
+fn glitches_of_the_gyroscope_are_refused_and_one_that_is_stuck_ends_the_run() {
+    let mut bench = Bench::with("gyro-glitch=1/50").armed();
+    let mut fastest: f64 = 0.0;
+    for _ in 0..1000 {
+        bench.go_to(0.5, 1);
+        fastest = fastest.max(bench.state.velocity[0].abs());
+    }
+    assert!(fastest < 15.0, "{fastest}");
+    assert!((bench.state.position[0] - 0.5).abs() < 0.05);
+    let rejected = bench.rig.statistics().rejected;
+    assert!((15..=40).contains(&rejected), "{rejected}");
+    assert!(bench.failure().contains("gyroscope"), "{}", bench.failure());
+
+    for (rate, words) in [
+        (20.0, "the encoder does not say so"),
+        (-100.0, "outside -70 to 70 rad/s"),
+        (f64::INFINITY, "gyro_z is not a finite number"),
+    ] {
+        let mut bench = Bench::with("").armed();
+        let start = bench.now().after(Duration::from_millis(100));
+        bench.rig.firmware_mut().faults_mut().gyro_stuck = Some((rate, start));
+        for _ in 0..150 {
+            bench.cycle(|_| Some((ControlMode::Effort, 0.02)));
+        }
+        assert_eq!(bench.state.link, LinkStatus::Lost, "{rate}");
+        assert!(bench.failure().contains(words), "{rate}: {}", bench.failure());
+        assert_eq!(bench.mode(), Mode::Hold, "{rate}");
+        assert!(bench.state.velocity[0].abs() < 15.0);
+    }
 }
 
 #[test]
@@ -263,6 +311,82 @@ fn a_device_that_cannot_do_what_is_asked_is_not_armed() {
     let mut bench = Bench::new(measured(), firmware);
     let refused = bench.rig.arm(ARMING).unwrap_err().to_string();
     assert!(refused.contains("at most 500"), "{refused}");
+    let mut bench = Bench::new(Config { max_effort: 2.5, ..measured() }, FirmwareConfig::default());
+    let refused = bench.rig.arm(ARMING).unwrap_err().to_string();
+    assert!(refused.contains("1.82 N·m") && refused.contains("2.5 N·m"), "{refused}");
+}
+
+#[test]
+fn a_sensor_that_the_device_has_not_is_not_believed_in() {
+    let config = |supply| Config {
+        protocol: Protocol::Text,
+        rate_hz: 200,
+        temperature: Some(true),
+        supply,
+        ..measured()
+    };
+    let firmware = || FirmwareConfig { text: true, rate_hz: 200, ..FirmwareConfig::default() };
+    let mut bench = Bench::new(config(None), firmware()).armed();
+    bench.idle(20);
+    assert!((bench.state.sensors[8] - 23.0).abs() < 1.0, "{}", bench.state.sensors[8]);
+    let mut bench = Bench::new(config(Some(true)), firmware());
+    let refused = bench.rig.arm(ARMING).unwrap_err().to_string();
+    assert!(refused.contains("does not measure supply"), "{refused}");
+    assert_eq!(bench.mode(), Mode::Off);
+}
+
+#[test]
+fn a_clock_that_drifts_is_followed_for_ten_minutes_or_named() {
+    // Age of the oldest sample, after the seconds that it takes to measure a drift.
+    let oldest = |drift: &str, seconds: f64| {
+        let faults = drift.parse().unwrap();
+        let config = Config { rate_hz: 100, ..measured() };
+        let firmware = FirmwareConfig { faults, rate_hz: 100, ..FirmwareConfig::default() };
+        let mut bench = Bench::new(config, firmware).armed();
+        let mut oldest = Duration::ZERO;
+        while bench.now().as_seconds() < seconds && bench.state.link != LinkStatus::Lost {
+            bench.clock.advance_to(bench.now().after(9 * MS));
+            bench.cycle(|_| None);
+            if bench.now().as_seconds() > 4.0 {
+                oldest = oldest.max(bench.now().since(bench.state.captured[0]));
+            }
+        }
+        (oldest, bench)
+    };
+    // A sample is up to a period old when the next one comes.
+    for (drift, seconds) in [
+        ("drift=200@0s", 600.0),
+        ("drift=-200@0s", 600.0),
+        ("drift=5000@0s", 60.0),
+        ("drift=-5000@0s", 60.0),
+    ] {
+        let (oldest, bench) = oldest(drift, seconds);
+        assert_eq!(bench.state.link, LinkStatus::Up, "{drift}: {}", bench.failure());
+        assert!(oldest < Duration::from_millis(12), "{drift}: {oldest:?}");
+        assert_eq!(bench.rig.statistics().rejected, 0, "{drift}");
+    }
+    for (drift, words) in [("drift=-30000@10s", "slower"), ("drift=30000@10s", "faster")] {
+        let (oldest, mut bench) = oldest(drift, 60.0);
+        assert_eq!(bench.state.link, LinkStatus::Lost, "{drift}");
+        assert!(bench.now().as_seconds() < 14.0 && oldest < Duration::from_millis(100), "{drift}");
+        let failure = bench.failure();
+        assert!(failure.contains(words) && failure.contains("10000 ppm"), "{failure}");
+        assert!(matches!(bench.mode(), Mode::Hold), "{drift}");
+    }
+}
+
+#[test]
+fn a_rig_that_cannot_be_measured_is_not_armed() {
+    // Without its spring it stays there.
+    let mut firmware = FirmwareConfig { angle: 3.5, ..FirmwareConfig::default() };
+    firmware.actuator.spring_stiffness = 0.0;
+    let mut bench = Bench::new(measured(), firmware);
+    let refused = bench.rig.arm(ARMING).unwrap_err().to_string();
+    assert!(refused.contains("the encoder reads 3.5"), "{refused}");
+    assert_eq!(bench.mode(), Mode::Off);
+    let mut bench = Bench::with("gyro-stuck=100@0s");
+    let refused = bench.rig.arm(ARMING).unwrap_err().to_string();
+    assert!(refused.contains("the gyroscope reads 100"), "{refused}");
 }
 
 #[test]

@@ -76,7 +76,14 @@ fn count() -> u64 {
 }
 
 fn sample(index: u32) -> Sample {
-    Sample { index, time_us: u64::from(index) * 1000, mode: Mode::Hold, ..Sample::default() }
+    Sample {
+        index,
+        time_us: u64::from(index) * 1000,
+        mode: Mode::Hold,
+        temperature: 25.0,
+        supply: 6.0,
+        ..Sample::default()
+    }
 }
 
 #[test]

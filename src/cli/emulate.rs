@@ -1,6 +1,7 @@
 //! `sinew emulate`
 
 mod can_actuator;
+mod franka;
 mod rig;
 
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -24,6 +25,8 @@ pub(super) enum Device {
     Rig(rig::Arguments),
     /// Motors on a CAN bus behind an SLCAN adapter, on a pseudo-terminal or a TCP port
     CanActuator(can_actuator::Arguments),
+    /// Franka's FER (Panda) or FR3 with its hand, behind the research interface (TCP and UDP)
+    Franka(franka::Arguments),
 }
 
 /// Where clients find an emulator.
@@ -73,6 +76,7 @@ pub(super) fn emulate(device: &Device) -> u8 {
         Device::Mycobot320(arguments) => mycobot320(arguments),
         Device::Rig(arguments) => rig::emulate(arguments),
         Device::CanActuator(arguments) => can_actuator::emulate(arguments),
+        Device::Franka(arguments) => franka::emulate(arguments),
     }
 }
 

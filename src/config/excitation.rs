@@ -10,7 +10,7 @@ use super::mapping::unknown_joint;
 use super::schema::SignalConfig;
 use super::tree::{child, element, number};
 
-/// Most positions of an excitation: 2.8 h at 1 kHz.
+/// Most positions of an excitation, all joints together: 80 MB; of one joint, 2.8 h at 1 kHz.
 const MOST_POSITIONS: f64 = 1e7;
 
 /// Checks that there is one source of targets, and `excitation` against the robot.
@@ -40,15 +40,17 @@ pub(super) fn check(loaded: &Loaded, robot: &RobotDescription, problems: &mut Ve
     let nyquist = config.run.rate_hz / 2.0;
     let seconds: f64 = said.signals.iter().map(SignalConfig::duration_s).sum();
     let positions = seconds * config.run.rate_hz;
-    if positions > MOST_POSITIONS {
+    let most = MOST_POSITIONS / robot.joints.len().max(1) as f64;
+    if positions > most {
         let message = format!(
-            "its signals last {} s, {} cycles at run.rate_hz = {} Hz ({}), and it is kept in \
-             memory: {} at most. Shorten them, and play them more often (excitation.times)",
+            "its signals last {} s, {} cycles at run.rate_hz = {} Hz ({}), and all are kept in \
+             memory: {} at most for {} joints. Shorten them, and play them more often (excitation.times)",
             number(seconds),
             number(positions.ceil()),
             number(config.run.rate_hz),
             loaded.place("run.rate_hz"),
-            number(MOST_POSITIONS)
+            number(most.floor()),
+            robot.joints.len()
         );
         problems.push(loaded.problem("excitation.signals", message));
     }
@@ -95,8 +97,14 @@ pub(super) fn check(loaded: &Loaded, robot: &RobotDescription, problems: &mut Ve
         let highest = signal.highest_hz();
         if highest >= nyquist {
             let message = format!(
-                "{} Hz cannot be played at run.rate_hz = {} Hz ({}): stay below half of it",
+                "{} Hz{} cannot be played at run.rate_hz = {} Hz ({}): stay below half of it",
                 number(highest),
+                match signal {
+                    SignalConfig::ModulatedChirp { .. } => {
+                        " (the highest of from_hz and to_hz, and modulation_hz on top)"
+                    }
+                    _ => "",
+                },
                 number(config.run.rate_hz),
                 loaded.place("run.rate_hz")
             );

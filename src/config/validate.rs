@@ -139,7 +139,7 @@ impl Loaded {
         let silence = match robot.on_silence {
             OnSilence::Stops => None,
             OnSilence::Continues => Some("goes on to its last target and stays there, powered,"),
-            OnSilence::Unknown => Some("does nobody knows what"),
+            OnSilence::Unknown => Some("may go on or stop, nobody knows which,"),
         };
         if let Some(what) = silence
             && !said.accept_motion_on_silence

@@ -42,7 +42,7 @@ impl Cycle {
         match self.state() {
             ArmState::Disarmed | ArmState::Faulted => return None,
             ArmState::Stopping => {
-                let stands_still = self.stands_still();
+                let stands_still = self.ends_in_a_stand();
                 if self.cared.since(self.since) > self.settings.thresholds.ramp_timeout {
                     if stands_still || state.link != LinkStatus::Up {
                         return Some(Event::TorqueOff(StopCause::RampTimeout));

@@ -42,6 +42,8 @@ pub struct CycleInputs {
     pub operator: OperatorRequest,
     /// Deadlines missed since the last cycle: its own, and every period without a cycle.
     pub misses: u64,
+    /// Periods without a cycle since the last one.
+    pub missed: u64,
     /// True once the watchdog has stopped the robot.
     pub watchdog: bool,
     /// True once the target source has said its last: the run is complete before its duration is
@@ -75,6 +77,8 @@ pub struct Outcome {
     pub clamps: [u16; MAX_JOINTS],
     /// Capture time of the observation behind the target.
     pub observed: Option<Timestamp>,
+    /// True while a stop in torque is left to the robot: nothing is sent.
+    pub left: bool,
     /// True in the cycle in which commands began again at the measurement: the link came back, or
     /// an arm that is commanded by efforts was seen again.
     pub restarted: bool,
@@ -293,7 +297,9 @@ impl Cycle {
         let wanted = self.wanted(speaks.then_some(&target));
         let by_effort = self.motions.commands_effort();
         let known = reached && self.epoch == Some(state.epoch) && !self.is_left_to_robot();
-        let elapsed = if cared < gap { 1 } else { self.periods(gap) };
+        // What has forgotten everything has nothing to catch up with.
+        let missed = if cared < gap { 0 } else { inputs.missed };
+        let elapsed = missed.saturating_add(1).min(MOST_PERIODS.into()) as u32;
         let Moved { requested, generated, limited, effort, actuated, clamps } =
             self.motions.advance(&wanted, known.then_some(state), elapsed);
         if let Err(failed) = actuated {
@@ -324,6 +330,7 @@ impl Cycle {
         }
         let commands = matches!(after, ArmState::Holding | ArmState::Running | ArmState::Stopping)
             && known
+            && actuated.is_ok()
             && !left;
         let mode = if by_effort { ControlMode::Effort } else { ControlMode::Position };
         let command = Command { mode, position: limited, effort, issued: now, epoch: state.epoch };
@@ -339,6 +346,7 @@ impl Cycle {
             effort: by_effort.then_some(effort),
             clamps,
             observed: if after == ArmState::Running { self.timeline.observed() } else { None },
+            left,
             restarted,
             overruns: self.bucket.level(),
         }
@@ -358,7 +366,7 @@ impl Cycle {
 
     /// True while a stop ends where the arm stands, instead of at the rest pose. Where efforts are
     /// commanded and had to be clamped for too long, the way there is not safe either.
-    fn stands_still(&self) -> bool {
+    fn ends_in_a_stand(&self) -> bool {
         let by_effort = self.motions.commands_effort();
         self.cause().is_some_and(|cause| {
             cause.stands_still() || by_effort && cause == StopCause::PersistentClamp
@@ -369,13 +377,7 @@ impl Cycle {
     /// hold by itself, and what made the efforts has no say in the stop.
     fn is_left_to_robot(&self) -> bool {
         let by_effort = self.motions.commands_effort();
-        by_effort && self.state() == ArmState::Stopping && self.stands_still()
-    }
-
-    /// How many periods `gap` is, 1 at least.
-    fn periods(&self, gap: Duration) -> u32 {
-        let periods = gap.as_secs_f64() / self.settings.period.as_secs_f64();
-        (periods.round() as u32).clamp(1, MOST_PERIODS)
+        by_effort && self.state() == ArmState::Stopping && self.ends_in_a_stand()
     }
 
     /// Passes an event to the supervisor and prepares what the new state begins with. A state that
@@ -400,7 +402,7 @@ impl Cycle {
     /// What the present state wants of each joint.
     fn wanted(&self, target: Option<&[f64; MAX_JOINTS]>) -> [Wanted; MAX_JOINTS] {
         let mut wanted = [Wanted::Stand; MAX_JOINTS];
-        let stands_still = self.stands_still();
+        let stands_still = self.ends_in_a_stand();
         let fade = ease(self.cared.since(self.since), self.settings.start_ramp);
         for (joint, wanted) in wanted.iter_mut().enumerate().take(self.joints()) {
             match (self.state(), target) {
@@ -421,7 +423,7 @@ impl Cycle {
     /// True when the command of a stop stands at its goal and the arm has followed it there, or
     /// has had time to. Never while the link is down: nothing is known then.
     fn has_settled(&mut self, state: &State) -> bool {
-        let stands_still = self.stands_still();
+        let stands_still = self.ends_in_a_stand();
         let joints = 0..self.settings.limits.len();
         let stands = joints.clone().all(|joint| {
             let motion = self.motions.motion(joint);

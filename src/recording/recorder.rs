@@ -10,7 +10,7 @@ use std::time::Duration;
 use sinew_episodes::journal::{
     ChunkRecord, EventRecord, FILE_NAME, FrameRecord, Header, WriteError, Writer,
 };
-use sinew_firmware_interfaces::{LinkStatus, MAX_JOINTS, StopRequest, Timestamp};
+use sinew_firmware_interfaces::{LinkStatus, StopRequest, Timestamp};
 
 use super::overrun;
 use super::sample::CycleSample;
@@ -384,8 +384,6 @@ fn events(
         events.push(("hold", hold.message().to_owned()));
     }
     if let (Some(offender), Some(cause)) = (sample.outcome.offender, sample.cause) {
-        let index = usize::from(offender) % MAX_JOINTS;
-        let (measured, commanded) = (sample.state.position[index], sample.outcome.limited[index]);
         let name = joint(offender);
         events.push(match cause {
             StopCause::Guard => {
@@ -393,6 +391,9 @@ fn events(
                 ("guard", guard.map_or_else(String::new, |guard| guard.message(&sample.state)))
             }
             StopCause::TrackingError => {
+                let of = |values: &[f64]| values.get(usize::from(offender)).copied();
+                let measured = of(&sample.state.position).unwrap_or_default();
+                let commanded = of(&sample.outcome.limited).unwrap_or_default();
                 ("tracking", format!("{name}: measured {measured:.4}, commanded {commanded:.4}"))
             }
             _ => ("fault", format!("{name}: {}", cause.message())),
@@ -401,19 +402,18 @@ fn events(
     let link = previous.map(|previous| previous.state.link);
     let same = link == Some(LinkStatus::Up)
         && previous.is_some_and(|previous| previous.state.epoch == sample.state.epoch);
+    let left = sample.outcome.left;
+    let begins = match left {
+        true => "it stays left to itself",
+        false => "commands begin again at the measured position",
+    };
     if sample.outcome.restarted && same {
-        let message = "the arm is seen again: commands begin at the measured position";
-        events.push(("blind", message.to_owned()));
+        events.push(("blind", format!("the arm is seen again: {begins}")));
     } else if sample.outcome.restarted {
-        let message = format!(
-            "connection {}: commands begin again at the measured position",
-            sample.state.epoch
-        );
-        events.push(("reconnect", message));
+        events.push(("reconnect", format!("connection {}: {begins}", sample.state.epoch)));
     }
     let goes_on =
         matches!(sample.outcome.state, ArmState::Holding | ArmState::Running | ArmState::Stopping);
-    let left = sample.outcome.state == ArmState::Stopping && sample.outcome.command.is_none();
     if sample.outcome.request == Some(StopRequest::Hold) && left {
         let message = "efforts cannot be trusted with this stop: none is sent, and the arm was told \
                        to hold by itself";

@@ -122,12 +122,12 @@ fn layered(
     let mut directory = recorded.config.recording.directory.into_os_string();
     directory.push("-replay");
     let text = |text: &str| toml::Value::from(text).to_string();
-    let mut before = format!(
+    let before = format!(
         "[recording]\ndirectory = {}\nrate_hz = {:?}\n[emulator]\nfaults = []\n",
         text(&directory.to_string_lossy()),
         header.dataset_rate_hz
     );
-    before += &episode.kept_files();
+    let kept = episode.kept_files();
     let actions: Vec<String> = header
         .joints
         .iter()
@@ -151,6 +151,7 @@ fn layered(
     let load = |void: &[&str]| {
         let layers = [
             Layer::Text(&name, &header.config),
+            Layer::Text(&name, &kept),
             // Void by what comes on top, and nobody can remove it from a journal.
             Layer::Without(void),
             Layer::Text(replay, &before),

@@ -19,6 +19,8 @@ pub struct Rerun {
     cycle: Cycle,
     driven: Vec<usize>,
     armed: bool,
+    /// Index of the last cycle.
+    last: Option<u64>,
 }
 
 impl Rerun {
@@ -26,7 +28,7 @@ impl Rerun {
     pub fn new(settings: CycleSettings, actuation: Option<Actuation>) -> Self {
         let driven = settings.driven;
         let driven = (0..MAX_JOINTS).filter(|joint| driven & (1 << joint) != 0).collect();
-        Self { cycle: Cycle::new(settings, actuation), driven, armed: false }
+        Self { cycle: Cycle::new(settings, actuation), driven, armed: false, last: None }
     }
 
     /// Does what the control loop does in one cycle, with what it consumed, and returns what the
@@ -43,6 +45,8 @@ impl Rerun {
             drop(self.cycle.insert(Box::new(self.chunk(chunk)), now));
         }
         while self.cycle.retire(now).is_some() {}
+        let next = self.last.replace(record.index).map_or(record.index, |last| last + 1);
+        let missed = record.index.saturating_sub(next);
         let inputs = CycleInputs {
             operator: match record.operator {
                 0 => OperatorRequest::None,
@@ -50,6 +54,7 @@ impl Rerun {
                 _ => OperatorRequest::TorqueOff,
             },
             misses: record.misses,
+            missed,
             watchdog: record.watchdog,
             finished: record.finished,
         };

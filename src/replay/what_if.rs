@@ -124,7 +124,11 @@ pub fn what_if(episode: &mut Episode, changes: &[String]) -> Result<WhatIf, Repl
     let workspace = settings::workspace(&loaded, &robot)?;
     let settings = settings::settings(&loaded.config, &robot, limits, workspace, steps);
     let (actuation, actuator) = run::actuator(&loaded, &robot)?;
-    if !changes.iter().any(|it| it.trim_start().starts_with("actuation")) {
+    let names_another = |change: &String| {
+        let key = change.split('=').next().unwrap_or_default().trim();
+        ["actuation", "actuation.path", "actuation.model"].contains(&key)
+    };
+    if !changes.iter().any(names_another) {
         episode.check_actuator(actuator.as_ref())?;
     }
     let mut rerun = Rerun::new(settings, actuation);

@@ -227,6 +227,7 @@ pub(super) fn status_line(sample: &CycleSample, robot: &RobotDescription, rate_h
         sample.outcome.state.name(),
     )
 }
+
 /// `RUN.csv` in `directory`, with `-2`, `-3` behind the name where that exists: runs of other recording
 /// directories, or of virtual time, may have had that name.
 fn free(directory: &Path, run: &str) -> PathBuf {

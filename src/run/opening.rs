@@ -92,11 +92,15 @@ pub(super) fn open(
 
 /// Copies the folder of an actuator model.
 fn keep_actuator(from: &Path, to: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(to)?;
-    for name in Bundle::FILES.iter().filter(|name| from.join(name).is_file()) {
-        std::fs::copy(from.join(name), to.join(name))?;
-    }
-    Ok(())
+    let copy = || {
+        std::fs::create_dir_all(to)?;
+        let mut names = Bundle::FILES.iter().filter(|name| from.join(name).is_file());
+        names.try_for_each(|name| std::fs::copy(from.join(name), to.join(name)).map(drop))
+    };
+    copy().inspect_err(|_| {
+        // A replay shall not take the half of it for the whole.
+        let _ = std::fs::remove_dir_all(to);
+    })
 }
 
 /// Checks that the recording directory can take an episode of this run, or come into being with

@@ -27,7 +27,7 @@ pub fn excite(
     let dt = settings.period.as_secs_f64();
     let fraction = settings.generator.unwrap_or(1.0);
     let mut random = Random::new(said.seed);
-    // A joint stands at the centre of its first signal before that, and of its last one after it.
+    // A joint stands at the centre of its first signal before that.
     let mut position = settings.rest;
     for (joint, position) in robot.joints.iter().zip(&mut position) {
         if let Some(first) = said.signals.iter().find(|signal| signal.joint() == joint.name) {
@@ -263,7 +263,9 @@ mod tests {
             "[{kind='steps', joint='joint1', duration_s=2, amplitude_rad=0.8, dwell_s=0.5}, \
              {kind='chirp', joint='joint1', duration_s=1, amplitude_rad=0.1, from_hz=1, to_hz=2}]",
         );
-        let velocity = derived(&positions[2000..], dt);
+        // The last level, and the way from it: two seconds of levels are 2000 positions.
+        assert!(positions[1999].abs() > 0.05, "{}", positions[1999]);
+        let velocity = derived(&positions[1999..], dt);
         assert!(peak(&velocity) < limits.max_velocity, "{}", peak(&velocity));
         let end = *positions.last().unwrap();
         assert!(end.abs() < 1e-12, "{end}");

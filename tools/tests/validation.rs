@@ -68,8 +68,8 @@ fn what_cannot_be_judged_is_named() {
     assert_eq!(ended.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&ended.stderr).contains("torque-tolerance is 0"));
     let tolerances = ["--torque-tolerance", "1", "--angle-tolerance", "6"];
-    let hot = ["--set", "supervision.guards.temperature.max=20"];
-    let ended = validate(folder.path(), &[&RIG[..], &hot, &tolerances].concat());
+    let fast = ["--set", "supervision.guards.\"joint1.velocity\"={max=0.5, for_ms=1}"];
+    let ended = validate(folder.path(), &[&RIG[..], &fast, &tolerances].concat());
     assert_eq!(ended.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&ended.stderr).contains("guard (code 42)"));
 }

@@ -51,6 +51,7 @@ def main():
     arguments = parser.parse_args()
     step = torch_step(arguments.threads)
     step()
+    print(f"load of the computer before: {os.getloadavg()[0]:.2f}", flush=True)
     ratios = []
     for _ in range(arguments.rounds):
         theirs = [step(), step()]
@@ -58,8 +59,10 @@ def main():
         mine = ours(arguments.program, arguments.threads)
         ratios.append((mine[0] / theirs[0], mine[1] / theirs[1]))
         print(f"torch {theirs[0]:.3f} s (cpu {theirs[1]:.3f})   sinew {mine[0]:.3f} s (cpu {mine[1]:.3f})", flush=True)
+    print(f"load of the computer after: {os.getloadavg()[0]:.2f}, of which ours about {arguments.threads}")
     wall, cpu = (statistics.median(ratio[index] for ratio in ratios) for index in (0, 1))
-    print(f"torch {torch.__version__}, {arguments.threads} threads of {os.cpu_count()}: sinew takes {wall:.2f} of the wall time, {cpu:.2f} of the CPU time")
+    print(f"torch {torch.__version__}, {arguments.threads} threads of {os.cpu_count()}: sinew takes {wall:.2f} of the wall time, {cpu:.2f} of the CPU time: "
+          f"{1 / wall:.2f} and {1 / cpu:.2f} of the throughput")
 
 
 if __name__ == "__main__":

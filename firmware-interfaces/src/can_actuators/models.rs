@@ -42,6 +42,16 @@ impl Protocol {
         MODELS.iter().filter(move |model| model.protocol == self)
     }
 
+    /// The model that is meant where only the protocol is said.
+    pub const fn usual_model(self) -> &'static str {
+        match self {
+            Self::Mit => "ak80-9",
+            Self::Damiao => "4310",
+            Self::Robstride => "cybergear",
+            Self::Odrive => "d6374",
+        }
+    }
+
     /// Whether it tells its temperature, its rotor's, and its supply.
     pub const fn sensors(self) -> [bool; 3] {
         match self {

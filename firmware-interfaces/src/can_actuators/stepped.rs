@@ -5,18 +5,14 @@ use std::time::Duration;
 
 use super::config::{Config, ConfigError};
 use super::emulator::{Actuators, ActuatorsConfig, Faults};
-use super::session::{Failure, Session, Step, arming_error};
+use super::session::{Packet, Session, arming_error};
 use crate::can::{Condition, Event};
 use crate::robot::{
-    BusStatistics, Command, LinkStatus, Robot, RobotDescription, RobotError, State, StopRequest,
+    BusStatistics, Command, Robot, RobotDescription, RobotError, State, StopRequest,
 };
+use crate::transport::{Device, Stepped};
 use crate::{Clock, SimulatedClock, Timestamp};
 
-/// Longest step: how finely faults are noticed.
-const LONGEST_STEP: Duration = Duration::from_millis(2);
-/// Shortest step: what guarantees that time goes on.
-const SHORTEST_STEP: Duration = Duration::from_micros(20);
-const REOPEN_AFTER: Duration = Duration::from_millis(50);
 const PORT: &str = "virtual";
 
 /// Actuators and their driver in virtual time.
@@ -26,15 +22,7 @@ const PORT: &str = "virtual";
 /// virtual time runs on one thread, and nothing moves while that one is stuck.
 pub struct SteppedCanActuators {
     description: RobotDescription,
-    session: Session,
-    actuators: Actuators,
-    bitrate: u32,
-    clock: SimulatedClock,
-    now: Timestamp,
-    /// When the bus is free for the next frame of ours.
-    free: Timestamp,
-    open: bool,
-    reopen_at: Timestamp,
+    stepped: Stepped<Session, Network>,
 }
 
 impl SteppedCanActuators {
@@ -49,109 +37,70 @@ impl SteppedCanActuators {
         clock: SimulatedClock,
     ) -> Result<Self, ConfigError> {
         config.validate()?;
-        let now = clock.now();
-        let bitrate = config.bitrate.bits_per_second();
-        let description = config.description();
-        let mut session = Session::new(config);
-        session.connected(now);
-        Ok(Self {
-            description,
-            session,
+        let network = Network {
             actuators: Actuators::new(actuators),
-            bitrate,
-            clock,
-            now,
-            free: now,
-            open: true,
-            reopen_at: now,
-        })
+            bitrate: config.bitrate.bits_per_second(),
+            free: clock.now(),
+        };
+        let description = config.description();
+        let stepped = Stepped::new(Session::new(config), network, clock);
+        Ok(Self { description, stepped })
     }
 
     /// The motors, to switch faults and to see where they really are.
     pub const fn actuators_mut(&mut self) -> &mut Actuators {
-        &mut self.actuators
-    }
-
-    fn faults(&mut self) -> Faults {
-        *self.actuators.faults_mut()
-    }
-
-    /// Brings driver and motors up to `until`.
-    fn pump(&mut self, until: Timestamp) {
-        loop {
-            self.connect();
-            while let Some(frame) = self.actuators.transmit(self.now) {
-                if self.open {
-                    self.session.receive(self.now, Event::Frame(frame));
-                }
-            }
-            let due = self.talk();
-            if self.now >= until {
-                return;
-            }
-            let next = self.actuators.next_due().map_or(due, |answer| due.min(answer));
-            let earliest = self.now.after(SHORTEST_STEP);
-            let latest = self.now.after(LONGEST_STEP);
-            self.now = next.clamp(earliest, latest).min(until);
-        }
-    }
-
-    /// Sends what the session wants sent, one frame after the other.
-    fn talk(&mut self) -> Timestamp {
-        loop {
-            if self.open && self.free > self.now {
-                return self.free;
-            }
-            match self.session.poll(self.now) {
-                Step::Wait(due) => return due,
-                Step::AskCondition => {}
-                Step::Transmit(frame) => {
-                    // Motors hear a frame when it has passed; that it is handed over here at once, an
-                    // eighth of a millisecond early, is made up for by the time until the next.
-                    self.free =
-                        self.now.after(Duration::from_nanos(frame.bus_time_ns(self.bitrate)));
-                    if self.open {
-                        self.actuators.receive(self.now, &frame);
-                    }
-                }
-                Step::Disconnect(failure) => self.close(failure),
-            }
-        }
-    }
-
-    fn connect(&mut self) {
-        let faults = self.faults();
-        let there = !Faults::holds(faults.disconnect, self.now);
-        if Faults::holds(faults.bus_off, self.now) && self.open {
-            self.session.receive(self.now, Event::Condition(Condition::BusOff));
-        }
-        if self.open && !there {
-            self.close(Failure::Port(std::io::ErrorKind::BrokenPipe));
-        } else if !self.open && there && self.now >= self.reopen_at {
-            self.open = true;
-            self.session.connected(self.now);
-        }
-    }
-
-    fn close(&mut self, failure: Failure) {
-        self.open = false;
-        self.reopen_at = self.now.after(REOPEN_AFTER);
-        self.actuators.hang_up();
-        self.session.disconnected(self.now, failure);
-    }
-
-    /// Goes on in small steps until `done` or `timeout`; moves the clock along.
-    fn pump_until(&mut self, timeout: Duration, done: impl Fn(&Session) -> bool) -> bool {
-        let by = self.now.after(timeout);
-        while !done(&self.session) && self.now < by {
-            self.pump(self.now.after(Duration::from_millis(1)).min(by));
-            self.clock.advance_to(self.now);
-        }
-        done(&self.session)
+        &mut self.stepped.device.actuators
     }
 
     fn failed(&self) -> String {
         self.last_failure().unwrap_or_else(|| "no answer".to_owned())
+    }
+}
+
+/// The motors and their bus.
+struct Network {
+    actuators: Actuators,
+    bitrate: u32,
+    /// When the bus is free for the next frame of ours.
+    free: Timestamp,
+}
+
+impl Device<Session> for Network {
+    const LONGEST_STEP: Duration = Duration::from_millis(2);
+    const SHORTEST_STEP: Duration = Duration::from_micros(20);
+
+    fn is_connected(&self, now: Timestamp) -> bool {
+        !Faults::holds(self.actuators.faults().disconnect, now)
+    }
+
+    fn hang_up(&mut self) {
+        self.actuators.hang_up();
+    }
+
+    fn free_at(&self) -> Timestamp {
+        self.free
+    }
+
+    fn receive(&mut self, now: Timestamp, packet: &Packet) {
+        // Nobody has to ask this bus how it is.
+        let Packet::Frame(frame) = packet else { return };
+        // Motors hear a frame when it has passed; that it is handed over here at once, an eighth of a
+        // millisecond early, is made up for by the time until the next.
+        self.free = now.after(Duration::from_nanos(frame.bus_time_ns(self.bitrate)));
+        self.actuators.receive(now, frame);
+    }
+
+    fn transmit(&mut self, now: Timestamp, take: &mut dyn FnMut(&Event)) {
+        if Faults::holds(self.actuators.faults().bus_off, now) {
+            take(&Event::Condition(Condition::BusOff));
+        }
+        while let Some(frame) = self.actuators.transmit(now) {
+            take(&Event::Frame(frame));
+        }
+    }
+
+    fn next_due(&self) -> Option<Timestamp> {
+        self.actuators.next_due()
     }
 }
 
@@ -161,46 +110,37 @@ impl Robot for SteppedCanActuators {
     }
 
     fn arm(&mut self, timeout: Duration) -> Result<(), RobotError> {
-        self.session.arm(self.now);
-        self.pump_until(timeout, |session| {
-            session.is_armed()
-                || session.arming_failed()
-                || session.state().link == LinkStatus::Lost
-        });
-        if self.session.is_armed() {
+        if self.stepped.arm(timeout) {
             return Ok(());
         }
-        self.session.cancel_arming();
-        Err(arming_error(PORT, self.session.failure(), self.session.names(), timeout))
+        Err(arming_error(PORT, self.stepped.engine.failure(), self.stepped.engine.names(), timeout))
     }
 
     fn read(&mut self, now: Timestamp, state: &mut State) {
-        self.pump(now);
-        *state = *self.session.state();
+        *state = *self.stepped.read(now);
     }
 
     fn write(&mut self, now: Timestamp, command: &Command) {
-        self.session.command(now, command);
+        self.stepped.engine.command(now, command);
     }
 
     fn stop(&mut self, _now: Timestamp, request: StopRequest) {
-        self.session.stop(request);
+        self.stepped.engine.stop(request);
     }
 
     fn disarm(&mut self, timeout: Duration) -> Result<(), RobotError> {
-        if self.pump_until(timeout, |session| !session.is_stopping()) && !self.session.is_unheard()
-        {
+        if self.stepped.disarm(timeout) {
             return Ok(());
         }
         Err(RobotError::Lost { port: PORT.to_owned(), reason: self.failed() })
     }
 
     fn statistics(&self) -> BusStatistics {
-        *self.session.statistics()
+        *self.stepped.engine.statistics()
     }
 
     fn last_failure(&self) -> Option<String> {
-        let failure = self.session.failure()?;
-        Some(failure.named(self.session.names()).to_string())
+        let failure = self.stepped.engine.failure()?;
+        Some(failure.named(self.stepped.engine.names()).to_string())
     }
 }

@@ -7,8 +7,7 @@ use super::config::Config;
 use super::session::{Failure, Session, Step};
 use super::wire::Frame;
 use crate::robot::{
-    BusStatistics, Command, DeviceTick, Robot, RobotDescription, RobotError, State, StopHandle,
-    StopRequest,
+    BusStatistics, Command, Robot, RobotDescription, RobotError, State, StopHandle, StopRequest,
 };
 use crate::transport::{Address, CONNECT_TIMEOUT, Driver, Engine, Line, NotArmed, Opened};
 use crate::{MonotonicClock, Timestamp};
@@ -51,7 +50,7 @@ impl MyCobot320 {
         let link = address.open(CONNECT_TIMEOUT)?;
         let description = config.description();
         let engine = Session::new(config);
-        let opened = Opened { engine, address, link, granularity: GRANULARITY };
+        let opened = Opened { engine, port: address, link, granularity: GRANULARITY };
         let driver = Driver::spawn(opened, clock, "mycobot320-bus")
             .map_err(|error| refused(error.to_string(), "The bus thread could not be started"))?;
         Ok(Self { description, port, driver })
@@ -163,6 +162,7 @@ impl Drop for MyCobot320 {
 }
 
 impl Engine for Session {
+    type Port = Address;
     type Packet = Frame;
     type Failure = Failure;
 
@@ -190,7 +190,7 @@ impl Engine for Session {
         self.is_armed()
     }
 
-    fn command(&mut self, command: &Command) {
+    fn command(&mut self, _now: Timestamp, command: &Command) {
         self.command(command);
     }
 
@@ -216,10 +216,6 @@ impl Engine for Session {
 
     fn state(&self) -> &State {
         self.state()
-    }
-
-    fn beat(&self) -> Option<DeviceTick> {
-        None
     }
 
     fn statistics(&self) -> &BusStatistics {

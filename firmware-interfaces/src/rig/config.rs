@@ -71,6 +71,10 @@ pub struct Config {
     pub accel_axis: Axis,
     /// The gyroscope's axis of rotation.
     pub gyro_axis: Axis,
+    /// Whether the device measures the motor's temperature; `None`: frames do, lines do not.
+    pub temperature: Option<bool>,
+    /// Whether the device measures its supply; likewise.
+    pub supply: Option<bool>,
     /// The joint goes from minus this to this, in rad.
     pub travel: f64,
     /// The actuator's speed without load, in rad/s.
@@ -83,6 +87,8 @@ pub struct Config {
     pub silence: Duration,
     /// How long to try to reconnect before the link counts as lost.
     pub reconnect_window: Duration,
+    /// Largest rate that the gyroscope may read about any axis, in rad/s. More is refused.
+    pub gyro_range: f64,
     /// How far past its travel a reading may lie, in rad. More is refused.
     pub range_margin: f64,
     /// How far a reading may be from the one before, in rad, beyond what the joint could have moved.
@@ -103,12 +109,15 @@ impl Default for Config {
             radius: None,
             accel_axis: Axis::Y,
             gyro_axis: Axis::Z,
+            temperature: None,
+            supply: None,
             travel: 3.0,
             max_velocity: 36.0,
             max_effort: 1.82,
             watchdog: Duration::from_millis(100),
             silence: Duration::from_millis(100),
             reconnect_window: Duration::from_secs(5),
+            gyro_range: 70.0,
             range_margin: 0.2,
             jump_margin: 0.1,
             jump_persistence: 5,
@@ -151,6 +160,7 @@ impl Config {
             ("travel", Some(self.travel)),
             ("max_velocity", Some(self.max_velocity)),
             ("max_effort", Some(self.max_effort)),
+            ("gyro_range", Some(self.gyro_range)),
             ("inertia", self.inertia),
             ("radius", self.radius),
         ] {
@@ -184,11 +194,22 @@ impl Config {
         Some(self.inertia? / self.radius?)
     }
 
+    /// True where the device measures the motor's temperature.
+    pub(super) fn has_temperature(&self) -> bool {
+        self.temperature.unwrap_or(self.protocol == Protocol::Binary)
+    }
+
+    /// True where the device measures its supply.
+    pub(super) fn has_supply(&self) -> bool {
+        self.supply.unwrap_or(self.protocol == Protocol::Binary)
+    }
+
     /// The robot as it will be declared; no connection is needed.
     pub fn description(&self) -> RobotDescription {
         let sensor =
             |(name, unit): (&str, &'static str)| SensorDescription { name: name.to_owned(), unit };
-        let supply = (self.protocol != Protocol::Text).then_some(("supply", "V"));
+        let temperature = self.has_temperature().then_some(("temperature", "°C"));
+        let supply = self.has_supply().then_some(("supply", "V"));
         let sensors = [
             ("device_time_s", "s"),
             ("command_position", "rad"),
@@ -198,7 +219,6 @@ impl Config {
             ("gyro_x", "rad/s"),
             ("gyro_y", "rad/s"),
             ("gyro_z", "rad/s"),
-            ("temperature", "°C"),
         ];
         let rate = f64::from(self.rate_hz);
         RobotDescription {
@@ -224,7 +244,7 @@ impl Config {
                 Protocol::Binary => OnSilence::Stops,
                 Protocol::Auto | Protocol::Text => OnSilence::Unknown,
             },
-            sensors: sensors.into_iter().chain(supply).map(sensor).collect(),
+            sensors: sensors.into_iter().chain(temperature).chain(supply).map(sensor).collect(),
         }
     }
 }
@@ -250,8 +270,10 @@ mod tests {
         };
         let description = text.description();
         assert!(description.measures_effort);
-        assert_eq!(description.sensors.len(), 9);
+        assert_eq!(description.sensors.len(), 8, "what nobody says that it prints is not there");
         assert_eq!(description.on_silence, OnSilence::Unknown);
+        let hot = Config { temperature: Some(true), ..text };
+        assert_eq!(hot.description().sensors[8].name, "temperature");
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl Rig {
         let link = address.open(CONNECT_TIMEOUT)?;
         let description = config.description();
         let engine = Session::new(config);
-        let opened = Opened { engine, address, link, granularity: GRANULARITY };
+        let opened = Opened { engine, port: address, link, granularity: GRANULARITY };
         let driver = Driver::spawn(opened, clock, "rig-bus")
             .map_err(|error| refused(error.to_string(), "The bus thread could not be started"))?;
         Ok(Self { description, port, driver })
@@ -78,10 +78,23 @@ impl Rig {
                 return RobotError::Lost { port, reason: failure.to_string() };
             }
             Some(failure @ Failure::Rate { .. }) => (failure, "Lower robot.rig.rate_hz"),
+            Some(failure @ Failure::Torque { .. }) => {
+                (failure, "Lower robot.rig.max_torque_nm, or raise the device's own limit")
+            }
+            Some(failure @ Failure::NoSensor { .. }) => (
+                failure,
+                "Let it send that (in lines, a column Temperature_C or Supply_V; in frames, not 0), or \
+                 set the key to false",
+            ),
+            Some(failure @ Failure::Clock { .. }) => (failure, "Mend the device's clock"),
             Some(failure @ Failure::Version { .. }) => (failure, "Update the device's firmware"),
             Some(failure @ Failure::OutOfRange { .. }) => {
                 (failure, "Turn the load into its travel by hand, or correct robot.rig.travel_rad")
             }
+            Some(failure @ (Failure::GyroRange { .. } | Failure::GyroJump { .. })) => (
+                failure,
+                "Check the gyroscope and its wiring, or correct robot.rig.gyro_range_rad_s",
+            ),
             Some(failure @ Failure::Faulty { .. }) => {
                 (failure, "Let the motor cool down, check supply and sensors, and arm again")
             }
@@ -154,6 +167,7 @@ impl Drop for Rig {
 }
 
 impl Engine for Session {
+    type Port = Address;
     type Packet = Packet;
     type Failure = Failure;
 
@@ -181,8 +195,8 @@ impl Engine for Session {
         self.is_armed()
     }
 
-    fn command(&mut self, command: &Command) {
-        self.command(command);
+    fn command(&mut self, now: Timestamp, command: &Command) {
+        self.command(now, command);
     }
 
     fn stop(&mut self, now: Timestamp, request: StopRequest) {

@@ -5,17 +5,14 @@ use std::time::Duration;
 
 use super::config::{Config, ConfigError};
 use super::emulator::Firmware;
-use super::session::{Failure, Session, Step};
+use super::session::Session;
+use super::wire::Packet;
 use crate::robot::{
-    BusStatistics, Command, LinkStatus, Robot, RobotDescription, RobotError, State, StopRequest,
+    BusStatistics, Command, Robot, RobotDescription, RobotError, State, StopRequest,
 };
-use crate::{Clock, SimulatedClock, Timestamp};
+use crate::transport::{Device, Stepped};
+use crate::{SimulatedClock, Timestamp};
 
-/// Longest step: how finely faults are noticed.
-const LONGEST_STEP: Duration = Duration::from_millis(1);
-/// Shortest step: what guarantees that time goes on.
-const SHORTEST_STEP: Duration = Duration::from_micros(20);
-const REOPEN_AFTER: Duration = Duration::from_millis(50);
 const PORT: &str = "virtual";
 
 /// A rig and its driver in virtual time.
@@ -25,12 +22,7 @@ const PORT: &str = "virtual";
 /// virtual time runs on one thread, and nothing moves while that one is stuck.
 pub struct SteppedRig {
     description: RobotDescription,
-    session: Session,
-    firmware: Firmware,
-    clock: SimulatedClock,
-    now: Timestamp,
-    open: bool,
-    reopen_at: Timestamp,
+    stepped: Stepped<Session, Firmware>,
 }
 
 impl SteppedRig {
@@ -44,77 +36,46 @@ impl SteppedRig {
         clock: SimulatedClock,
     ) -> Result<Self, ConfigError> {
         config.validate()?;
-        let now = clock.now();
         let description = config.description();
-        let mut session = Session::new(config);
-        session.connected(now);
-        Ok(Self { description, session, firmware, clock, now, open: true, reopen_at: now })
+        let stepped = Stepped::new(Session::new(config), firmware, clock);
+        Ok(Self { description, stepped })
     }
 
     /// The emulated firmware, to switch faults and to see the truth.
     pub const fn firmware_mut(&mut self) -> &mut Firmware {
-        &mut self.firmware
-    }
-
-    /// Brings driver and device up to `until`.
-    fn pump(&mut self, until: Timestamp) {
-        loop {
-            self.connect();
-            let due = self.talk();
-            while let Some(message) = self.firmware.transmit(self.now) {
-                self.session.receive(self.now, message.as_bytes());
-            }
-            if self.now >= until {
-                // What has just arrived may want an answer; nobody waits for a step here.
-                self.talk();
-                return;
-            }
-            let next = self.firmware.next_due().map_or(due, |next| next.min(due));
-            let earliest = self.now.after(SHORTEST_STEP);
-            let latest = self.now.after(LONGEST_STEP);
-            self.now = next.clamp(earliest, latest).min(until);
-        }
-    }
-
-    fn talk(&mut self) -> Timestamp {
-        loop {
-            match self.session.poll(self.now) {
-                Step::Wait(due) => return due,
-                Step::Transmit(packet) => self.firmware.receive(self.now, packet.as_bytes()),
-                Step::Disconnect(failure) => self.close(failure),
-            }
-        }
-    }
-
-    fn connect(&mut self) {
-        let there = self.firmware.is_connected(self.now);
-        if self.open && !there {
-            self.close(Failure::Port(std::io::ErrorKind::BrokenPipe));
-        } else if !self.open && there && self.now >= self.reopen_at {
-            self.open = true;
-            self.session.connected(self.now);
-        }
-    }
-
-    fn close(&mut self, failure: Failure) {
-        self.open = false;
-        self.reopen_at = self.now.after(REOPEN_AFTER);
-        self.firmware.hang_up();
-        self.session.disconnected(self.now, failure);
-    }
-
-    /// Goes on in small steps until `done` or `timeout`; moves the clock along.
-    fn pump_until(&mut self, timeout: Duration, done: impl Fn(&Session) -> bool) -> bool {
-        let by = self.now.after(timeout);
-        while !done(&self.session) && self.now < by {
-            self.pump(self.now.after(Duration::from_millis(1)).min(by));
-            self.clock.advance_to(self.now);
-        }
-        done(&self.session)
+        &mut self.stepped.device
     }
 
     fn reason(&self) -> String {
         self.last_failure().unwrap_or_else(|| "no answer".to_owned())
+    }
+}
+
+/// The line between them takes no time.
+impl Device<Session> for Firmware {
+    const LONGEST_STEP: Duration = Duration::from_millis(1);
+    const SHORTEST_STEP: Duration = Duration::from_micros(20);
+
+    fn is_connected(&self, now: Timestamp) -> bool {
+        self.is_connected(now)
+    }
+
+    fn hang_up(&mut self) {
+        self.hang_up();
+    }
+
+    fn receive(&mut self, now: Timestamp, packet: &Packet) {
+        self.receive(now, packet.as_bytes());
+    }
+
+    fn transmit(&mut self, now: Timestamp, take: &mut dyn FnMut(&[u8])) {
+        while let Some(message) = self.transmit(now) {
+            take(message.as_bytes());
+        }
+    }
+
+    fn next_due(&self) -> Option<Timestamp> {
+        self.next_due()
     }
 }
 
@@ -124,14 +85,9 @@ impl Robot for SteppedRig {
     }
 
     fn arm(&mut self, timeout: Duration) -> Result<(), RobotError> {
-        self.session.arm(self.now);
-        let ended =
-            |session: &Session| session.is_armed() || session.state().link == LinkStatus::Lost;
-        self.pump_until(timeout, ended);
-        if self.session.is_armed() {
+        if self.stepped.arm(timeout) {
             return Ok(());
         }
-        self.session.cancel_arming();
         Err(RobotError::NoAnswer {
             port: PORT.to_owned(),
             request: "arming",
@@ -141,31 +97,30 @@ impl Robot for SteppedRig {
     }
 
     fn read(&mut self, now: Timestamp, state: &mut State) {
-        self.pump(now);
-        *state = *self.session.state();
+        *state = *self.stepped.read(now);
     }
 
-    fn write(&mut self, _now: Timestamp, command: &Command) {
-        self.session.command(command);
+    fn write(&mut self, now: Timestamp, command: &Command) {
+        self.stepped.engine.command(now, command);
     }
 
     fn stop(&mut self, _now: Timestamp, request: StopRequest) {
-        self.session.stop(self.now, request);
+        let now = self.stepped.now();
+        self.stepped.engine.stop(now, request);
     }
 
     fn disarm(&mut self, timeout: Duration) -> Result<(), RobotError> {
-        if self.pump_until(timeout, |session| !session.is_stopping()) && !self.session.is_unheard()
-        {
+        if self.stepped.disarm(timeout) {
             return Ok(());
         }
         Err(RobotError::Lost { port: PORT.to_owned(), reason: self.reason() })
     }
 
     fn statistics(&self) -> BusStatistics {
-        *self.session.statistics()
+        *self.stepped.engine.statistics()
     }
 
     fn last_failure(&self) -> Option<String> {
-        self.session.failure().map(|failure| failure.to_string())
+        self.stepped.engine.failure().map(|failure| failure.to_string())
     }
 }

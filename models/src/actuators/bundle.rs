@@ -53,6 +53,9 @@ struct Sizes {
 }
 
 impl Bundle {
+    /// Key of the provenance: samples of a window of the training.
+    pub const WINDOW_STEPS: &str = "window_steps";
+
     /// A model of as many joints that is stepped at `caller_rate_hz`.
     ///
     /// # Errors
@@ -137,12 +140,30 @@ impl Bundle {
         let weights = self.weights().map_err(write(&folder.join(WEIGHTS)))?;
         let sha256 = sha256(&weights);
         put(WEIGHTS, &weights)?;
-        if let Network::Gru(spec, parameters) = &self.network {
-            put(STATISTICS, pretty(&Statistics::of(spec)).as_bytes())?;
-            put(SUMMARY, pretty(&Summary::of(spec, parameters)).as_bytes())?;
-        }
+        self.write_seed_files(folder)?;
         put(DESCRIPTION, pretty(&self.description(&sha256)).as_bytes())?;
         Ok(sha256)
+    }
+
+    /// Writes the seed's two files into a folder: statistics, and the summary of a training. A dense
+    /// network has neither.
+    ///
+    /// # Errors
+    /// [`ActuatorFileError::Write`] for what the operating system refuses.
+    pub fn write_seed_files(&self, folder: &Path) -> Result<(), ActuatorFileError> {
+        let Network::Gru(spec, parameters) = &self.network else { return Ok(()) };
+        let window = self.provenance.get(Self::WINDOW_STEPS);
+        let window = window.and_then(|text| text.parse::<u64>().ok()).map(Into::into);
+        let summary =
+            Summary { gru_sequence_length_timesteps: window, ..Summary::of(spec, parameters) };
+        for (name, text) in
+            [(STATISTICS, pretty(&Statistics::of(spec))), (SUMMARY, pretty(&summary))]
+        {
+            let path = folder.join(name);
+            std::fs::write(&path, text)
+                .map_err(|source| ActuatorFileError::Write { path, source })?;
+        }
+        Ok(())
     }
 
     /// The weights as a safetensors file.
@@ -198,7 +219,11 @@ impl Bundle {
         if let Network::Gru(spec, parameters) = &bundle.network {
             let statistics_file = folder.join(STATISTICS);
             let statistics: Statistics = read_json(&statistics_file, REMEDY)?;
-            contradict(&statistics_file, &file, &statistics, &Statistics::of(spec))?;
+            let mut needed = Statistics::of(spec);
+            if statistics.feature_names.is_empty() {
+                needed.feature_names.clear();
+            }
+            contradict(&statistics_file, &file, &statistics, &needed)?;
             let summary_file = folder.join(SUMMARY);
             let mut summary: Summary = read_json(&summary_file, REMEDY)?;
             summary.gru_sequence_length_timesteps = None;

@@ -1,7 +1,7 @@
 //! The seed's two files beside a network: statistics of the training, and a summary of its settings.
 
 use super::tensors::read_file;
-use super::{ActuatorFileError, GruParameters, GruSpec, Output, SpringConvention};
+use super::{ActuatorFileError, Feature, GruParameters, GruSpec, Output, SpringConvention};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -20,6 +20,9 @@ pub(super) struct Statistics {
     pub input_std: Vec<f64>,
     pub target_mean: Vec<f64>,
     pub target_std: Vec<f64>,
+    /// What the columns are, in order: this project's, the seed does not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub feature_names: Vec<String>,
 }
 
 /// `training_config_summary.json`. The last two keys are this project's; the seed has no place for what
@@ -37,7 +40,7 @@ pub(super) struct Summary {
     pub gru_num_layers: usize,
     pub gru_hidden_dim: usize,
     #[serde(default, alias = "gru_sequence_length")]
-    pub gru_sequence_length_timesteps: Option<f64>,
+    pub gru_sequence_length_timesteps: Option<serde_json::Number>,
     pub input_dim: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampling_rate_hz: Option<f64>,
@@ -70,6 +73,7 @@ impl Statistics {
             input_std: normalization.input_std.clone(),
             target_mean: vec![normalization.target_mean],
             target_std: vec![normalization.target_std],
+            feature_names: spec.features.iter().map(|it| it.name().to_owned()).collect(),
         }
     }
 
@@ -101,6 +105,24 @@ impl Statistics {
             }
         }
         Ok(())
+    }
+
+    /// Refuses statistics of other columns, or of these in another order.
+    pub(super) fn check_order(
+        &self,
+        file: &Path,
+        features: &[Feature],
+    ) -> Result<(), ActuatorFileError> {
+        let needed: Vec<&str> = features.iter().map(|feature| feature.name()).collect();
+        if self.feature_names.is_empty() || self.feature_names == needed {
+            return Ok(());
+        }
+        Err(ActuatorFileError::Key {
+            file: file.to_path_buf(),
+            key: "feature_names",
+            found: self.feature_names.join(", "),
+            needed: format!("{}: the network's columns in their order", needed.join(", ")),
+        })
     }
 
     /// Refuses tensors of the same names that say something else.

@@ -113,6 +113,19 @@ impl GruSpec {
     }
 }
 
+/// Torques of PD control inside its curve, and of a spring, N·m: what a residual is added to.
+#[must_use]
+pub fn physical(
+    pd: Option<PdPart>,
+    curve: Option<TorqueSpeedCurve>,
+    spring: Option<Spring>,
+    input: &JointInput,
+) -> (f64, f64) {
+    let asked = pd.map_or(0.0, |pd| pd.effort(input));
+    let given = curve.map_or(asked, |curve| curve.clip(asked, input.velocity));
+    (given, spring.map_or(0.0, |spring| spring.effort(input.position)))
+}
+
 /// Which feature a column is, and how it is normalised.
 struct Column {
     feature: Feature,
@@ -224,11 +237,8 @@ impl GruActuator {
         }
     }
 
-    /// Torques of PD and spring.
     fn physical(&self, input: &JointInput) -> (f64, f64) {
-        let pd = self.spec.pd.map_or(0.0, |pd| pd.effort(input));
-        let pd = self.spec.torque_speed_curve.map_or(pd, |curve| curve.clip(pd, input.velocity));
-        (pd, self.spec.spring.map_or(0.0, |spring| spring.effort(input.position)))
+        physical(self.spec.pd, self.spec.torque_speed_curve, self.spec.spring, input)
     }
 }
 

@@ -199,6 +199,7 @@ fn of_seed(
             });
         }
     };
+    statistics.check_order(&statistics_file, &features)?;
     let mut warnings = Vec::new();
     if features.contains(&Feature::PreviousEffort) {
         warnings.push("the network sees its own last torque, where its training saw the measured one: errors may grow from step to step".to_owned());

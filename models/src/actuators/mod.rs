@@ -35,7 +35,7 @@ pub use bundle::{Bundle, Network};
 pub use curves::{DcMotorCurve, Spring, SpringConvention, TorqueSpeedCurve};
 pub use delayed::{Delay, Delayed};
 pub use error::{ActuatorError, ActuatorFileError, ParameterError};
-pub use gru::{Feature, GruActuator, GruSpec, Output};
+pub use gru::{Feature, GruActuator, GruSpec, Output, physical};
 pub use import::{ImportOptions, Imported, import};
 pub use info::{ActuatorInfo, FeatureInfo, OutputInfo};
 pub use isaac::IsaacLab;

@@ -30,7 +30,7 @@ fn refused(file: &Path) -> String {
 #[test]
 fn the_seeds_files_must_fit_the_network_and_each_other() {
     type Edit = (&'static str, &'static str, Value, &'static [&'static str]);
-    let edits: [Edit; 14] = [
+    let edits: [Edit; 15] = [
         (STATISTICS, "input_mean", json!([1, 2]), &["input_mean", "a list of 2", "3 numbers"]),
         (STATISTICS, "input_std", json!([1, 2, 3, 4]), &["input_std", "a list of 4"]),
         (STATISTICS, "input_std", json!([1, 0, 3]), &["input_std", "above 0"]),
@@ -38,6 +38,12 @@ fn the_seeds_files_must_fit_the_network_and_each_other() {
         (STATISTICS, "target_mean", json!([]), &["target_mean", "that of the torque"]),
         (STATISTICS, "target_mean", json!([0.5]), &["target_mean", "different trainings"]),
         (STATISTICS, "input_mean", json!(["a", 2, 3]), &["invalid type", "expected f64"]),
+        (
+            STATISTICS,
+            "feature_names",
+            json!(["target_angle_rad", "current_angle_rad", "current_ang_vel_rad_s"]),
+            &["feature_names", "current_angle_rad, target_angle_rad", "in their order"],
+        ),
         (STATISTICS, "velocity_mean", json!([1]), &["unknown field `velocity_mean`"]),
         (SUMMARY, "kspring", json!(1), &["unknown field `kspring`", "docs/actuators.md"]),
         (SUMMARY, "gru_hidden_dim", json!(32), &["gru_hidden_dim is 32", "has 16"]),
@@ -245,7 +251,12 @@ fn a_folder_is_complete_and_of_one_export() {
     let message = read(&out);
     assert!(message.contains("SHA-256") && message.contains("the same export"), "{message}");
 
-    let edits: [(&str, Value, &str); 13] = [
+    let edits: [(&str, Value, &str); 14] = [
+        (
+            "features",
+            json!(["target_angle_rad", "current_angle_rad", "current_ang_vel_rad_s"]),
+            "feature_names is [\"current_angle_rad\",\"target_angle_rad\"",
+        ),
         ("version", json!(2), "sinew-actuator of version 2"),
         ("format", json!("else"), "is else of version 1"),
         ("kind", json!("lstm"), "kind is lstm, needed gru or mlp"),

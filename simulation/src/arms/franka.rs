@@ -64,8 +64,9 @@ pub fn chain() -> Chain<JOINTS> {
 const FLANGE: Transform =
     Transform { rotation: Transform::IDENTITY.rotation, translation: [0.0, 0.0, 0.107] };
 
-/// From Franka's FCI documentation: a in m, d in m, alpha in rad.
-const DENAVIT_HARTENBERG: [[f64; 3]; JOINTS] = {
+/// Modified (Craig's) parameters of each joint, from Franka's FCI documentation: a in m, d in m,
+/// alpha in rad.
+pub const DENAVIT_HARTENBERG: [[f64; 3]; JOINTS] = {
     const RIGHT: f64 = std::f64::consts::FRAC_PI_2;
     [
         [0.0, 0.333, 0.0],
@@ -122,22 +123,24 @@ const fn limits(
     JointLimits { lower, upper, velocity, acceleration, jerk, effort, effort_rate: 1000.0 }
 }
 
+/// How an FR3 slows down towards the ends of its ranges (Franka's FCI documentation): offset in
+/// rad/s and deceleration in rad/s² of each joint.
+pub const FR3_BRAKING: [[f64; 2]; JOINTS] = [
+    [0.6599, 6.0],
+    [0.2517, 2.585],
+    [0.2, 3.5],
+    [0.3533, 4.0],
+    [0.5757, 17.0],
+    [0.4878, 5.5],
+    [0.4628, 17.0],
+];
+
 /// How fast joint `joint` of an FR3 may move at `position` rad: lowest and highest velocity in
 /// rad/s. `None` past the last joint. From Franka's FCI documentation:
 /// `min(v_max, max(0, -offset + sqrt(max(0, 2 deceleration (q_max - q)))))`, and mirrored.
 pub fn fr3_velocity_range(joint: usize, position: f64) -> Option<(f64, f64)> {
-    /// rad/s, rad/s².
-    const OFFSET_DECELERATION: [[f64; 2]; JOINTS] = [
-        [0.6599, 6.0],
-        [0.2517, 2.585],
-        [0.2, 3.5],
-        [0.3533, 4.0],
-        [0.5757, 17.0],
-        [0.4878, 5.5],
-        [0.4628, 17.0],
-    ];
     let limits = FR3_LIMITS.get(joint)?;
-    let [offset, deceleration] = OFFSET_DECELERATION[joint];
+    let [offset, deceleration] = FR3_BRAKING[joint];
     let most = |way: f64| {
         let braking = (2.0 * deceleration * way).max(0.0).sqrt();
         (braking - offset).clamp(0.0, limits.velocity)

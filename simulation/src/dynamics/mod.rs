@@ -116,6 +116,11 @@ impl<const N: usize> Arm<N> {
         Ok(self)
     }
 
+    /// The links in the frames whose z axes are those of the joints; a payload is in the last.
+    pub fn links(&self) -> [Link; N] {
+        self.bodies.map(|body| body.link())
+    }
+
     /// Mass of all links, kg.
     pub fn mass(&self) -> f64 {
         self.bodies.iter().map(|body| body.mass).sum()

@@ -21,11 +21,13 @@ pub(in crate::cli) struct Arguments {
     /// How it is spoken to: mit, damiao, robstride or odrive
     #[arg(long, value_parser = ["mit", "damiao", "robstride", "odrive"])]
     protocol: String,
-    /// Which motor, for example 4310; a wrong name lists the models of the protocol
+    /// Which motor; a wrong name lists the models of the protocol
+    /// [default: ak80-9, 4310, cybergear or d6374]
     #[arg(long)]
-    model: String,
+    model: Option<String>,
     /// Identifier that the motor listens to; repeat it for several motors on one bus
-    #[arg(long = "id", value_name = "ID", required = true)]
+    /// [default: 1, of an odrive 0]
+    #[arg(long = "id", value_name = "ID")]
     ids: Vec<u16>,
     /// Identifier on which it answers (mit, damiao): by default 16 more than its own
     #[arg(long = "feedback-id", value_name = "ID")]
@@ -45,21 +47,24 @@ impl Arguments {
     fn actuators(&self) -> Result<ActuatorsConfig, String> {
         let protocol = Protocol::from_name(&self.protocol)
             .ok_or_else(|| format!("--protocol {}: unknown", self.protocol))?;
-        let model = Model::find(protocol, &self.model).ok_or_else(|| {
+        let name = self.model.as_deref().unwrap_or(protocol.usual_model());
+        let model = Model::find(protocol, name).ok_or_else(|| {
             let known: Vec<_> = protocol.models().map(|model| model.name).collect();
-            format!("--model {}: {} has {}", self.model, self.protocol, known.join(", "))
+            format!("--model {name}: {} has {}", self.protocol, known.join(", "))
         })?;
-        if !self.feedback_ids.is_empty() && self.feedback_ids.len() != self.ids.len() {
+        let lowest = [*protocol.ids().start()];
+        let ids = if self.ids.is_empty() { &lowest[..] } else { &self.ids };
+        if !self.feedback_ids.is_empty() && self.feedback_ids.len() != ids.len() {
             return Err("--feedback-id: say it for every --id, or for none".to_owned());
         }
         let mut motors = Vec::new();
-        for (index, id) in self.ids.iter().enumerate() {
+        for (index, id) in ids.iter().enumerate() {
             let allowed = protocol.ids();
             if !allowed.contains(id) {
                 let (low, high) = (allowed.start(), allowed.end());
                 return Err(format!("--id {id}: {} takes {low} to {high}", self.protocol));
             }
-            if self.ids.iter().take(index).any(|other| other == id) {
+            if ids.iter().take(index).any(|other| other == id) {
                 return Err(format!("--id {id}: said twice"));
             }
             let feedback_id = self.feedback_ids.get(index).copied();
@@ -95,18 +100,58 @@ pub(super) fn emulate(arguments: &Arguments) -> u8 {
             return 2;
         }
     };
+    let names: Vec<_> = actuators
+        .motors
+        .iter()
+        .map(|motor| format!("{} with id {}", motor.model.name, motor.id))
+        .collect();
     let interrupted = until_interrupted();
     let emulator = match Emulator::spawn(EmulatorConfig { actuators, transport }) {
         Ok(emulator) => emulator,
         Err(error) => return fail(&error, 10, Format::Text),
     };
     say!("ready: {}", emulator.port());
-    let motors = arguments.ids.len();
     say!(
-        "emulated {} {} ({motors}) behind an SLCAN adapter; Ctrl-C ends it",
+        "emulated {} behind an SLCAN adapter: {}; Ctrl-C ends it",
         arguments.protocol,
-        arguments.model
+        names.join(", ")
     );
     serve(&interrupted, || emulator.port(), || Ok(()));
     0
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn motors(line: &str) -> Result<Vec<(&'static str, u16)>, String> {
+        let words = std::iter::once("emulate").chain(line.split_whitespace());
+        let line = Line::try_parse_from(words).map_err(|error| error.to_string())?;
+        let motors = line.arguments.actuators()?.motors;
+        Ok(motors.iter().map(|motor| (motor.model.name, motor.id)).collect())
+    }
+
+    #[test]
+    fn a_protocol_is_enough_and_more_may_be_said() {
+        for (line, expected) in [
+            ("--protocol mit --link /tmp/can", vec![("ak80-9", 1)]),
+            ("--protocol damiao --link /tmp/can", vec![("4310", 1)]),
+            ("--protocol robstride --tcp 127.0.0.1:3333", vec![("cybergear", 1)]),
+            ("--protocol odrive --tcp 127.0.0.1", vec![("d6374", 0)]),
+            ("--protocol damiao --model 8009 --id 2 --id 3", vec![("8009", 2), ("8009", 3)]),
+        ] {
+            assert_eq!(motors(line), Ok(expected), "{line}");
+        }
+        assert!(motors("--protocol damiao --model ak80-9").unwrap_err().contains("4310"));
+        assert!(motors("--protocol damiao --id 16").unwrap_err().contains("1 to 15"));
+        assert!(motors("--link /tmp/can").unwrap_err().contains("--protocol"));
+    }
 }

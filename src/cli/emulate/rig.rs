@@ -47,7 +47,8 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
     /// Misbehave, for example drop=0.05, corrupt=1/20, garbage=0.1, glitch=1/500, delay=5ms@3s,
-    /// silence=2s@5s, disconnect=1s@5s, reset@5s, jump=0.5@5s, overheat@5s; may be repeated
+    /// silence=2s@5s, disconnect=1s@5s, reset@5s, jump=0.5@5s, gyro-glitch=1/500,
+    /// gyro-stuck=20@5s, drift=-5000@5s, overheat@5s; may be repeated
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<String>,
     /// Seed of noise and random faults

@@ -137,12 +137,18 @@ pub struct RigConfig {
     pub accel_axis: RigAxis,
     /// The gyroscope's axis of rotation.
     pub gyro_axis: RigAxis,
+    /// Whether the device measures the motor's temperature.
+    pub temperature: Option<bool>,
+    /// Whether the device measures its supply.
+    pub supply: Option<bool>,
     /// The joint goes from minus this to this, in rad.
     pub travel_rad: f64,
     /// The actuator's speed without load, in rad/s.
     pub max_velocity_rad_s: f64,
     /// The actuator's torque at standstill, in N·m.
     pub max_torque_nm: f64,
+    /// Largest rate that the gyroscope may read, in rad/s.
+    pub gyro_range_rad_s: f64,
     /// Silence of the host after which the device holds by itself, in ms.
     pub watchdog_ms: u32,
 }
@@ -157,9 +163,12 @@ impl Default for RigConfig {
             radius_m: None,
             accel_axis: RigAxis::Y,
             gyro_axis: RigAxis::Z,
+            temperature: None,
+            supply: None,
             travel_rad: 3.0,
             max_velocity_rad_s: 36.0,
             max_torque_nm: 1.82,
+            gyro_range_rad_s: 70.0,
             watchdog_ms: 100,
         }
     }

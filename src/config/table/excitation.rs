@@ -73,7 +73,7 @@ static SIGNAL: Shape = Shape::Tagged {
                     above(0.0, 100.0),
                     Required,
                     "Hz",
-                    "How often the amplitude swings.",
+                    "How often the amplitude swings. With the highest frequency it stays below half of `run.rate_hz`.",
                 ),
                 key(
                     "least_fraction",

@@ -12,7 +12,13 @@ pub(super) const ROBOT: &[Key] = &[
         "",
         "Which driver.",
     ),
-    key("port", Shape::Text, Required, "", "Serial device, `tcp://HOST:PORT`, or `emulator`."),
+    key(
+        "port",
+        Shape::Text,
+        Required,
+        "",
+        "Serial device, `tcp://HOST:PORT`, or `emulator`; for `can` also `tcp:HOST:PORT` and, with the feature `socketcan`, `socketcan:can0`.",
+    ),
     key("speed_percent", integer(1, 100), Default, "%", "Speed byte of motion commands."),
     key("expect_ack", Shape::Bool, Default, "", "True where the firmware acknowledges setters."),
     key(
@@ -197,6 +203,20 @@ const RIG: &[Key] = &[
         "The gyroscope's axis of rotation, positive where the angle grows.",
     ),
     key(
+        "temperature",
+        Shape::Bool,
+        Optional("true for `protocol = \"binary\"`"),
+        "",
+        "Whether the device measures the motor's temperature. One that should and does not is not armed.",
+    ),
+    key(
+        "supply",
+        Shape::Bool,
+        Optional("true for `protocol = \"binary\"`"),
+        "",
+        "Whether the device measures its supply, likewise.",
+    ),
+    key(
         "travel_rad",
         above(0.0, 100.0),
         Default,
@@ -215,7 +235,14 @@ const RIG: &[Key] = &[
         above(0.0, 10_000.0),
         Default,
         "N·m",
-        "The actuator's torque at standstill.",
+        "The actuator's torque at standstill; a device that takes less is not armed.",
+    ),
+    key(
+        "gyro_range_rad_s",
+        above(0.0, 1000.0),
+        Default,
+        "rad/s",
+        "The gyroscope's range: larger readings are refused.",
     ),
     key(
         "watchdog_ms",

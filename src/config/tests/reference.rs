@@ -108,6 +108,8 @@ fn everything() -> Config {
         "realtime.cpu_dma_latency_us=0",
         "robot.rig.inertia_kg_m2=0.01",
         "robot.rig.radius_m=0.1",
+        "robot.rig.temperature=true",
+        "robot.rig.supply=true",
         ACTUATORS,
         "cameras.top.stops_after_s=3",
     ];

@@ -1,6 +1,10 @@
 mod adversity;
 
-use sinew_models::actuators::Gains;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use sinew_episodes::journal::ClampCause;
+use sinew_models::actuators::{ActuatorError, ActuatorModel, Gains, JointInput, Parts};
 
 use super::*;
 use crate::config::OverrunPolicy;
@@ -488,6 +492,93 @@ fn a_stop_that_doubts_the_efforts_is_left_to_the_robot() {
         assert_eq!(last.command, None);
     }
     assert_eq!((last.state, last.request), (ArmState::Disarmed, Some(StopRequest::Hold)));
+}
+
+/// Counts its steps and resets; gives 0.25 N·m, or nothing, or what stands in for it.
+struct Spy {
+    told: Arc<Told>,
+}
+
+#[derive(Default)]
+struct Told {
+    steps: AtomicU32,
+    resets: AtomicU32,
+    fails: AtomicBool,
+    falls_back: AtomicBool,
+}
+
+impl ActuatorModel for Spy {
+    fn step(&mut self, _inputs: &[JointInput], efforts: &mut [f64]) -> Result<(), ActuatorError> {
+        self.told.steps.fetch_add(1, Ordering::Relaxed);
+        efforts.fill(0.25);
+        match self.told.fails.load(Ordering::Relaxed) {
+            true => Err(ActuatorError::Network { joint: 1 }),
+            false => Ok(()),
+        }
+    }
+    fn reset(&mut self, joint: usize) {
+        self.told.resets.fetch_add(u32::from(joint == 0), Ordering::Relaxed);
+    }
+    fn joints(&self) -> usize {
+        3
+    }
+    fn rate_hz(&self) -> Option<f64> {
+        None
+    }
+    fn kind(&self) -> &'static str {
+        "spy"
+    }
+    fn parts(&self, joint: usize) -> Parts {
+        let fallback = joint == 2 && self.told.falls_back.load(Ordering::Relaxed);
+        Parts { fallback, ..Parts::default() }
+    }
+}
+
+fn spied() -> (Bench, Arc<Told>) {
+    let told = Arc::new(Told::default());
+    let change = |settings: &mut CycleSettings| {
+        for limits in &mut settings.limits {
+            limits.effort = Some(crate::limits::EffortLimits { max: 8.0, max_rate: 600.0 });
+        }
+    };
+    let model = Box::new(Spy { told: Arc::clone(&told) });
+    let mut bench = Bench::actuated(change, Some(Actuation::new(model, vec![0, 1, 2])));
+    bench.chunk(1.0, 400);
+    assert_eq!(bench.steps(30).state, ArmState::Running);
+    (bench, told)
+}
+
+#[test]
+fn an_actuator_model_lives_through_missed_periods_up_to_a_bound_and_then_begins_anew() {
+    let (mut bench, told) = spied();
+    for (missed, steps, resets) in [(0, 1, 0), (3, 4, 0), (9, 10, 0), (10, 1, 1), (500, 1, 1)] {
+        let before = (told.steps.load(Ordering::Relaxed), told.resets.load(Ordering::Relaxed));
+        bench.tick += missed + 1;
+        bench.measure();
+        let inputs = CycleInputs { missed, ..CycleInputs::default() };
+        bench.cycle.step(&bench.state, inputs, bench.now());
+        let after = (told.steps.load(Ordering::Relaxed), told.resets.load(Ordering::Relaxed));
+        assert_eq!((after.0 - before.0, after.1 - before.1), (steps, resets), "{missed} missed");
+    }
+}
+
+#[test]
+fn a_network_that_gives_nothing_stops_the_run_by_joint_and_a_substitute_is_counted() {
+    let (mut bench, told) = spied();
+    told.falls_back.store(true, Ordering::Relaxed);
+    let outcome = bench.step();
+    assert_eq!(outcome.clamps[..3], [0, 0, ClampCause::Actuator.bit()]);
+    assert!(outcome.command.is_some());
+    told.fails.store(true, Ordering::Relaxed);
+    let outcome = bench.step();
+    assert_eq!((outcome.command, outcome.request), (None, Some(StopRequest::Hold)));
+    assert_eq!((outcome.offender, outcome.left), (Some(1), true));
+    assert_eq!(outcome.clamps[1], ClampCause::Actuator.bit());
+    assert_eq!(bench.cycle.cause(), Some(StopCause::NonFinite));
+    // It is not asked again.
+    let steps = told.steps.load(Ordering::Relaxed);
+    assert_eq!(bench.steps(5).command, None);
+    assert_eq!(told.steps.load(Ordering::Relaxed), steps);
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! A training at rest: weights by PyTorch's names, AdamW's moments, and how far it is.
 
+use super::digest;
 use super::optimizer::Moments;
+use super::settings::Training;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use sinew_models::recurrent::sequence::SequenceSizes;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -45,9 +46,38 @@ pub struct Progress {
     /// `None` before the first epoch is done.
     pub best_rmse: Option<f64>,
     pub best_epoch: usize,
-    pub epochs_since_best: usize,
+    /// The RMSE that patience counts from: the last one that was better than the one before it by
+    /// `min_delta`.
+    pub counted_rmse: Option<f64>,
+    pub epochs_since_counted: usize,
     pub finished: bool,
     pub history: Vec<Epoch>,
+}
+
+impl Progress {
+    /// Notes a finished epoch; true where it is the best of all, which is what is kept. Patience counts from
+    /// the last epoch that was better than the one it counted from before by `min_delta`, so that small
+    /// steps that add up are progress.
+    pub fn advance(&mut self, record: Epoch, training: &Training) -> bool {
+        let better = self.best_rmse.is_none_or(|best| record.val_rmse < best);
+        if better {
+            self.best_rmse = Some(record.val_rmse);
+            self.best_epoch = record.epoch;
+        }
+        let enough = |counted| record.val_rmse < counted - training.min_delta;
+        if self.counted_rmse.is_none_or(enough) {
+            self.counted_rmse = Some(record.val_rmse);
+            self.epochs_since_counted = 0;
+        } else {
+            self.epochs_since_counted += 1;
+        }
+        self.finished = self.epochs_since_counted >= training.patience
+            || record.epoch + 1 >= training.max_epochs;
+        self.history.push(record);
+        self.epoch += 1;
+        (self.batch, self.loss_sum, self.norm_sum) = (0, 0.0, 0.0);
+        better
+    }
 }
 
 /// Weights, optimiser and progress.
@@ -94,7 +124,7 @@ impl Checkpoint {
         std::fs::write(&new, &bytes)
             .and_then(|()| std::fs::rename(&new, path))
             .map_err(|source| CheckpointError::File { path: path.to_owned(), source })?;
-        Ok(Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(digest::sha256(&bytes))
     }
 
     pub fn read(path: &Path, sizes: &SequenceSizes) -> Result<Self, CheckpointError> {
@@ -159,5 +189,28 @@ mod tests {
         let other = SequenceSizes { hidden: 5, ..sizes };
         let message = Checkpoint::read(&path, &other).unwrap_err().to_string();
         assert!(message.contains("gru.weight_ih_l0") && message.contains("[15, 3]"), "{message}");
+    }
+
+    #[test]
+    fn patience_counts_from_the_last_rmse_that_was_better_by_min_delta() {
+        let training = Training { patience: 3, min_delta: 0.01, ..Training::default() };
+        let epochs = |rmse: &[f64]| {
+            let mut progress = Progress::default();
+            for (epoch, &val_rmse) in rmse.iter().enumerate() {
+                assert!(!progress.finished, "finished before epoch {epoch}");
+                progress.advance(Epoch { epoch, val_rmse, ..Epoch::default() }, &training);
+            }
+            progress
+        };
+        // Each step is smaller than min_delta, and two of them are not.
+        let creeping: Vec<f64> = (0..12).map(|epoch| 1.0 - 0.006 * f64::from(epoch)).collect();
+        let progress = epochs(&creeping);
+        assert!(!progress.finished);
+        assert_eq!((progress.best_epoch, progress.best_rmse), (11, Some(creeping[11])));
+        // The best of all is kept though it does not count.
+        let progress = epochs(&[1.0, 0.995, 0.992, 0.991]);
+        assert!(progress.finished);
+        assert_eq!((progress.best_epoch, progress.counted_rmse), (3, Some(1.0)));
+        assert!(epochs(&[1.0, 0.5, 0.6, 0.7, 0.8]).finished);
     }
 }

@@ -1,6 +1,7 @@
 //! One file of the rig: `Time_ms, Encoder_Angle, Commanded_Angle, Acc_X…Z, Gyro_X…Z`.
 
-use sha2::{Digest, Sha256};
+use super::digest;
+use super::rate::{Rate, rate};
 use std::path::{Path, PathBuf};
 
 /// Why a file cannot be used.
@@ -18,6 +19,8 @@ pub enum CsvError {
     Value { path: PathBuf, line: u64, column: String, value: String },
     #[error("{}, line {line}, column Time_ms: {value} comes after {before}: time goes backwards; cut the file where the clock began again", path.display())]
     Backwards { path: PathBuf, line: u64, value: f64, before: f64 },
+    #[error("{}, Time_ms {time_ms}: Encoder_Angle goes from {before}° to {after}° while the gyroscope turns by {turned:.1}°: a wrap or a glitch; unwrap or cut the file, or raise data.max_encoder_jump_deg ({limit_deg})", path.display())]
+    Jump { path: PathBuf, time_ms: f64, before: f64, after: f64, turned: f64, limit_deg: f64 },
     #[error("{}: {samples} samples, needed at least {needed} ({what}); record longer, or leave the file out", path.display())]
     Short { path: PathBuf, samples: usize, needed: usize, what: &'static str },
 }
@@ -35,6 +38,7 @@ pub struct Recording {
     pub acceleration: Vec<f64>,
     /// deg/s.
     pub gyro_deg_s: Vec<f64>,
+    pub rate: Rate,
     /// What is read, but hard to believe.
     pub warnings: Vec<String>,
 }
@@ -44,7 +48,7 @@ impl Recording {
     pub fn read(path: &Path, acceleration: &str, gyro: &str) -> Result<Self, CsvError> {
         let bytes = std::fs::read(path)
             .map_err(|source| CsvError::Read { path: path.to_owned(), source })?;
-        let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = digest::sha256(&bytes);
         let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(&bytes[..]);
         let failed = |error: &csv::Error| {
             let line = error.position().map_or(1, csv::Position::line);
@@ -87,6 +91,7 @@ impl Recording {
             let (path, samples) = (path.to_owned(), recording.time_ms.len());
             return Err(CsvError::Short { path, samples, needed: 2, what: "for a rate" });
         }
+        recording.rate = rate(&recording.time_ms);
         recording.warnings = recording.suspicions();
         Ok(recording)
     }
@@ -99,11 +104,6 @@ impl Recording {
             &mut self.acceleration,
             &mut self.gyro_deg_s,
         ]
-    }
-
-    /// Samples per second, by the median distance.
-    pub fn rate_hz(&self) -> f64 {
-        1e3 / median(self.time_ms.windows(2).map(|pair| pair[1] - pair[0]).collect())
     }
 
     /// Units that somebody may have taken for others.
@@ -127,7 +127,7 @@ impl Recording {
                 ));
             }
         }
-        let rate = self.rate_hz();
+        let rate = self.rate.hz;
         let moved = self.encoder_deg.windows(2).map(|pair| (pair[1] - pair[0]).powi(2));
         let by_encoder = (moved.sum::<f64>() / self.encoder_deg.len() as f64).sqrt() * rate;
         let squares = self.gyro_deg_s.iter().map(|value| value * value).sum::<f64>();
@@ -137,6 +137,13 @@ impl Recording {
                 "{file}: the encoder moves {:.0} times as fast as the gyroscope says: is that in rad/s? \
                  deg/s are needed",
                 by_encoder / by_gyro
+            ));
+        }
+        if self.rate.coarse && self.rate.unlike > 0.05 {
+            found.push(format!(
+                "{file}: Time_ms is in whole milliseconds, and {:.0} % of its distances are unlike the others: \
+                 {rate:.1} samples a second are a guess. Record times with decimals",
+                100.0 * self.rate.unlike
             ));
         }
         if !(5.0..=20_000.0).contains(&rate) {
@@ -211,7 +218,7 @@ mod tests {
         let recording = read(text).unwrap();
         assert_eq!(recording.gyro_deg_s, [30.0, 31.0]);
         assert_eq!(recording.encoder_deg, [10.0, 11.0]);
-        assert_eq!(recording.rate_hz(), 250.0);
+        assert_eq!(recording.rate.hz, 250.0);
     }
 
     #[test]

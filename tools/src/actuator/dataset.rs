@@ -1,7 +1,9 @@
-//! From groups of files to what windows are cut from: angles, velocity and torque at one rate.
+//! From groups of files to what windows are cut from.
 
-use super::csv::{CsvError, Recording, median};
-use super::filter::{FilterError, low_pass};
+use super::csv::{CsvError, Recording};
+use super::digest;
+use super::filter::FilterError;
+use super::series::{Series, series};
 use super::settings::{Data, Group};
 use std::path::{Path, PathBuf};
 
@@ -12,42 +14,20 @@ pub enum DataError {
     Csv(#[from] CsvError),
     #[error("group {id}: {}: {source}; data.groups.folder names a folder below data.directory", folder.display())]
     Folder { id: String, folder: PathBuf, source: std::io::Error },
-    #[error("group {id}: {} holds no usable *.csv; put recordings there or remove the group", folder.display())]
-    Empty { id: String, folder: PathBuf },
+    #[error("group {id}: {} holds no usable *.csv; put recordings there or remove the group{reasons}", folder.display())]
+    Empty { id: String, folder: PathBuf, reasons: String },
     #[error("{} has {rate_hz:.2} samples a second, {} has {other_hz:.2}; set data.target_sampling_frequency_hz to resample both", path.display(), other.display())]
     Rates { path: PathBuf, rate_hz: f64, other: PathBuf, other_hz: f64 },
+    #[error("{} is the same recording as {}, byte for byte: what is tested would have been learned; remove one", path.display(), other.display())]
+    Twice { path: PathBuf, other: PathBuf },
     #[error("{}: {seconds} s are to be skipped and {have:.2} s are there; lower data.skip_start_s and data.skip_end_s", path.display())]
     Skipped { path: PathBuf, seconds: f64, have: f64 },
     #[error("{}: data.filter: {source}", path.display())]
     Filter { path: PathBuf, source: FilterError },
-    #[error("no windows are left for {role}: {remedy}")]
-    NoWindows { role: &'static str, remedy: &'static str },
-}
-
-/// One file at the common rate, in rad, rad/s and N·m.
-#[derive(Clone, Debug)]
-pub struct Series {
-    /// Of its group.
-    pub group: usize,
-    pub path: PathBuf,
-    pub sha256: String,
-    pub rate_hz: f64,
-    pub position: Vec<f64>,
-    pub target: Vec<f64>,
-    pub velocity: Vec<f64>,
-    /// Inertia times measured angular acceleration.
-    pub torque: Vec<f64>,
-}
-
-impl Series {
-    pub fn len(&self) -> usize {
-        self.position.len()
-    }
-
-    /// The network's inputs in the fixed order: angle, target angle, velocity.
-    pub fn features(&self, sample: usize) -> [f64; 3] {
-        [self.position[sample], self.target[sample], self.velocity[sample]]
-    }
+    #[error(
+        "{fold}: no windows are left for {role}; record more, shorten windows.duration_s, change [split], or raise data.max_target_speed_rad_s where it is set"
+    )]
+    NoWindows { fold: String, role: &'static str },
 }
 
 /// All usable files.
@@ -72,7 +52,7 @@ impl Dataset {
                 folder: folder.clone(),
                 source,
             })?;
-            let before = dataset.series.len();
+            let (before, skipped) = (dataset.series.len(), dataset.skipped.len());
             for path in files {
                 match dataset.add(data, index, &path, duration_s) {
                     Ok(()) => {}
@@ -81,7 +61,9 @@ impl Dataset {
                 }
             }
             if dataset.series.len() == before {
-                return Err(DataError::Empty { id: group.id.clone(), folder });
+                let reasons = dataset.skipped[skipped..].iter();
+                let reasons = reasons.map(|reason| format!("\nleft out: {reason}")).collect();
+                return Err(DataError::Empty { id: group.id.clone(), folder, reasons });
             }
         }
         Ok(dataset)
@@ -95,6 +77,10 @@ impl Dataset {
         duration_s: f64,
     ) -> Result<(), DataError> {
         let recording = Recording::read(path, &data.acceleration_axis, &data.gyro_axis)?;
+        if let Some(same) = self.series.iter().find(|it| it.sha256 == recording.sha256) {
+            let (path, other) = (path.to_owned(), same.path.clone());
+            return Err(DataError::Twice { path, other });
+        }
         let inertia = self.groups[group].inertia_kg_m2;
         let mut warnings = recording.warnings.clone();
         let series = series(data, recording, group, inertia, &mut warnings)?;
@@ -121,12 +107,13 @@ impl Dataset {
         Ok(())
     }
 
-    /// One hash of all files in their order, for provenance.
+    /// One hash of all files in their order, with group and inertia of each.
     pub fn sha256(&self) -> String {
-        use sha2::{Digest, Sha256};
-        let mut hash = Sha256::new();
-        self.series.iter().for_each(|series| hash.update(series.sha256.as_bytes()));
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        let of = |series: &Series| {
+            let Group { id, inertia_kg_m2, .. } = &self.groups[series.group];
+            format!("{id} {inertia_kg_m2} {}\n", series.sha256)
+        };
+        digest::sha256(self.series.iter().map(of).collect::<String>().as_bytes())
     }
 }
 
@@ -148,126 +135,9 @@ pub fn csv_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// A file at its rate, or at the one that is wanted, with its torque.
-pub fn series(
-    data: &Data,
-    recording: Recording,
-    group: usize,
-    inertia: f64,
-    warnings: &mut Vec<String>,
-) -> Result<Series, DataError> {
-    let path = recording.path.clone();
-    let mut rate_hz = recording.rate_hz();
-    let mut time: Vec<f64> = recording.time_ms.iter().map(|time| time * 1e-3).collect();
-    let mut columns: [Vec<f64>; 4] = [
-        recording.encoder_deg.iter().map(|value| value.to_radians()).collect(),
-        recording.commanded_deg.iter().map(|value| value.to_radians()).collect(),
-        recording.gyro_deg_s.iter().map(|it| it.to_radians() - data.gyro_bias_rad_s).collect(),
-        recording
-            .acceleration
-            .iter()
-            .map(|it| (it - data.acceleration_bias_m_s2) / data.radius_m)
-            .collect(),
-    ];
-    let have = time[time.len() - 1] - time[0];
-    let seconds = data.skip_start_s + data.skip_end_s;
-    if seconds > 0.0 {
-        let (first, last) = (time[0] + data.skip_start_s, time[time.len() - 1] - data.skip_end_s);
-        let range =
-            time.partition_point(|time| *time < first)..time.partition_point(|time| *time <= last);
-        if range.len() < 2 {
-            return Err(DataError::Skipped { path, seconds, have });
-        }
-        time = time[range.clone()].to_vec();
-        columns.iter_mut().for_each(|values| *values = values[range.clone()].to_vec());
-    }
-    if let Some(wanted) = data.target_sampling_frequency_hz {
-        let count = ((time[time.len() - 1] - time[0]) * wanted).floor() as usize + 1;
-        let grid: Vec<f64> = (0..count).map(|i| time[0] + i as f64 / wanted).collect();
-        columns.iter_mut().for_each(|values| *values = interpolate(&time, values, &grid));
-        (time, rate_hz) = (grid, wanted);
-    }
-    gaps(&path, &time, rate_hz, warnings);
-    let [position, target, velocity, acceleration] = columns;
-    let mut filtered = |values: Vec<f64>, cutoff: Option<f64>| match cutoff {
-        None => Ok(values),
-        Some(cutoff) => match low_pass(&values, rate_hz, cutoff, data.filter.order) {
-            Ok(filtered) => Ok(filtered),
-            Err(source @ FilterError::Design { .. }) => {
-                Err(DataError::Filter { path: path.clone(), source })
-            }
-            // As the original: unfiltered, and said.
-            Err(error) => {
-                warnings.push(format!("{}: not filtered: {error}", path.display()));
-                Ok(values)
-            }
-        },
-    };
-    let acceleration = filtered(acceleration, data.filter.acceleration_hz)?;
-    let torque = acceleration.iter().map(|acceleration| inertia * acceleration).collect();
-    let mut torque = filtered(torque, data.filter.torque_hz)?;
-    if let Some(limit) = data.torque_limit_nm {
-        torque.iter_mut().for_each(|torque| *torque = torque.clamp(-limit, limit));
-    }
-    Ok(Series {
-        group,
-        position: filtered(position, data.filter.position_hz)?,
-        velocity: filtered(velocity, data.filter.velocity_hz)?,
-        target,
-        torque,
-        path,
-        sha256: recording.sha256,
-        rate_hz,
-    })
-}
-
-/// Says where samples are missing: filters and windows take them for neighbours.
-fn gaps(path: &Path, time: &[f64], rate_hz: f64, warnings: &mut Vec<String>) {
-    let large = time.windows(2).filter(|pair| pair[1] - pair[0] > 2.5 / rate_hz).count();
-    if large > 0 {
-        let most = time.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
-        warnings.push(format!(
-            "{}: {large} gaps of more than two samples, the longest {:.1} ms",
-            path.display(),
-            1e3 * most
-        ));
-    }
-}
-
-/// Straight lines between samples.
-pub fn interpolate(time: &[f64], values: &[f64], grid: &[f64]) -> Vec<f64> {
-    let mut after = 1;
-    let at = |time_now: &f64| {
-        while after + 1 < time.len() && time[after] < *time_now {
-            after += 1;
-        }
-        let (before, span) = (after - 1, time[after] - time[after - 1]);
-        let share = ((time_now - time[before]) / span).clamp(0.0, 1.0);
-        values[before] + share * (values[after] - values[before])
-    };
-    grid.iter().map(at).collect()
-}
-
-/// Distances between samples: median, largest.
-pub fn periods(time_ms: &[f64]) -> (f64, f64) {
-    let distances: Vec<f64> = time_ms.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    let most = distances.iter().copied().fold(0.0, f64::max);
-    (median(distances), most)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn resampling_follows_straight_lines() {
-        let time = [0.0, 0.1, 0.25, 0.3];
-        let values = [0.0, 1.0, -2.0, 0.0];
-        let got = interpolate(&time, &values, &[0.0, 0.05, 0.1, 0.175, 0.3]);
-        for (got, expected) in got.iter().zip([0.0, 0.5, 1.0, -0.5, 0.0]) {
-            assert!((got - expected).abs() < 1e-12);
-        }
-    }
 
     fn data(folder: &Path) -> Data {
         let text = format!(
@@ -301,12 +171,35 @@ mod tests {
     }
 
     #[test]
+    fn a_recording_counts_once() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "a.csv", 4.0, 40);
+        write(folder.path(), "b.csv", 4.0, 40);
+        let mut data = data(folder.path());
+        let error = Dataset::read(&data, 0.1).unwrap_err().to_string();
+        assert!(error.contains("b.csv is the same recording as"), "{error}");
+        data.skip_bad_files = true;
+        let dataset = Dataset::read(&data, 0.1).unwrap();
+        assert_eq!((dataset.series.len(), dataset.skipped.len()), (1, 1));
+    }
+
+    #[test]
     fn bad_files_are_refused_or_skipped_and_reported() {
         let folder = tempfile::tempdir().unwrap();
         let mut data = data(folder.path());
         std::fs::create_dir_all(folder.path().join("a")).unwrap();
         let empty = Dataset::read(&data, 0.1).unwrap_err().to_string();
         assert!(empty.contains("group a") && empty.contains("no usable"), "{empty}");
+        // Why each file of an empty group was left out.
+        data.skip_bad_files = true;
+        write(folder.path(), "a.csv", 4.0, 5);
+        write(folder.path(), "b.csv", 4.0, 9);
+        let reasons = Dataset::read(&data, 0.1).unwrap_err().to_string();
+        assert!(
+            reasons.contains("a.csv: 5 samples") && reasons.contains("b.csv: 9 samples"),
+            "{reasons}"
+        );
+        data.skip_bad_files = false;
         write(folder.path(), "a.csv", 4.0, 40);
         write(folder.path(), "b.csv", 5.0, 40);
         write(folder.path(), "c.csv", 4.0, 20);

@@ -1,20 +1,23 @@
 //! What a trained network is worth, beside PD control, a DC motor and a dense network.
 
-use super::dataset::{Dataset, Series};
+use super::baselines::Baselines;
+use super::dataset::Dataset;
 use super::features::Features;
 use super::metrics::Metrics;
 use super::network;
-use super::physics;
-use super::settings::{Settings, Target};
+use super::physics::{self, Physics};
+use super::series::Series;
+use super::settings::Settings;
 use super::splits::{Window, Windows};
 use super::training;
 use serde::{Deserialize, Serialize};
 use sinew_models::actuators::{
-    ActuatorError, ActuatorModel, Bundle, DcMotor, Feature, Gains, GruSpec, IdealPd, JointInput,
-    MlpParameters, MlpSpec, Network, Output, ParameterError, Parts, PdPart, TargetVelocity,
+    ActuatorError, ActuatorModel, DcMotor, Gains, IdealPd, JointInput, ParameterError, Parts,
+    PdPart, TargetVelocity,
 };
 use sinew_models::recurrent::sequence::GruSequence;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Instant;
 
 /// Why nothing was evaluated.
@@ -47,13 +50,15 @@ pub struct Compared {
 pub struct Evaluation {
     /// The group that was left out.
     pub fold: Option<String>,
+    /// Of the checkpoint's file.
+    pub model_sha256: String,
     pub split: String,
     pub leak: Option<String>,
     pub train_windows: usize,
     pub validation_windows: usize,
     pub test_windows: usize,
     pub models: Vec<Compared>,
-    /// The network stepped over whole files without a reset, all samples of files with test windows.
+    /// The network stepped over whole files without a reset, measured at the samples of test windows.
     pub streamed: BTreeMap<String, Metrics>,
     /// Gains of the fitted PD control.
     pub fitted: Option<PdPart>,
@@ -71,39 +76,20 @@ pub struct Stream {
     pub series: usize,
     pub torque: Vec<f64>,
     pub parts: Vec<Parts>,
+    /// Samples of test windows.
+    pub test: Vec<Range<usize>>,
 }
 
 /// Name of the network in tables.
 pub const NETWORK: &str = "GRU";
 /// The network stepped through.
 pub const STREAMED: &str = "GRU, streamed";
-/// PD control as it is configured.
+/// PD control as it is configured, inside curve and clamp, with the spring.
 pub const PD: &str = "PD, configured";
-/// PD control fitted to the training windows.
+/// The same with gains fitted to the training windows.
 pub const FITTED: &str = "PD, fitted";
 pub const DC_MOTOR: &str = "DC motor";
 pub const MLP: &str = "MLP";
-
-/// The trained network as an actuator model.
-pub fn bundle(settings: &Settings, features: &Features, rate_hz: f64, flat: &[f32]) -> Bundle {
-    let model = &settings.model;
-    let spec = GruSpec {
-        features: Feature::SEED.to_vec(),
-        rate_hz,
-        output: match model.target {
-            Target::Full => Output::Full,
-            Target::Residual => Output::Residual,
-        },
-        normalization: features.normalization.clone(),
-        pd: model.pd,
-        torque_speed_curve: model.torque_speed_curve,
-        spring: model.spring,
-        dc_motor: None,
-        effort_limit_nm: model.effort_limit_nm,
-    };
-    let parameters = network::parameters(&network::sizes(model), flat);
-    Bundle { network: Network::Gru(spec, parameters), provenance: BTreeMap::new() }
-}
 
 /// Compares all models on the test windows.
 pub fn evaluate(
@@ -112,7 +98,7 @@ pub fn evaluate(
     windows: &Windows,
     features: &Features,
     parameters: &[f32],
-    mlp: Option<&(MlpSpec, MlpParameters)>,
+    baselines: &Baselines,
 ) -> Result<Evaluation, EvaluationError> {
     let mut network = GruSequence::new(network::sizes(&settings.model), settings.threads())?;
     let (of_network, measured) = training::predictions(
@@ -125,8 +111,8 @@ pub fn evaluate(
         windows.steps,
     );
     let mut evaluation = Evaluation {
-        split: windows.method.to_owned(),
-        leak: windows.leak.map(str::to_owned),
+        split: windows.method.clone(),
+        leak: windows.leak.clone(),
         train_windows: windows.train.len(),
         validation_windows: windows.validation.len(),
         test_windows: windows.test.len(),
@@ -142,19 +128,18 @@ pub fn evaluate(
 
     let gains =
         |pd: PdPart| Gains { stiffness: pd.stiffness_nm_per_rad, damping: pd.damping_nm_s_per_rad };
+    let configured = Physics::of(&settings.model);
     if settings.model.pd.is_some() {
-        let predicted = at_windows(&|series, sample| {
-            let (pd, spring) = physics::parts(&settings.model, &physics::input(series, sample));
-            pd + spring
-        });
+        let predicted =
+            at_windows(&|series, sample| configured.effort(&physics::input(series, sample)));
         evaluation.add(dataset, PD, predicted, None);
     }
-    let samples = windows.train.iter().map(|it| (&dataset.series[it.series], last(it)));
-    let fitted = physics::fitted(samples);
+    let fitted = baselines.fitted;
     evaluation.fitted = Some(fitted);
     let mut ideal = IdealPd::new(&[(gains(fitted), None)])?;
     let zero = |input: JointInput| JointInput { target_velocity: 0.0, ..input };
-    let predicted = at_windows(&|series, sample| fitted.effort(&physics::input(series, sample)));
+    let inside = configured.with(fitted);
+    let predicted = at_windows(&|series, sample| inside.effort(&physics::input(series, sample)));
     let step_us = time(&mut ideal, dataset)?;
     evaluation.add(dataset, FITTED, predicted, Some(step_us));
     if let Some(motor) = settings.baselines.dc_motor {
@@ -169,16 +154,15 @@ pub fn evaluate(
         let step_us = time(&mut model, dataset)?;
         evaluation.add(dataset, DC_MOTOR, predicted, Some(step_us));
     }
-    if let Some((spec, parameters)) = mlp {
-        let network = Network::Mlp(spec.clone(), parameters.clone());
-        let bundle = Bundle { network, provenance: BTreeMap::new() };
+    if let Some(bundle) = &baselines.mlp {
         let mut model = bundle.model(1, dataset.rate_hz)?;
         let torques = torques_of_files(model.as_mut(), dataset, &windows.test)?;
         let step_us = time(model.as_mut(), dataset)?;
         let predicted = windows.test.iter().map(|it| torques[&it.series][last(it)]).collect();
         evaluation.add(dataset, MLP, predicted, Some(step_us));
     }
-    let bundle = bundle(settings, features, dataset.rate_hz, parameters);
+    let normalization = features.normalization.clone();
+    let bundle = network::bundle(&settings.model, normalization, dataset.rate_hz, parameters);
     let mut model = bundle.model(1, dataset.rate_hz)?;
     let step_us = time(model.as_mut(), dataset)?;
     evaluation.add(dataset, NETWORK, of_network, Some(step_us));
@@ -189,11 +173,14 @@ pub fn evaluate(
         if !windows.test.iter().any(|window| window.series == index) {
             continue;
         }
-        let stream = stream(model.as_mut(), index, series)?;
+        let mut stream = stream(model.as_mut(), index, series)?;
+        stream.test = windows.test_parts(index);
         let (predicted, measured) =
             of_group.entry(dataset.groups[series.group].id.clone()).or_default();
-        predicted.extend(&stream.torque);
-        measured.extend(&series.torque);
+        for part in &stream.test {
+            predicted.extend(&stream.torque[part.clone()]);
+            measured.extend(&series.torque[part.clone()]);
+        }
         evaluation.streams.push(stream);
     }
     for window in &windows.test {
@@ -248,7 +235,7 @@ impl Evaluation {
     }
 }
 
-/// Steps a model over a file from a state of zeros.
+/// Steps a model over a file from a state of zeros, which it also has after a gap.
 pub fn stream(
     model: &mut dyn ActuatorModel,
     index: usize,
@@ -258,11 +245,14 @@ pub fn stream(
     let (mut torque, mut parts) = (Vec::new(), Vec::new());
     let mut effort = [0.0];
     for sample in 0..series.len() {
+        if series.gaps.binary_search(&sample).is_ok() {
+            model.reset_all();
+        }
         model.step(&[physics::input(series, sample)], &mut effort)?;
         torque.push(effort[0]);
         parts.push(model.parts(0));
     }
-    Ok(Stream { series: index, torque, parts })
+    Ok(Stream { series: index, torque, parts, test: Vec::new() })
 }
 
 fn torques_of_files(

@@ -1,42 +1,35 @@
 //! A trained network as a folder that the runtime loads.
 
-use super::evaluation;
-use super::run::{Run, RunError};
-use sinew_models::actuators::ActuatorFileError;
+use super::network;
+use super::run::RunError;
+use super::run_folder::RunFolder;
+use sinew_models::actuators::Bundle;
 use std::path::Path;
 
-/// Why nothing was exported.
-#[derive(Debug, thiserror::Error)]
-pub enum ExportError {
-    #[error(transparent)]
-    Run(#[from] RunError),
-    #[error(transparent)]
-    File(#[from] ActuatorFileError),
-}
-
-/// Writes the best network of a run, or of a fold by the group that it left out.
-pub fn export(run: &Run, fold: Option<&str>, out: &Path) -> Result<String, ExportError> {
+/// Writes the best network of a run, or of a fold by the group that it left out. Everything is taken
+/// from the run's folder: the recordings may be elsewhere by now.
+pub fn export(run: &RunFolder, fold: Option<&str>, out: &Path) -> Result<String, RunError> {
     let fold = run.fold(fold)?;
-    let (windows, features) = run.windows(&fold);
+    let split = run.split(&fold)?;
     let best = run.best(&fold)?;
-    let rate_hz = run.dataset.rate_hz;
-    let mut bundle = evaluation::bundle(&run.settings, &features, rate_hz, &best.parameters);
+    let (model, rate_hz) = (&run.settings.model, run.rate_hz);
+    let mut bundle = network::bundle(model, split.normalization, rate_hz, &best.parameters);
     let mut say = |key: &str, value: String| bundle.provenance.insert(key.to_owned(), value);
     say("program", format!("sinew-tools {}", env!("CARGO_PKG_VERSION")));
     say("run", run.folder.display().to_string());
-    say("data_sha256", run.dataset.sha256());
+    say("data_sha256", run.data_sha256.clone());
     say("date", time::OffsetDateTime::now_utc().date().to_string());
-    say("window_steps", windows.steps.to_string());
+    say(Bundle::WINDOW_STEPS, split.steps.to_string());
     say("epoch", (best.progress.best_epoch + 1).to_string());
-    say("split", windows.method.to_owned());
+    say("split", split.method);
     if let Some(rmse) = best.progress.best_rmse {
         say("validation_rmse_nm", rmse.to_string());
     }
     if let Some(id) = &fold.id {
         say("left_out", id.clone());
     }
-    if let Some(leak) = windows.leak {
-        say("leak", leak.to_owned());
+    if let Some(leak) = split.leak {
+        say("leak", leak);
     }
     let sha256 = bundle.write(out)?;
     Ok(format!("{}: {rate_hz} Hz, weights sha256 {sha256}", out.display()))

@@ -1,9 +1,10 @@
 //! What a network is given and asked for: normalised features and targets of every sample.
 
-use super::dataset::{Dataset, Series};
-use super::physics;
+use super::dataset::Dataset;
+use super::physics::{self, Physics};
+use super::series::Series;
 use super::settings::{Model, Target};
-use super::splits::{Window, Windows};
+use super::splits::Window;
 use sinew_models::actuators::Normalization;
 
 /// Features and targets as a network sees them, and statistics of the training windows.
@@ -16,13 +17,8 @@ pub struct Features {
 }
 
 impl Features {
-    pub fn new(model: &Model, dataset: &Dataset, windows: &Windows) -> Self {
-        let normalization = statistics(dataset, &windows.train, windows.steps);
-        Self::normalized(model, dataset, normalization)
-    }
-
-    /// With statistics that are known.
-    pub fn normalized(model: &Model, dataset: &Dataset, normalization: Normalization) -> Self {
+    /// What a network with these statistics sees.
+    pub fn new(model: &Model, dataset: &Dataset, normalization: Normalization) -> Self {
         let of_each = |values: fn(&Self, &Model, &Series) -> Vec<f32>, features: &Self| {
             dataset.series.iter().map(|series| values(features, model, series)).collect()
         };
@@ -63,7 +59,7 @@ impl Features {
         match model.target {
             Target::Full => self.normalization.target_mean,
             Target::Residual => {
-                let (pd, spring) = physics::parts(model, &physics::input(series, sample));
+                let (pd, spring) = Physics::of(model).parts(&physics::input(series, sample));
                 pd + spring
             }
         }
@@ -72,7 +68,7 @@ impl Features {
 
 /// Inputs pooled over all windows and steps, targets at the last steps; deviations without bias, and 1
 /// where they are below 1e-6.
-fn statistics(dataset: &Dataset, windows: &[Window], steps: usize) -> Normalization {
+pub fn statistics(dataset: &Dataset, windows: &[Window], steps: usize) -> Normalization {
     // How often each sample is in a window.
     let mut weights: Vec<Vec<f64>> =
         dataset.series.iter().map(|series| vec![0.0; series.len() + 1]).collect();
@@ -129,20 +125,17 @@ impl Moments {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::PathBuf;
 
     #[test]
     fn statistics_weigh_samples_by_their_windows() {
         let values: Vec<f64> = (0..6).map(f64::from).collect();
         let series = Series {
-            group: 0,
-            path: PathBuf::new(),
-            sha256: String::new(),
             rate_hz: 100.0,
             position: values.clone(),
             target: vec![2.0; 6],
             velocity: values.iter().map(|value| -value).collect(),
             torque: values.iter().map(|value| value * value).collect(),
+            ..Series::default()
         };
         let dataset = Dataset { series: vec![series], ..Dataset::default() };
         let windows: Vec<Window> = (0..4).map(|begin| Window { series: 0, begin }).collect();

@@ -25,6 +25,7 @@ impl Page {
              th, td {{ padding: .25rem .8rem; border-bottom: 1px solid #ddd; text-align: right; }}\n\
              th:first-child, td:first-child {{ text-align: left; }}\n\
              figure {{ margin: 1.5rem 0; }} figcaption {{ color: #555; }} svg {{ max-width: 100%; height: auto; }}\n\
+             pre {{ white-space: pre-wrap; background: #f6f6f6; padding: .5rem 1rem; }}\n\
              .leak {{ background: #fff3cd; border-left: 4px solid #e69f00; padding: .5rem 1rem; }}\n\
              </style></head><body>\n<h1>{title}</h1>\n"
         );
@@ -37,6 +38,11 @@ impl Page {
 
     pub fn paragraph(&mut self, text: &str) {
         let _ = writeln!(self.body, "<p>{}</p>", escape(text));
+    }
+
+    /// Text as it is.
+    pub fn lines(&mut self, text: &str) {
+        let _ = writeln!(self.body, "<pre>{}</pre>", escape(text));
     }
 
     pub fn warning(&mut self, text: &str) {

@@ -1,9 +1,10 @@
 //! The dense baseline: Hwangbo's inputs (position error and velocity now, 10 ms and 20 ms ago), three
 //! hidden layers with softsign.
 
-use super::dataset::{Dataset, Series};
+use super::dataset::Dataset;
 use super::optimizer::{Moments, clip, learning_rate};
 use super::random::Random;
+use super::series::Series;
 use super::settings::Settings;
 use super::splits::Windows;
 use sinew_models::actuators::{DenseParameters, ErrorSign, InputOrder, MlpParameters, MlpSpec};
@@ -15,20 +16,31 @@ const HISTORY_S: f64 = 0.01;
 const HIDDEN_LAYERS: usize = 3;
 const BATCH: usize = 64;
 
+fn distance(rate_hz: f64) -> usize {
+    ((HISTORY_S * rate_hz).round() as usize).max(1)
+}
+
+/// What it learns from, as files and samples: the last steps of the training windows that have a whole
+/// history before them.
+pub fn samples(dataset: &Dataset, windows: &Windows) -> Vec<(usize, usize)> {
+    let history = 2 * distance(dataset.rate_hz);
+    windows
+        .train
+        .iter()
+        .map(|window| (window.series, window.begin + windows.steps - 1))
+        .filter(|(_, sample)| *sample >= history)
+        .collect()
+}
+
 /// Trains on the last steps of the training windows.
 pub fn train(
     settings: &Settings,
     dataset: &Dataset,
     windows: &Windows,
 ) -> (MlpSpec, MlpParameters) {
-    let distance = ((HISTORY_S * dataset.rate_hz).round() as usize).max(1);
+    let distance = distance(dataset.rate_hz);
     let input_idx = vec![0, distance, 2 * distance];
-    let mut samples: Vec<(usize, usize)> = windows
-        .train
-        .iter()
-        .map(|window| (window.series, window.begin + windows.steps - 1))
-        .filter(|(_, sample)| *sample >= 2 * distance)
-        .collect();
+    let mut samples = samples(dataset, windows);
     let spread = |of: &dyn Fn(&Series, usize) -> f64| {
         let squares = samples.iter().map(|(series, it)| of(&dataset.series[*series], *it).powi(2));
         (squares.sum::<f64>() / samples.len().max(1) as f64).sqrt().max(1e-6)

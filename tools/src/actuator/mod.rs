@@ -1,12 +1,15 @@
 //! `sinew-tools actuator`: from recordings of the rig to an actuator model and its report.
 
+mod baselines;
 mod checkpoint;
 pub mod csv;
 pub mod dataset;
+mod digest;
 pub mod evaluation;
 mod export;
 mod features;
 mod filter;
+mod folds;
 pub mod html;
 mod inspection;
 pub mod metrics;
@@ -14,20 +17,27 @@ mod mlp;
 mod network;
 mod optimizer;
 mod physics;
+mod pictures;
 pub mod plots;
 mod progress;
 mod random;
+mod rate;
 mod report;
 pub mod run;
+mod run_folder;
+pub mod series;
 pub mod settings;
 mod spectrum;
+mod split_record;
 mod splits;
+mod summary;
 mod synthesis;
 mod tensorboard;
 mod training;
 
 use clap::Subcommand;
 use run::Run;
+use run_folder::RunFolder;
 use settings::Settings;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -66,10 +76,10 @@ pub struct TrainArguments {
 pub struct RunArguments {
     /// Folder of a run.
     run: PathBuf,
-    /// Puts a value over the run's configuration, such as data.directory; may be repeated.
+    /// Puts a value over the run's configuration: data.directory only.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
-    /// Other files than those of the training are meant.
+    /// Other files than those of the training are meant: those that were not there then are all for testing.
     #[arg(long)]
     changed_data: bool,
 }
@@ -88,8 +98,8 @@ pub struct InspectArguments {
 
 #[derive(clap::Args)]
 pub struct ExportArguments {
-    #[command(flatten)]
-    run: RunArguments,
+    /// Folder of a run. Its recordings need not be there any more.
+    run: PathBuf,
     /// New folder to write.
     #[arg(long)]
     out: PathBuf,
@@ -117,16 +127,16 @@ pub fn run(verb: Verb) -> Result<String, Box<dyn std::error::Error>> {
             Ok(inspection::inspect(&settings, out.as_deref())?)
         }
         Verb::Export(ExportArguments { run, out, fold }) => {
-            Ok(export::export(&run.open()?, fold.as_deref(), &out)?)
+            Ok(export::export(&RunFolder::open(&run, &[])?, fold.as_deref(), &out)?)
         }
         Verb::Report(ReportArguments { run: arguments, out }) => {
             let run = arguments.open()?;
-            let out = out.unwrap_or_else(|| run.folder.join("report"));
+            let out = out.unwrap_or_else(|| run.trained.folder.join("report"));
             Ok(report::report(&run, &out)?.display().to_string())
         }
         Verb::Evaluate(arguments) => {
             let run = arguments.open()?;
-            Ok(run::summary(&run.evaluate()?, &run.settings))
+            Ok(summary::summary(&run.evaluate()?, &run.trained.settings))
         }
     }
 }

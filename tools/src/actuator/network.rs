@@ -2,10 +2,13 @@
 
 use super::features::Features;
 use super::random::Random;
-use super::settings::Model;
+use super::settings::{Model, Target};
 use super::splits::Window;
-use sinew_models::actuators::{GruLayerParameters, GruParameters};
+use sinew_models::actuators::{
+    Bundle, Feature, GruLayerParameters, GruParameters, GruSpec, Network, Normalization, Output,
+};
 use sinew_models::recurrent::sequence::{GruSequence, SequenceSizes, Sequences};
+use std::collections::BTreeMap;
 
 /// Windows that are predicted at once.
 const PREDICTED_AT_ONCE: usize = 512;
@@ -70,4 +73,24 @@ pub fn parameters(sizes: &SequenceSizes, flat: &[f32]) -> GruParameters {
         head_weight: next(),
         head_bias: next(),
     }
+}
+
+/// The trained network as an actuator model.
+pub fn bundle(model: &Model, normalization: Normalization, rate_hz: f64, flat: &[f32]) -> Bundle {
+    let spec = GruSpec {
+        features: Feature::SEED.to_vec(),
+        rate_hz,
+        output: match model.target {
+            Target::Full => Output::Full,
+            Target::Residual => Output::Residual,
+        },
+        normalization,
+        pd: model.pd,
+        torque_speed_curve: model.torque_speed_curve,
+        spring: model.spring,
+        dc_motor: None,
+        effort_limit_nm: model.effort_limit_nm,
+    };
+    let parameters = parameters(&sizes(model), flat);
+    Bundle { network: Network::Gru(spec, parameters), provenance: BTreeMap::new() }
 }

@@ -1,24 +1,33 @@
 //! A run from configuration to summary: folders, folds, files.
 
-use super::checkpoint::{Checkpoint, CheckpointError};
+use super::baselines::Baselines;
+use super::checkpoint::CheckpointError;
 use super::dataset::{DataError, Dataset};
+use super::digest;
 use super::evaluation::{self, Evaluation, EvaluationError, NETWORK};
 use super::features::Features;
-use super::metrics::Metrics;
-use super::mlp;
+use super::folds::{self, Fold};
 use super::network;
+use super::pictures;
 use super::progress::{Reporter, duration};
-use super::settings::{Mode, Settings, SettingsError};
+use super::run_folder::RunFolder;
+use super::settings::{Settings, SettingsError};
+use super::split_record::{SPLIT, SplitRecord};
 use super::splits::{self, Windows};
+use super::summary;
 use super::training::{BEST, Training, TrainingError};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use sinew_models::actuators::{ActuatorFileError, Bundle};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// Name of the effective configuration in a run's folder.
-const CONFIG: &str = "config.toml";
+pub const CONFIG: &str = "config.toml";
+/// What was trained on.
+pub const DATA: &str = "data.json";
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -35,26 +44,25 @@ pub enum RunError {
     Evaluation(#[from] EvaluationError),
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: std::io::Error },
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {reason}; the run was made by another version, or ended early: train again", path.display())]
     Content { path: PathBuf, reason: String },
-    #[error("{}: the files are not those that the run was trained on (sha256 {found}, then {trained}); add --changed-data to go on all the same", path.display())]
+    #[error("{}: the files are not those that the run was trained on (sha256 {found}, then {trained}); put them back (evaluate and report also take --changed-data)", path.display())]
     OtherData { path: PathBuf, found: String, trained: String },
+    #[error("{}: the files have {found:.2} samples a second, the run was trained at {trained:.2}", path.display())]
+    OtherRate { path: PathBuf, found: f64, trained: f64 },
     #[error("there is no fold {fold:?}; there are: {known}")]
     Fold { fold: String, known: String },
+    #[error(
+        "--set {key}: a run keeps what it was trained with; only data.directory may be set here. Train again to change {key}"
+    )]
+    Override { key: String },
+    #[error(transparent)]
+    Actuator(#[from] ActuatorFileError),
 }
 
-/// One network of a run: the only one, or that of a fold.
-pub struct Fold {
-    /// The group left out.
-    pub left_out: Option<usize>,
-    pub id: Option<String>,
-    pub folder: PathBuf,
-}
-
-/// A run's folder with what it was made from.
+/// A run's folder with its recordings.
 pub struct Run {
-    pub folder: PathBuf,
-    pub settings: Settings,
+    pub trained: RunFolder,
     pub dataset: Dataset,
 }
 
@@ -67,14 +75,22 @@ pub fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<(), RunError> {
     std::fs::write(path, content).map_err(file(path))
 }
 
-fn pretty(value: &Value) -> String {
+pub fn pretty(value: &Value) -> String {
     format!("{value:#}\n")
+}
+
+/// Reads a JSON file of a run.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, RunError> {
+    let text = std::fs::read_to_string(path).map_err(file(path))?;
+    serde_json::from_str(&text)
+        .map_err(|error| RunError::Content { path: path.to_owned(), reason: error.to_string() })
 }
 
 impl Run {
     /// Begins a run in a new dated folder.
     pub fn create(settings: Settings) -> Result<Self, RunError> {
         let dataset = Dataset::read(&settings.data, settings.windows.duration_s)?;
+        folds::check(&settings, &dataset)?;
         let now = time::OffsetDateTime::now_utc();
         let (date, clock) = (now.date(), now.time());
         let stamp = format!("{:02}-{:02}-{:02}", clock.hour(), clock.minute(), clock.second());
@@ -112,59 +128,34 @@ impl Run {
             "sha256": dataset.sha256(), "rate_hz": dataset.rate_hz, "files": files,
             "warnings": dataset.warnings, "skipped": dataset.skipped,
         });
-        write(&folder.join("data.json"), pretty(&data))?;
-        Ok(Self { folder, settings, dataset })
+        write(&folder.join(DATA), pretty(&data))?;
+        let (data_sha256, rate_hz) = (dataset.sha256(), dataset.rate_hz);
+        Ok(Self { trained: RunFolder { folder, settings, data_sha256, rate_hz }, dataset })
     }
 
     /// Opens a run's folder; its data must be what it was, unless `changed` allows otherwise.
     pub fn open(folder: &Path, overrides: &[String], changed: bool) -> Result<Self, RunError> {
-        let settings = Settings::load(&folder.join(CONFIG), overrides)?;
+        let trained = RunFolder::open(folder, overrides)?;
+        let settings = &trained.settings;
         let dataset = Dataset::read(&settings.data, settings.windows.duration_s)?;
-        let path = folder.join("data.json");
-        let text = std::fs::read_to_string(&path).map_err(file(&path))?;
-        let data: Value = serde_json::from_str(&text)
-            .map_err(|error| RunError::Content { path: path.clone(), reason: error.to_string() })?;
-        let (found, trained) = (dataset.sha256(), data["sha256"].as_str().unwrap_or_default());
-        if !changed && found != trained {
-            return Err(RunError::OtherData { path, found, trained: trained.to_owned() });
+        let (found, path) = (dataset.sha256(), folder.join(DATA));
+        if !changed && found != trained.data_sha256 {
+            return Err(RunError::OtherData { path, found, trained: trained.data_sha256 });
         }
-        Ok(Self { folder: folder.to_owned(), settings, dataset })
-    }
-
-    /// The trainings of this run.
-    pub fn folds(&self) -> Vec<Fold> {
-        match self.settings.mode {
-            Mode::Global => {
-                vec![Fold { left_out: None, id: None, folder: self.folder.clone() }]
-            }
-            Mode::Lomo => self
-                .dataset
-                .groups
-                .iter()
-                .enumerate()
-                .map(|(index, group)| Fold {
-                    left_out: Some(index),
-                    id: Some(group.id.clone()),
-                    folder: self.folder.join(format!("fold_{index}")),
-                })
-                .collect(),
+        if (dataset.rate_hz / trained.rate_hz - 1.0).abs() > 5e-3 {
+            let (found, trained) = (dataset.rate_hz, trained.rate_hz);
+            return Err(RunError::OtherRate { path, found, trained });
         }
+        Ok(Self { trained, dataset })
     }
 
-    pub fn fold(&self, wanted: Option<&str>) -> Result<Fold, RunError> {
-        let folds = self.folds();
-        let known: Vec<String> = folds.iter().filter_map(|fold| fold.id.clone()).collect();
-        let fold = folds.into_iter().find(|fold| wanted.is_none() || fold.id.as_deref() == wanted);
-        fold.ok_or_else(|| RunError::Fold {
-            fold: wanted.unwrap_or_default().to_owned(),
-            known: known.join(", "),
-        })
-    }
-
-    pub fn windows(&self, fold: &Fold) -> (Windows, Features) {
-        let windows = splits::split(&self.settings, &self.dataset, fold.left_out);
-        let features = Features::new(&self.settings.model, &self.dataset, &windows);
-        (windows, features)
+    /// The windows that a fold was trained with, in the files of today, and these as its network sees them.
+    pub fn windows(&self, fold: &Fold) -> Result<(Windows, Features), RunError> {
+        let settings = &self.trained.settings;
+        let split = self.trained.split(fold)?;
+        let windows = split.windows(settings, &self.dataset, fold.left_out);
+        let features = Features::new(&settings.model, &self.dataset, split.normalization);
+        Ok((windows, features))
     }
 
     /// Trains every fold, from where it was, and evaluates it.
@@ -177,27 +168,36 @@ impl Run {
         for skipped in &self.dataset.skipped {
             eprintln!("skipped: {skipped}");
         }
-        for fold in self.folds() {
+        let settings = &self.trained.settings;
+        for fold in self.trained.folds() {
             std::fs::create_dir_all(&fold.folder).map_err(file(&fold.folder))?;
-            let (windows, features) = self.windows(&fold);
-            if let Some(leak) = windows.leak {
+            if !fold.folder.join(SPLIT).exists() {
+                let windows = splits::split(settings, &self.dataset, fold.left_out);
+                let split = SplitRecord::new(settings, &self.dataset, &windows);
+                self.write_seed_files(&fold, &split)?;
+                split.write(&fold.folder)?;
+            }
+            // Read back, so that a run that goes on has the same numbers as one that was never interrupted.
+            let (windows, features) = self.windows(&fold)?;
+            if let Some(leak) = &windows.leak {
                 eprintln!("{leak}");
             }
             let mut reporter = Reporter::new(
                 &fold.id.as_ref().map_or_else(String::new, |id| format!("without {id}")),
             );
             let training = Training {
-                settings: &self.settings,
+                settings,
                 dataset: &self.dataset,
                 windows: &windows,
                 features: &features,
                 folder: &fold.folder,
-                run: &self.folder,
+                run: &self.trained.folder,
                 interrupt,
             };
             let progress = training.run(&mut reporter);
             reporter.finish();
             let progress = progress?;
+            Baselines::make(&fold.folder, settings, &self.dataset, &windows)?;
             let _ = writeln!(
                 notes,
                 "{}{} epochs, best {} with validation RMSE {:.5} N·m",
@@ -209,125 +209,97 @@ impl Run {
         }
         let evaluations = self.evaluate()?;
         let took = duration(begun.elapsed());
-        let mut text = summary(&evaluations, &self.settings);
+        let mut text = summary::summary(&evaluations, settings);
         if !self.dataset.skipped.is_empty() {
             let _ = writeln!(text, "{} files were skipped:", self.dataset.skipped.len());
             for skipped in &self.dataset.skipped {
                 let _ = writeln!(text, "  {skipped}");
             }
         }
-        Ok(format!("{notes}\n{text}\n{took}; {}", self.folder.display()))
+        let text = format!("{notes}\n{text}\n{took}");
+        let folder = &self.trained.folder;
+        write(&folder.join("summary.txt"), format!("{text}\n"))?;
+        self.draw(&evaluations)?;
+        Ok(format!("{text}; {}", folder.display()))
+    }
+
+    /// `normalization_stats.json` and `training_config_summary.json`, as the original leaves them.
+    fn write_seed_files(&self, fold: &Fold, split: &SplitRecord) -> Result<(), RunError> {
+        let settings = &self.trained.settings;
+        let weights = network::first_weights(&network::sizes(&settings.model), settings.seed);
+        let normalization = split.normalization.clone();
+        let rate_hz = self.trained.rate_hz;
+        let mut bundle = network::bundle(&settings.model, normalization, rate_hz, &weights);
+        bundle.provenance.insert(Bundle::WINDOW_STEPS.to_owned(), split.steps.to_string());
+        Ok(bundle.write_seed_files(&fold.folder)?)
+    }
+
+    /// Curves of the training, and predicted against measured torque, as PNG in `plots/`.
+    fn draw(&self, evaluations: &[Evaluation]) -> Result<(), RunError> {
+        let folder = self.trained.folder.join("plots");
+        std::fs::create_dir_all(&folder).map_err(file(&folder))?;
+        for (fold, evaluation) in self.trained.folds().iter().zip(evaluations) {
+            let suffix = fold.suffix();
+            for picture in [
+                pictures::history(&self.trained, fold, &suffix)?,
+                pictures::scatter(evaluation, &suffix),
+            ] {
+                let path = folder.join(format!("{}.png", picture.name));
+                match picture.png {
+                    Ok(png) => write(&path, png)?,
+                    Err(error) => eprintln!("warning: {} was not drawn: {error}", path.display()),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Evaluates the best checkpoint of every fold and leaves `metrics.json`.
     pub fn evaluate(&self) -> Result<Vec<Evaluation>, RunError> {
         let mut evaluations = Vec::new();
-        for fold in self.folds() {
-            let (windows, features) = self.windows(&fold);
+        let RunFolder { folder, settings, .. } = &self.trained;
+        for fold in self.trained.folds() {
+            let (windows, features) = self.windows(&fold)?;
             if windows.test.is_empty() {
-                let remedy = "record more, or shorten windows.duration_s";
-                return Err(DataError::NoWindows { role: "test", remedy }.into());
+                return Err(DataError::NoWindows { fold: fold.name(), role: "test" }.into());
             }
-            let best = self.best(&fold)?;
-            let mlp = self.settings.baselines.mlp;
-            let mlp = mlp.then(|| mlp::train(&self.settings, &self.dataset, &windows));
+            let best = self.trained.best(&fold)?;
+            let baselines = Baselines::read(&fold.folder, settings)?;
             let mut evaluation = evaluation::evaluate(
-                &self.settings,
+                settings,
                 &self.dataset,
                 &windows,
                 &features,
                 &best.parameters,
-                mlp.as_ref(),
+                &baselines,
             )?;
+            let best = fold.folder.join(BEST);
+            evaluation.model_sha256 = digest::sha256(&std::fs::read(&best).map_err(file(&best))?);
             evaluation.fold = fold.id;
             evaluations.push(evaluation);
         }
-        let path = self.folder.join("metrics.json");
+        // What a training has left stays as it is.
+        let changed = self.dataset.sha256() != self.trained.data_sha256;
+        let suffix = if changed { "-changed-data" } else { "" };
+        let path = folder.join(format!("metrics{suffix}.json"));
         let folds = serde_json::to_value(&evaluations)
             .map_err(|error| RunError::Content { path: path.clone(), reason: error.to_string() })?;
-        let mut metrics = json!({ "mode": self.settings.mode, "folds": folds });
+        let mut metrics = json!({
+            "mode": settings.mode,
+            "data_sha256": self.dataset.sha256(),
+            "trained_data_sha256": self.trained.data_sha256,
+            "folds": folds,
+        });
         if evaluations.len() > 1 {
-            metrics["averages"] = Value::Object(averages(&evaluations));
+            metrics["averages"] = Value::Object(summary::averages(&evaluations));
         } else if let Some(model) = evaluations[0].model(NETWORK) {
-            for (name, value) in named(&model.all) {
+            for (name, value) in summary::named(&model.all) {
                 metrics[format!("test_{name}_epoch")] = json!(value);
             }
         }
         write(&path, pretty(&metrics))?;
-        write(&self.folder.join("comparison.csv"), comparison(&evaluations))?;
+        let comparison = folder.join(format!("comparison{suffix}.csv"));
+        write(&comparison, summary::comparison(&evaluations))?;
         Ok(evaluations)
     }
-
-    pub fn best(&self, fold: &Fold) -> Result<Checkpoint, RunError> {
-        let sizes = network::sizes(&self.settings.model);
-        Ok(Checkpoint::read(&fold.folder.join(BEST), &sizes)?)
-    }
-}
-
-fn named(metrics: &Metrics) -> [(&'static str, f64); 4] {
-    [("mse", metrics.mse), ("rmse", metrics.rmse), ("mae", metrics.mae), ("r2", metrics.r2)]
-}
-
-/// Averages over folds, of every model.
-fn averages(evaluations: &[Evaluation]) -> serde_json::Map<String, Value> {
-    let mut averages = serde_json::Map::new();
-    for model in &evaluations[0].models {
-        let average = average(evaluations, &model.name);
-        let values = named(&average).into_iter();
-        let values = values.map(|(name, value)| (format!("avg_{name}"), json!(value)));
-        averages.insert(model.name.clone(), Value::Object(values.collect()));
-    }
-    averages
-}
-
-pub fn average(evaluations: &[Evaluation], name: &str) -> Metrics {
-    let all: Vec<Metrics> =
-        evaluations.iter().filter_map(|it| it.model(name)).map(|model| model.all).collect();
-    Metrics::average(&all)
-}
-
-fn comparison(evaluations: &[Evaluation]) -> String {
-    let mut text = "fold,model,group,samples,mse,rmse,mae,r2,step_us\n".to_owned();
-    for evaluation in evaluations {
-        let fold = evaluation.fold.as_deref().unwrap_or("all");
-        for model in &evaluation.models {
-            let all = std::iter::once(("all", &model.all));
-            let groups = model.groups.iter().map(|(id, metrics)| (id.as_str(), metrics));
-            for (group, it) in all.chain(groups) {
-                let step = model.step_us.map_or_else(String::new, |step| step.to_string());
-                let _ = writeln!(
-                    text,
-                    "{fold},\"{}\",{group},{},{},{},{},{},{step}",
-                    model.name, it.samples, it.mse, it.rmse, it.mae, it.r2
-                );
-            }
-        }
-    }
-    text
-}
-
-/// The tables that people read.
-pub fn summary(evaluations: &[Evaluation], settings: &Settings) -> String {
-    let mut text = String::new();
-    for evaluation in evaluations {
-        let what = match &evaluation.fold {
-            Some(id) => format!("tested on {id}, which was left out"),
-            None => format!("tested on {} windows", evaluation.test_windows),
-        };
-        let _ = writeln!(text, "{what} (split: {})", evaluation.split);
-        if let Some(leak) = &evaluation.leak {
-            let _ = writeln!(text, "{leak}");
-        }
-        text += &evaluation.table();
-        text.push('\n');
-    }
-    if settings.mode == Mode::Lomo {
-        let average = average(evaluations, NETWORK);
-        let _ = writeln!(
-            text,
-            "average over folds: avg_rmse {:.5} N·m, avg_mae {:.5} N·m, avg_r2 {:.4}",
-            average.rmse, average.mae, average.r2
-        );
-    }
-    text
 }

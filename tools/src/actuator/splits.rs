@@ -1,8 +1,10 @@
 //! Which windows a network learns from, which choose the checkpoint, and which test it.
 
-use super::dataset::{Dataset, Series, window_steps};
+use super::dataset::{Dataset, window_steps};
 use super::random::Random;
+use super::series::Series;
 use super::settings::{Settings, Split, SplitMethod};
+use std::ops::Range;
 
 /// What a window is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +29,8 @@ pub struct Windows {
     pub validation: Vec<Window>,
     pub test: Vec<Window>,
     /// What makes its figures better than they are, where something does.
-    pub leak: Option<&'static str>,
-    pub method: &'static str,
+    pub leak: Option<String>,
+    pub method: String,
 }
 
 const RANDOM: &str =
@@ -45,12 +47,13 @@ pub fn split(settings: &Settings, dataset: &Dataset, left_out: Option<usize>) ->
     };
     let mut windows = Windows {
         steps,
-        leak: (method == SplitMethod::RandomWindows).then_some(RANDOM),
+        leak: (method == SplitMethod::RandomWindows).then(|| RANDOM.to_owned()),
         method: match method {
             SplitMethod::Files => "files",
             SplitMethod::RandomWindows => "random_windows",
             _ => "blocks",
-        },
+        }
+        .to_owned(),
         ..Windows::default()
     };
     let cutter = Cutter { settings, dataset, steps };
@@ -80,9 +83,15 @@ pub fn split(settings: &Settings, dataset: &Dataset, left_out: Option<usize>) ->
     }
     if left_out.is_some() && settings.split.lomo_validates_on_test {
         windows.validation.clone_from(&windows.test);
-        windows.leak = Some(TESTED);
+        windows.leak = Some(TESTED.to_owned());
     }
     windows
+}
+
+/// All windows of one file.
+pub fn of_file(settings: &Settings, dataset: &Dataset, steps: usize, series: usize) -> Vec<Window> {
+    let cutter = Cutter { settings, dataset, steps };
+    cutter.windows(series, 0..dataset.series[series].len())
 }
 
 fn files_suffice(dataset: &Dataset, left_out: Option<usize>) -> bool {
@@ -98,14 +107,15 @@ struct Cutter<'a> {
 }
 
 impl Cutter<'_> {
-    /// Windows that lie within a range of a file and whose target is not too fast.
-    fn windows(&self, index: usize, range: std::ops::Range<usize>) -> Vec<Window> {
+    /// Windows that lie within a range of a file, without gaps and without a target that is too fast.
+    fn windows(&self, index: usize, range: Range<usize>) -> Vec<Window> {
         let series = &self.dataset.series[index];
         let fast = self.too_fast(series);
         let Some(last) = (range.end + 1).checked_sub(self.steps) else { return Vec::new() };
         let begins = (range.start..last).step_by(self.settings.windows.stride);
         begins
             .filter(|begin| fast[begin + self.steps] == fast[*begin])
+            .filter(|begin| !series.has_gap(&(*begin..begin + self.steps)))
             .map(|begin| Window { series: index, begin })
             .collect()
     }
@@ -200,7 +210,7 @@ fn roles(count: usize, [train, validation]: [f64; 2]) -> Vec<Role> {
 }
 
 impl Windows {
-    fn of(&mut self, role: Role) -> &mut Vec<Window> {
+    pub fn of(&mut self, role: Role) -> &mut Vec<Window> {
         match role {
             Role::Train => &mut self.train,
             Role::Validation => &mut self.validation,
@@ -208,7 +218,21 @@ impl Windows {
         }
     }
 
-    fn sort(&mut self) {
+    /// Samples of a file that lie in test windows.
+    pub fn test_parts(&self, series: usize) -> Vec<Range<usize>> {
+        let mut parts: Vec<Range<usize>> = Vec::new();
+        for window in self.test.iter().filter(|window| window.series == series) {
+            let (begin, end) = (window.begin, window.begin + self.steps);
+            match parts.last_mut() {
+                Some(part) if begin <= part.end => part.end = part.end.max(end),
+                _ => parts.push(begin..end),
+            }
+        }
+        parts
+    }
+
+    /// By file and time.
+    pub fn sort(&mut self) {
         for role in [Role::Train, Role::Validation, Role::Test] {
             self.of(role).sort_by_key(|window| (window.series, window.begin));
         }
@@ -226,13 +250,12 @@ mod tests {
             |id: &str| Group { id: id.to_owned(), folder: PathBuf::new(), inertia_kg_m2: 0.01 };
         let series = |group| Series {
             group,
-            path: PathBuf::new(),
-            sha256: String::new(),
             rate_hz: 100.0,
             position: vec![0.0; length],
             target: vec![0.0; length],
             velocity: vec![0.0; length],
             torque: vec![0.0; length],
+            ..Series::default()
         };
         Dataset {
             groups: vec![group("a"), group("b")],
@@ -267,10 +290,21 @@ mod tests {
     #[test]
     fn blocks_share_no_sample_and_every_part_has_windows() {
         let windows = split(&settings(""), &dataset(1, 1000), None);
-        assert_eq!((windows.steps, windows.method, windows.leak), (20, "blocks", None));
+        assert_eq!((windows.steps, windows.method.as_str(), &windows.leak), (20, "blocks", &None));
         assert!(!windows.train.is_empty() && !windows.validation.is_empty());
         assert!(!windows.test.is_empty());
         assert_eq!(shared_samples(&windows), 0);
+        // What is measured while a network is stepped through lies outside all other windows.
+        for (series, parts) in [windows.test_parts(0), windows.test_parts(1)].iter().enumerate() {
+            assert!(!parts.is_empty());
+            let learned = windows.train.iter().chain(&windows.validation);
+            for window in learned.filter(|window| window.series == series) {
+                let apart = |part: &Range<usize>| {
+                    window.begin >= part.end || window.begin + windows.steps <= part.start
+                };
+                assert!(parts.iter().all(apart), "{window:?} {parts:?}");
+            }
+        }
     }
 
     #[test]
@@ -285,7 +319,7 @@ mod tests {
     fn random_windows_leak_and_say_so() {
         let settings = settings("split.method = 'random_windows'");
         let windows = split(&settings, &dataset(1, 1000), None);
-        assert!(windows.leak.unwrap().contains("LEAKY"));
+        assert!(windows.leak.as_ref().unwrap().contains("LEAKY"));
         assert!(shared_samples(&windows) > 0);
     }
 
@@ -300,6 +334,15 @@ mod tests {
         let windows = split(&leaky, &dataset(1, 1000), Some(1));
         assert!(windows.leak.is_some());
         assert_eq!(windows.validation, windows.test);
+    }
+
+    #[test]
+    fn windows_over_a_gap_are_left_out() {
+        let mut dataset = dataset(1, 100);
+        dataset.series[0].gaps = vec![50];
+        let windows = split(&settings(""), &dataset, Some(0));
+        assert_eq!(windows.test.len(), 81 - 19);
+        assert!(!windows.test.iter().any(|it| it.begin < 50 && 50 < it.begin + 20));
     }
 
     #[test]

@@ -237,11 +237,9 @@ mod tests {
     use super::*;
     use crate::actuator::csv::Recording;
 
-    #[test]
-    fn the_same_seed_makes_the_same_files_and_torque_is_inertia_times_acceleration() {
-        let folder = tempfile::tempdir().unwrap();
-        let arguments = |name: &str, plant| Arguments {
-            out: folder.path().join(name),
+    fn arguments(out: &Path, plant: Plant) -> Arguments {
+        Arguments {
+            out: out.to_owned(),
             plant,
             inertias: vec![0.02],
             files: 1,
@@ -249,24 +247,60 @@ mod tests {
             seconds: 4.0,
             rate_hz: 200.0,
             seed: 5,
-        };
+        }
+    }
+
+    #[test]
+    fn the_same_seed_makes_the_same_files_and_old_ones_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
         for plant in [Plant::Recipe, Plant::Rig] {
-            let (a, b) = (format!("a{plant:?}"), format!("b{plant:?}"));
+            let [a, b, c] = ["a", "b", "c"].map(|it| folder.path().join(format!("{it}{plant:?}")));
             run(&arguments(&a, plant)).unwrap();
             run(&arguments(&b, plant)).unwrap();
+            run(&Arguments { seed: 6, ..arguments(&c, plant) }).unwrap();
             assert!(run(&arguments(&a, plant)).is_err(), "an old folder is kept");
-            let path = |name: &str| folder.path().join(name).join("0.02kgm2/01.csv");
-            assert_eq!(std::fs::read(path(&a)).unwrap(), std::fs::read(path(&b)).unwrap());
-            let recording = Recording::read(&path(&a), "Acc_Y", "Gyro_Z").unwrap();
-            assert_eq!(recording.time_ms.len(), 800);
-            assert!(recording.warnings.is_empty(), "{:?}", recording.warnings);
+            let read = |of: &Path| std::fs::read(of.join("0.02kgm2/01.csv")).unwrap();
+            assert_eq!(read(&a), read(&b));
+            assert_ne!(read(&a), read(&c));
         }
-        let sum: f64 = (0..4000)
-            .map(|index| {
-                let excitation = Excitation { phases: [0.3, 0.7], seconds: 20.0, amplitude: 0.5 };
-                excitation.at(f64::from(index) / 200.0).powi(2)
-            })
-            .sum();
-        assert!((0.2..0.6).contains(&(sum / 4000.0).sqrt()));
+    }
+
+    #[test]
+    fn torque_is_inertia_times_angular_acceleration() {
+        let folder = tempfile::tempdir().unwrap();
+        let rms = |values: &[f64]| {
+            (values.iter().map(|it| it * it).sum::<f64>() / values.len() as f64).sqrt()
+        };
+        for (plant, radius, share) in [(Plant::Recipe, RADIUS, 0.01), (Plant::Rig, 0.1, 0.1)] {
+            let out = folder.path().join(format!("{plant:?}"));
+            run(&arguments(&out, plant)).unwrap();
+            let path = out.join("0.02kgm2/01.csv");
+            let recording = Recording::read(&path, "Acc_Y", "Gyro_Z").unwrap();
+            assert_eq!(recording.time_ms.len(), 800);
+            assert!((recording.rate.hz - 200.0).abs() < 1e-9);
+            assert!(recording.warnings.is_empty(), "{:?}", recording.warnings);
+            let text = std::fs::read_to_string(&path).unwrap();
+            let last = |line: &str| line.rsplit(',').next().unwrap().parse::<f64>().unwrap();
+            let torque: Vec<f64> = text.lines().skip(1).map(last).collect();
+            let measured = recording.acceleration.iter().map(|it| 0.02 * it / radius);
+            let errors: Vec<f64> = measured.zip(&torque).map(|(a, b)| a - b).collect();
+            let ratio = rms(&errors) / rms(&torque);
+            assert!(ratio < share, "{plant:?}: {ratio}");
+        }
+    }
+
+    #[test]
+    fn the_excitation_has_its_amplitude_and_returns_to_its_first_frequency() {
+        let excitation = Excitation { phases: [0.3, 0.7], seconds: 20.0, amplitude: 0.5 };
+        let values: Vec<f64> =
+            (0..4000).map(|index| excitation.at(f64::from(index) / 200.0)).collect();
+        let square = values.iter().map(|it| it * it).sum::<f64>() / 4000.0;
+        assert!((0.3..0.45).contains(&square.sqrt()), "{square}");
+        assert!(values.iter().all(|it| it.abs() <= 0.75));
+        // 1.7 Hz more in the middle than at both ends.
+        let turns = |from: usize| {
+            values[from..from + 400].windows(2).filter(|it| it[0] * it[1] < 0.0).count()
+        };
+        assert!(turns(1800) >= 7 && turns(0) <= 2 && turns(3600) <= 2, "{}", turns(1800));
     }
 }

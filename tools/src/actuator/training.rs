@@ -1,7 +1,7 @@
 //! Training of one network on one set of windows.
 
 use super::checkpoint::{Checkpoint, CheckpointError, Epoch, Progress};
-use super::dataset::{DataError, Dataset};
+use super::dataset::Dataset;
 use super::features::Features;
 use super::metrics::Metrics;
 use super::network;
@@ -24,8 +24,6 @@ pub const LAST: &str = "last.safetensors";
 /// Why a training ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainingError {
-    #[error(transparent)]
-    Data(#[from] DataError),
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     #[error("{}: {source}", path.display())]
@@ -54,17 +52,10 @@ pub struct Training<'a> {
 }
 
 impl Training<'_> {
-    /// Trains to the end, from the last checkpoint in the folder if there is one.
+    /// Trains to the end, from the last checkpoint in the folder if there is one. There must be windows to
+    /// learn from and to choose by.
     pub fn run(&self, reporter: &mut Reporter) -> Result<Progress, TrainingError> {
         let training = &self.settings.training;
-        for (role, windows) in
-            [("training", &self.windows.train), ("validation", &self.windows.validation)]
-        {
-            if windows.is_empty() {
-                let remedy = "record more, or shorten windows.duration_s";
-                return Err(DataError::NoWindows { role, remedy }.into());
-            }
-        }
         let sizes = network::sizes(&self.settings.model);
         let last = self.folder.join(LAST);
         let mut at = if last.exists() {
@@ -92,10 +83,9 @@ impl Training<'_> {
             reporter.begin_epoch(epoch, training.max_epochs, batches);
             let mut order = self.windows.train.clone();
             Random::new(self.settings.seed, 0xE000 + epoch as u64).shuffle(&mut order);
-            let mut rate = 0.0;
             for windows in order.chunks(training.batch).skip(at.progress.batch) {
                 let step = epoch * batches + at.progress.batch;
-                rate = learning_rate(training.learning_rate, step, warm_up, total);
+                let rate = learning_rate(training.learning_rate, step, warm_up, total);
                 let steps = self.windows.steps;
                 network::gather(self.features, windows, steps, &mut inputs);
                 self.gather_targets(windows, &mut targets);
@@ -133,6 +123,9 @@ impl Training<'_> {
                 }
             }
             let metrics = self.evaluate(&mut network, &at.parameters, &self.windows.validation);
+            // Of the last batch, whether it was in this process or before an interruption.
+            let step = (epoch + 1) * batches - 1;
+            let rate = learning_rate(training.learning_rate, step, warm_up, total);
             let record = Epoch {
                 epoch,
                 train_loss: at.progress.loss_sum / batches as f64,
@@ -143,7 +136,7 @@ impl Training<'_> {
                 gradient_norm: at.progress.norm_sum / batches as f64,
                 seconds: begin.elapsed().as_secs_f64(),
             };
-            let better = self.advance(&mut at.progress, record);
+            let better = at.progress.advance(record, training);
             if better {
                 let best = Checkpoint { moments: Moments::default(), ..at.clone() };
                 best.write(&self.folder.join(BEST), &sizes)?;
@@ -165,26 +158,6 @@ impl Training<'_> {
             reporter.end_epoch(&record, better);
         }
         Ok(at.progress)
-    }
-
-    /// Notes a finished epoch; true where it is the best.
-    fn advance(&self, progress: &mut Progress, record: Epoch) -> bool {
-        let training = &self.settings.training;
-        // What is kept is the best of all; what counts as progress must be better by min_delta.
-        let better = progress.best_rmse.is_none_or(|best| record.val_rmse < best);
-        let enough =
-            progress.best_rmse.is_none_or(|best| record.val_rmse < best - training.min_delta);
-        if better {
-            progress.best_rmse = Some(record.val_rmse);
-            progress.best_epoch = record.epoch;
-        }
-        progress.epochs_since_best = if enough { 0 } else { progress.epochs_since_best + 1 };
-        progress.finished = progress.epochs_since_best >= training.patience.max(1)
-            || record.epoch + 1 >= training.max_epochs;
-        progress.history.push(record);
-        progress.epoch += 1;
-        (progress.batch, progress.loss_sum, progress.norm_sum) = (0, 0.0, 0.0);
-        better
     }
 
     /// Metrics of torque in N·m at the last steps of windows.

@@ -1,6 +1,6 @@
 //! A load that a model alone turns.
 
-use crate::actuator::dataset::Series;
+use crate::actuator::series::Series;
 use sinew_models::actuators::{ActuatorError, ActuatorModel, JointInput};
 
 /// Steps of the integration in one of the model.
@@ -58,7 +58,6 @@ pub fn simulate(
 mod tests {
     use super::*;
     use sinew_models::actuators::{Gains, IdealPd};
-    use std::path::PathBuf;
 
     #[test]
     fn a_spring_without_loss_swings_with_its_own_frequency() {
@@ -66,14 +65,12 @@ mod tests {
         let rate_hz = 1000.0;
         let samples = 2000;
         let series = Series {
-            group: 0,
-            path: PathBuf::new(),
-            sha256: String::new(),
             rate_hz,
             position: vec![0.1; samples],
             target: vec![0.0; samples],
             velocity: vec![0.0; samples],
             torque: vec![0.0; samples],
+            ..Series::default()
         };
         let gains = Gains { stiffness: 4.0, damping: 0.0 };
         let mut model = IdealPd::new(&[(gains, None)]).unwrap();

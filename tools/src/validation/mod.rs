@@ -5,9 +5,10 @@ mod page;
 mod rig;
 
 use crate::actuator::csv::Recording;
-use crate::actuator::dataset::{self, Series};
+use crate::actuator::dataset::DataError;
 use crate::actuator::evaluation;
 use crate::actuator::metrics::Metrics;
+use crate::actuator::series::{self, Series};
 use crate::actuator::settings::{Data, Settings};
 use clap::Subcommand;
 use closed_loop::Simulated;
@@ -71,7 +72,7 @@ pub enum ValidationError {
     #[error(transparent)]
     Csv(#[from] crate::actuator::csv::CsvError),
     #[error(transparent)]
-    Data(#[from] dataset::DataError),
+    Data(#[from] DataError),
     #[error(transparent)]
     Model(#[from] sinew_models::actuators::ActuatorFileError),
     #[error(transparent)]
@@ -155,7 +156,7 @@ fn read(
 ) -> Result<Series, ValidationError> {
     let recording = Recording::read(path, &data.acceleration_axis, &data.gyro_axis)?;
     warnings.extend(recording.warnings.iter().cloned());
-    Ok(dataset::series(data, recording, 0, inertia, warnings)?)
+    Ok(series::series(data, recording, 0, inertia, warnings)?)
 }
 
 fn judge(
@@ -166,9 +167,16 @@ fn judge(
     torque: &[f64],
     simulated: &Simulated,
 ) -> Validation {
-    let degrees = |values: &[f64]| values.iter().map(|it| it.to_degrees()).collect::<Vec<_>>();
+    // In a gap nothing was measured: lines are there in its place.
+    let kept = |values: &[f64]| -> Vec<f64> {
+        let samples = values.iter().enumerate();
+        let measured = samples.filter(|(sample, _)| series.gaps.binary_search(sample).is_err());
+        measured.map(|(_, value)| *value).collect()
+    };
+    let degrees =
+        |values: &[f64]| kept(values).iter().map(|it| it.to_degrees()).collect::<Vec<_>>();
     let (measured, angles) = (degrees(&series.position), degrees(&simulated.position));
-    let torque = Metrics::of(torque, &series.torque);
+    let torque = Metrics::of(&kept(torque), &kept(&series.torque));
     let angle = Metrics::of(&angles, &measured);
     let differences = angles.iter().zip(&measured).map(|(one, other)| (one - other).abs());
     let inside =

@@ -2,11 +2,11 @@
 
 use super::Validation;
 use super::closed_loop::Simulated;
-use crate::actuator::dataset::Series;
 use crate::actuator::evaluation::Stream;
 use crate::actuator::html::Page;
 use crate::actuator::plots::{Labels, Points, curves};
 use crate::actuator::run::{RunError, write as write_file};
+use crate::actuator::series::Series;
 use std::path::Path;
 
 /// How much of it the closer pictures show, from its middle, in s.

@@ -1,7 +1,7 @@
 //! Commands replayed on a rig by the runtime itself.
 
 use crate::actuator::csv::Recording;
-use crate::actuator::dataset::interpolate;
+use crate::actuator::series::interpolate;
 use sinew::config::{self, ConfigError, Loaded};
 use sinew::control::OperatorSignal;
 use sinew::run::{self, Console, ReplayTarget, RunError, settings};

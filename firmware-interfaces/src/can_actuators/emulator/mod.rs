@@ -12,13 +12,15 @@ mod adapter;
 mod faults;
 mod motor;
 mod network;
+mod plant;
 mod server;
 
 pub use crate::faults::{FaultError, Rate, Stall, Window};
 pub use adapter::{Adapter, Bytes};
 pub use faults::Faults;
-pub use motor::{MotorConfig, plant_config};
+pub use motor::MotorConfig;
 pub use network::{Actuators, ActuatorsConfig};
+pub use plant::plant_config;
 pub use server::{Emulator, EmulatorConfig, FaultSwitch};
 
 #[cfg(test)]

@@ -109,6 +109,11 @@ impl Actuators {
         self.outbox.clear();
     }
 
+    /// The faults, as they are.
+    pub(in super::super) const fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
     /// The faults, to be switched while running.
     pub const fn faults_mut(&mut self) -> &mut Faults {
         &mut self.faults

@@ -1,17 +1,21 @@
-//! One actuator's protocol, as the session needs it: what to send, and what an answer says.
+//! One actuator's protocol, as the session needs it: what to send, and what an [answer](answers) says.
 //!
 //! Positions, velocities and torques are the actuator's own here.
+
+mod answers;
+
+pub(super) use answers::{Parsed, Reading, register_value};
 
 use std::f64::consts::TAU;
 use std::time::Duration;
 
 use super::super::config::{Config, JointConfig};
 use super::super::models::Protocol;
-use super::super::wire::damiao::{self, Access, Register, RegisterReply, Status};
+use super::super::wire::damiao::{self, Access, Register};
 use super::super::wire::mit::{self, Control};
 use super::super::wire::robstride::{self, parameter};
 use super::super::wire::{OutOfSpan, odrive};
-use crate::can::{Frame, Id};
+use crate::can::Frame;
 
 /// Most frames that one turn takes.
 const MOST_FRAMES: usize = 4;
@@ -25,33 +29,6 @@ pub(super) enum Target {
     Position(f64),
     /// Give this torque and nothing else, in N·m.
     Torque(f64),
-}
-
-/// What an answer says; `None` for what it does not say.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Reading {
-    pub(super) position: Option<f64>,
-    pub(super) velocity: Option<f64>,
-    pub(super) torque: Option<f64>,
-    /// In °C.
-    pub(super) temperature: Option<f64>,
-    pub(super) rotor_temperature: Option<f64>,
-    /// In V.
-    pub(super) supply: Option<f64>,
-    /// Whether it has torque.
-    pub(super) enabled: Option<bool>,
-    pub(super) fault: Option<&'static str>,
-    /// A register with its value.
-    pub(super) register: Option<(u8, [u8; 4])>,
-}
-
-/// Whose frame it is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Parsed {
-    NotMine,
-    /// This actuator's, and nothing that can be used.
-    Unusable,
-    Reading(Reading),
 }
 
 /// What must come before the next step of switching on.
@@ -143,15 +120,18 @@ impl Device {
                 let [stiffness, damping] = self.config.gains();
                 match step {
                     0 => self.odrive_ask(odrive::command::ENCODER).map(|it| (it, Check::State)),
+                    1 => send(odrive::Message::ClearErrors),
                     // torque = velocity_gain · (position_gain · (position - q) - dq), in turns.
-                    1 => send(odrive::Message::VelocityGains {
+                    2 => send(odrive::Message::VelocityGains {
                         proportional: (damping * TAU) as f32,
                         integral: 0.0,
                     }),
-                    2 => send(odrive::Message::PositionGain((stiffness / damping) as f32)),
-                    3 => send(POSITION_MODE),
-                    4 => send(self.odrive_position(measured)),
-                    5 => Some((
+                    3 => send(odrive::Message::PositionGain((stiffness / damping) as f32)),
+                    4 => send(POSITION_MODE),
+                    // Where it stands now, for it goes there once it has torque.
+                    5 => self.odrive_ask(odrive::command::ENCODER).map(|it| (it, Check::State)),
+                    6 => send(self.odrive_position(measured)),
+                    7 => Some((
                         odrive::Message::AxisState(odrive::CLOSED_LOOP).encode(id as u8),
                         Check::Enabled,
                     )),
@@ -236,6 +216,18 @@ impl Device {
         }
     }
 
+    /// Asks an actuator with torque how it is without telling it where to go. The MIT family answers
+    /// nothing but commands: it is told to resist motion.
+    pub(super) fn inquire(&self) -> Option<Frame> {
+        if self.protocol() != Protocol::Mit {
+            return self.ask(false);
+        }
+        let [_, damping] = self.config.gains();
+        let brake = mit::Request::Control(Control { damping, ..Control::default() });
+        let bytes = brake.encode(&self.config.model.ranges).ok()?;
+        Some(Frame::standard(self.config.id, bytes))
+    }
+
     /// A question about something slow; `None` where answers say everything anyway.
     pub(super) fn ask_slow(&mut self) -> Option<Frame> {
         self.slow = self.slow.wrapping_add(1);
@@ -266,128 +258,6 @@ impl Device {
         }
     }
 
-    /// What a frame says, if it is this actuator's. `awaited` is the register that was asked for: a
-    /// Damiao's answer about one looks like any other.
-    pub(super) fn parse(&self, frame: &Frame, awaited: Option<u8>) -> Parsed {
-        let ranges = &self.config.model.ranges;
-        match self.protocol() {
-            Protocol::Mit => {
-                let owner = frame.data().first().copied().map(u16::from);
-                if frame.id() != Id::Standard(self.config.feedback_id)
-                    || owner != Some(self.config.id)
-                {
-                    return Parsed::NotMine;
-                }
-                let Some(feedback) = mit::Feedback::parse(frame.data(), ranges) else {
-                    return Parsed::Unusable;
-                };
-                let fault = feedback.health.and_then(|(_, fault)| fault.words());
-                let temperature = feedback.health.map(|(temperature, _)| f64::from(temperature));
-                Parsed::Reading(Reading { temperature, fault, ..measured(&feedback.measured) })
-            }
-            Protocol::Damiao => self.parse_damiao(frame, awaited),
-            Protocol::Robstride => self.parse_robstride(frame),
-            Protocol::Odrive => self.parse_odrive(frame),
-        }
-    }
-
-    fn parse_damiao(&self, frame: &Frame, awaited: Option<u8>) -> Parsed {
-        if frame.id() != Id::Standard(self.config.feedback_id) {
-            return Parsed::NotMine;
-        }
-        let Some(bytes) = frame.eight() else { return Parsed::Unusable };
-        if let Some(reply) = RegisterReply::parse(&bytes, self.config.id)
-            && awaited == Some(reply.number)
-        {
-            let register = Some((reply.number, reply.value));
-            return Parsed::Reading(Reading { register, ..Reading::default() });
-        }
-        let feedback = damiao::Feedback::parse(&bytes, &self.config.model.ranges);
-        if u16::from(feedback.id) != self.config.id & 0xF {
-            return Parsed::NotMine;
-        }
-        let enabled = match feedback.status {
-            Status::Enabled => Some(true),
-            Status::Disabled => Some(false),
-            _ => None,
-        };
-        Parsed::Reading(Reading {
-            temperature: Some(feedback.driver_temperature.into()),
-            rotor_temperature: Some(feedback.rotor_temperature.into()),
-            enabled,
-            fault: feedback.status.fault(),
-            ..measured(&feedback.measured)
-        })
-    }
-
-    fn parse_robstride(&self, frame: &Frame) -> Parsed {
-        let Some(reply) = robstride::Reply::parse(frame, self.host, &self.config.model.ranges)
-        else {
-            return Parsed::NotMine;
-        };
-        let mine = |id: u8| u16::from(id) == self.config.id;
-        match reply {
-            robstride::Reply::Feedback(feedback) if mine(feedback.id) => Parsed::Reading(Reading {
-                temperature: Some(feedback.temperature),
-                enabled: Some(feedback.mode == robstride::Mode::Run),
-                fault: feedback.faults.words(),
-                ..measured(&feedback.measured)
-            }),
-            robstride::Reply::Parameter { id, index, value } if mine(id) => {
-                let value = f64::from(f32::from_le_bytes(value));
-                let value = value.is_finite().then_some(value);
-                match index {
-                    parameter::POSITION => {
-                        Parsed::Reading(Reading { position: value, ..Reading::default() })
-                    }
-                    parameter::SUPPLY => {
-                        Parsed::Reading(Reading { supply: value, ..Reading::default() })
-                    }
-                    _ => Parsed::Unusable,
-                }
-            }
-            robstride::Reply::Fault { id, bits } if mine(id) => {
-                let fault = (bits != 0).then_some("a fault (its fault frame came)");
-                Parsed::Reading(Reading { fault, ..Reading::default() })
-            }
-            robstride::Reply::Id { id, .. } if mine(id) => Parsed::Unusable,
-            _ => Parsed::NotMine,
-        }
-    }
-
-    fn parse_odrive(&self, frame: &Frame) -> Parsed {
-        if odrive::address(frame.id()).map(|(node, _)| u16::from(node)) != Some(self.config.id) {
-            return Parsed::NotMine;
-        }
-        let Some((_, message)) = odrive::Message::parse(frame) else { return Parsed::Unusable };
-        let nothing = Reading::default();
-        Parsed::Reading(match message {
-            odrive::Message::Heartbeat { error, state, .. } => Reading {
-                enabled: Some(u32::from(state) == odrive::CLOSED_LOOP),
-                fault: (error != 0).then_some("an axis error (read it with odrivetool)"),
-                ..nothing
-            },
-            odrive::Message::Encoder { position, velocity } => Reading {
-                position: Some(f64::from(position) * TAU),
-                velocity: Some(f64::from(velocity) * TAU),
-                ..nothing
-            },
-            odrive::Message::Iq { measured, .. } => {
-                let torque = f64::from(measured) * self.config.model.torque_constant;
-                Reading { torque: Some(torque), ..nothing }
-            }
-            odrive::Message::Temperature { driver, motor } => Reading {
-                temperature: Some(driver.into()),
-                rotor_temperature: Some(motor.into()),
-                ..nothing
-            },
-            odrive::Message::Supply { voltage, .. } => {
-                Reading { supply: Some(voltage.into()), ..nothing }
-            }
-            _ => return Parsed::Unusable,
-        })
-    }
-
     fn robstride(&self, request: robstride::Request) -> Frame {
         let ranges = &self.config.model.ranges;
         request
@@ -416,21 +286,3 @@ const POSITION_MODE: odrive::Message = odrive::Message::ControllerMode {
 };
 const TORQUE_MODE: odrive::Message =
     odrive::Message::ControllerMode { control: odrive::TORQUE_CONTROL, input: odrive::PASSTHROUGH };
-
-fn measured(measured: &mit::Measured) -> Reading {
-    Reading {
-        position: Some(measured.position),
-        velocity: Some(measured.velocity),
-        torque: Some(measured.torque),
-        ..Reading::default()
-    }
-}
-
-/// The value of a register as a number.
-pub(super) fn register_value(register: Register, value: [u8; 4]) -> f64 {
-    if register.is_whole() {
-        u32::from_le_bytes(value).into()
-    } else {
-        f32::from_le_bytes(value).into()
-    }
-}

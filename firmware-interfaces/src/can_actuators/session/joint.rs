@@ -1,6 +1,6 @@
 //! One actuator in the session: where it stands in being switched on, and what is owed by it.
 
-use super::device::{Device, Target};
+use super::device::{Device, Reading, Target};
 use crate::Timestamp;
 
 /// Where an actuator stands.
@@ -10,6 +10,8 @@ pub(super) enum Phase {
     Idle,
     /// Being switched on: at this step.
     SwitchingOn(usize),
+    /// Was running when the connection broke: asked where it stands before it is told anything.
+    Returning,
     /// Takes commands.
     Running,
 }
@@ -35,6 +37,10 @@ pub(super) struct Joint {
     pub(super) disable: u32,
     /// Torque off was sent for the last time, and it has not said that it has none.
     pub(super) unheard: bool,
+    /// Torque off has been sent at least once.
+    pub(super) off_sent: bool,
+    /// An answer to something older than torque off may still come.
+    pub(super) stale: bool,
     /// Torque was removed by us.
     pub(super) off: bool,
     /// What it is told at every turn.
@@ -62,6 +68,8 @@ impl Joint {
             missed: 0,
             disable: 0,
             unheard: false,
+            off_sent: false,
+            stale: false,
             off: false,
             target: None,
             measured: None,
@@ -76,14 +84,18 @@ impl Joint {
     /// The connection has gone.
     pub(super) const fn disconnected(&mut self) {
         self.question = None;
+        self.stale = false;
         self.missed = 0;
         self.fresh = false;
         self.jumps = 0;
         self.believed = None;
         self.device.reset();
-        if !matches!(self.phase, Phase::Running) {
-            self.phase = Phase::Idle;
-        }
+        // Nobody knows what has happened to it since: what it was told is not said again.
+        self.target = None;
+        self.phase = match self.phase {
+            Phase::Running | Phase::Returning => Phase::Returning,
+            Phase::Idle | Phase::SwitchingOn(_) => Phase::Idle,
+        };
     }
 
     /// Torque is to go.
@@ -91,9 +103,27 @@ impl Joint {
         self.phase = Phase::Idle;
         self.disable = tries;
         self.unheard = false;
+        self.off_sent = false;
+        // One that was not answered in time may be answered yet.
+        self.stale |= self.question.is_some() || self.missed > 0;
         self.off = true;
         self.target = None;
         self.question = None;
         self.device.reset();
+    }
+
+    /// Torque off is heard when an answer to it says so. One that was on its way before proves
+    /// nothing; true for such a one.
+    pub(super) fn is_stale(&mut self, reading: &Reading) -> bool {
+        if reading.position.is_some() && std::mem::take(&mut self.stale) {
+            return true;
+        }
+        let waits = self.off_sent && (self.disable > 0 || self.unheard);
+        if waits && self.device.shows_off(reading) {
+            self.disable = 0;
+            self.unheard = false;
+            self.question = None;
+        }
+        false
     }
 }

@@ -12,6 +12,9 @@ mod device;
 mod failure;
 mod joint;
 mod readings;
+mod schedule;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -19,48 +22,38 @@ use std::time::Duration;
 pub(super) use failure::arming_error;
 pub use failure::{Failure, Named};
 
-use device::{Check, Device, Frames, Target};
-use joint::{Joint, Phase, Question};
+use device::{Device, Target};
+use joint::{Joint, Phase};
 
 use super::config::{Config, JointConfig};
 use crate::Timestamp;
 use crate::can::{Condition, Event, Frame};
 use crate::robot::{BusStatistics, Command, ControlMode, LinkStatus, State, StopRequest};
+use crate::transport;
 
-/// How often an actuator without torque is asked how it is.
-const IDLE_PERIOD: Duration = Duration::from_millis(20);
 /// How often slow quantities and the adapter's flags are asked for.
 const SLOW_PERIOD: Duration = Duration::from_millis(250);
-/// ODrive says by itself, every 100 ms, that it has torque.
-const ENABLE_TIMEOUT: Duration = Duration::from_millis(400);
 /// How often torque off is sent to an actuator that does not say that it has none.
 const DISABLE_TRIES: u32 = 10;
-/// Time between two of them.
-const DISABLE_PERIOD: Duration = Duration::from_millis(20);
-/// An effort that nobody has asked for again for so long ends in a hold.
-const COMMAND_TIMEOUT: Duration = Duration::from_millis(200);
 /// By how much the speed may change from one reading to the next, in rad/s of the joint: 2000 rad/s²
 /// for 10 ms.
 const SPEED_CHANGE: f64 = 20.0;
 /// Readings that jump in a row until they are taken for a broken encoder.
 const MOST_JUMPS: u32 = 5;
-/// How often a step of switching on is repeated.
-const SWITCH_ON_TRIES: u32 = 10;
 /// Frames that can wait to be sent.
 const QUEUE: usize = 256;
 
-/// What the owner of a [`Session`] does next.
+/// What goes out.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Step {
-    /// Send this frame now and poll again.
-    Transmit(Frame),
-    /// Ask the adapter how the bus is and poll again.
+pub enum Packet {
+    /// A frame on the bus.
+    Frame(Frame),
+    /// The question to the adapter how the bus is.
     AskCondition,
-    /// Nothing before this time, unless frames arrive.
-    Wait(Timestamp),
-    /// Close the bus, call [`Session::disconnected`], open it again, call [`Session::connected`].
-    Disconnect(Failure),
 }
+
+/// What the owner of a [`Session`] does next.
+pub type Step = transport::Step<Packet, Failure>;
 
 /// Whether commands are wanted and passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,8 +152,9 @@ impl Session {
         self.next_slow = now.after(SLOW_PERIOD);
     }
 
-    /// The bus has been closed, or could not be opened. Commands that were not sent are dropped;
-    /// torque off stays and goes out first after the next [`Session::connected`].
+    /// The bus has been closed, or could not be opened. What the actuators were told is forgotten:
+    /// after the next [`Session::connected`] each is asked where it stands, and stays there. Torque
+    /// off stays and goes out first after the next [`Session::connected`].
     pub fn disconnected(&mut self, now: Timestamp, failure: Failure) {
         if self.link == Link::Lost {
             return;
@@ -170,6 +164,7 @@ impl Session {
         self.state.link = LinkStatus::Down;
         self.down_since.get_or_insert(now);
         self.epoch_ends = true;
+        self.unsent = false;
         self.queue.clear();
         self.joints.iter_mut().for_each(Joint::disconnected);
         if let Arming::Wanted(since) = self.arming {
@@ -191,6 +186,7 @@ impl Session {
             joint.phase = Phase::SwitchingOn(0);
             joint.disable = 0;
             joint.unheard = false;
+            joint.stale = false;
             joint.off = false;
             joint.seen_on = false;
             joint.missed = 0;
@@ -234,6 +230,10 @@ impl Session {
         {
             self.statistics.rejected += 1;
             self.failure = Some(Failure::BadCommand { joint });
+            // A torque would go on as it was.
+            if command.mode == ControlMode::Effort {
+                self.hold();
+            }
             return;
         }
         for (at, config) in joints {
@@ -327,57 +327,6 @@ impl Session {
         }
     }
 
-    /// What to do at `now`. Call it again until it says [`Step::Wait`], and when frames have been
-    /// received.
-    pub fn poll(&mut self, now: Timestamp) -> Step {
-        if self.link == Link::Lost && !self.is_stopping() {
-            return Step::Wait(now.after(IDLE_PERIOD));
-        }
-        if self.link != Link::Lost
-            && let Some(since) = self.down_since
-            && self.state.link == LinkStatus::Down
-            && self.is_expected()
-            && now.since(since) > self.config.reconnect_window
-        {
-            self.give_up();
-        }
-        if self.link == Link::Closed {
-            return Step::Wait(now.after(IDLE_PERIOD));
-        }
-        if std::mem::take(&mut self.bus_off) && self.link == Link::Open {
-            return Step::Disconnect(Failure::BusOff);
-        }
-        if let Some(frame) = self.queue.pop_front() {
-            self.statistics.requests += 1;
-            return Step::Transmit(frame);
-        }
-        if let Some(failure) = self.overdue(now) {
-            return Step::Disconnect(failure);
-        }
-        if now >= self.next_turn {
-            // On the grid, unless too much of it was missed.
-            let next = self.next_turn.after(self.period);
-            self.next_turn = if next > now { next } else { now.after(self.period) };
-            self.turn(now);
-            if let Some(frame) = self.queue.pop_front() {
-                self.statistics.requests += 1;
-                return Step::Transmit(frame);
-            }
-        }
-        if std::mem::take(&mut self.ask_condition) {
-            return Step::AskCondition;
-        }
-        let deadlines = self.joints.iter().filter_map(|joint| Some(joint.question?.deadline));
-        Step::Wait(deadlines.fold(self.next_turn, Timestamp::min))
-    }
-
-    /// True where answers are due: actuators of the MIT family say nothing unless they are commanded.
-    fn is_expected(&self) -> bool {
-        self.link == Link::Closed
-            || self.arming == Arming::Armed
-            || self.joints.iter().all(|joint| joint.device.ask(joint.off).is_some())
-    }
-
     /// Nothing is sent any more but stops.
     fn give_up(&mut self) {
         if self.link == Link::Closed {
@@ -404,136 +353,6 @@ impl Session {
         } else {
             self.give_up();
         }
-    }
-
-    /// Ends questions that are open for too long. Returns the failure that ends the connection.
-    fn overdue(&mut self, now: Timestamp) -> Option<Failure> {
-        let mut failure = None;
-        for (at, joint) in self.joints.iter_mut().enumerate() {
-            if joint.question.is_none_or(|question| now < question.deadline) {
-                continue;
-            }
-            joint.question = None;
-            joint.missed += 1;
-            self.statistics.timeouts += 1;
-            let no_answer = Failure::NoAnswer { joint: at, tries: joint.missed };
-            // Silence after torque off is not what went wrong.
-            if joint.disable == 0 && !joint.unheard && self.link == Link::Open {
-                self.failure = Some(no_answer);
-            }
-            let most = match joint.phase {
-                Phase::SwitchingOn(_) => SWITCH_ON_TRIES.max(self.config.retries),
-                _ => self.config.retries,
-            };
-            if joint.missed > most && self.link == Link::Open {
-                joint.missed = 0;
-                failure = Some(no_answer);
-            }
-        }
-        failure
-    }
-
-    /// One turn: every actuator gets what it is to get.
-    fn turn(&mut self, now: Timestamp) {
-        let slow = now >= self.next_slow;
-        if slow {
-            self.next_slow = now.after(SLOW_PERIOD);
-            self.ask_condition = true;
-        }
-        let silent = now.since(self.last_command) > COMMAND_TIMEOUT;
-        let torque = |joint: &Joint| {
-            matches!((joint.phase, joint.target), (Phase::Running, Some(Target::Torque(_))))
-        };
-        if self.is_armed() && silent && self.joints.iter().any(torque) {
-            self.hold();
-        }
-        let all_checked = self.joints.iter().all(|joint| match joint.phase {
-            Phase::SwitchingOn(step) => joint.device.is_last(step) && joint.question.is_none(),
-            _ => true,
-        });
-        let wanted = matches!(self.arming, Arming::Wanted(_));
-        let any_on = wanted && self.joints.iter().any(|joint| joint.phase == Phase::Running);
-        let mut commanded = false;
-        for at in 0..self.joints.len() {
-            commanded |= self.turn_of(now, at, all_checked || any_on, slow);
-        }
-        if commanded {
-            self.statistics.commands += u64::from(std::mem::take(&mut self.unsent));
-        }
-    }
-
-    /// The turn of one actuator; true if it got a command.
-    fn turn_of(&mut self, now: Timestamp, at: usize, may_switch_on: bool, slow: bool) -> bool {
-        let timeout = self.config.reply_timeout;
-        let Some(joint) = self.joints.get_mut(at) else { return false };
-        let question = |register, timeout| {
-            Some(Question { sent: now, deadline: now.after(timeout), register })
-        };
-        let mut frames: Frames = [None; 4];
-        let mut commanded = false;
-        if joint.disable > 0 {
-            if joint.question.is_none() {
-                joint.disable -= 1;
-                joint.question = question(None, DISABLE_PERIOD);
-                frames[0] = Some(joint.device.disable());
-                joint.unheard = joint.disable == 0;
-            }
-        } else if self.link != Link::Open {
-            return false;
-        } else {
-            match joint.phase {
-                Phase::Idle if joint.question.is_none() && now >= joint.next_ask => {
-                    joint.next_ask = now.after(IDLE_PERIOD);
-                    frames[0] = joint.device.ask(joint.off);
-                    if frames[0].is_some() {
-                        joint.question = question(None, timeout);
-                    }
-                }
-                Phase::SwitchingOn(step) if joint.question.is_none() => {
-                    let measured = joint.measured.unwrap_or_default();
-                    match joint.device.switch_on(step, measured) {
-                        Some(_) if joint.device.is_last(step) && !may_switch_on => {}
-                        Some((frame, check)) => {
-                            frames[0] = Some(frame);
-                            joint.question = match check {
-                                Check::None => None,
-                                Check::State => question(None, timeout),
-                                Check::Enabled => question(None, timeout.max(ENABLE_TIMEOUT)),
-                                Check::Written(number) => question(Some(number), timeout),
-                                Check::Equals(register, _) => {
-                                    question(Some(register.number()), timeout)
-                                }
-                            };
-                            if check == Check::None {
-                                joint.phase = Phase::SwitchingOn(step + 1);
-                            }
-                        }
-                        None => joint.phase = Phase::Running,
-                    }
-                }
-                Phase::Running if joint.question.is_none() => {
-                    if let Some(target) = joint.target
-                        && let Ok(command) = joint.device.command(target)
-                    {
-                        frames = command;
-                        joint.question = question(None, timeout);
-                        commanded = true;
-                        self.hold_sent |= self.holding & 1 << at;
-                        self.holding &= !(1 << at);
-                    }
-                }
-                _ => {}
-            }
-            if slow && let Some(place) = frames.iter_mut().find(|frame| frame.is_none()) {
-                *place = joint.device.ask_slow();
-            }
-        }
-        for frame in frames.into_iter().flatten() {
-            if self.queue.len() < QUEUE {
-                self.queue.push_back(frame);
-            }
-        }
-        commanded
     }
 }
 

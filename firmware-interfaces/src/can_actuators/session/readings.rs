@@ -1,8 +1,9 @@
 //! What frames mean.
 
+use super::super::models::Protocol;
 use super::device::{Check, Parsed, Reading, register_value};
 use super::joint::Phase;
-use super::{Arming, Failure, Link, MOST_JUMPS, SPEED_CHANGE, Session};
+use super::{Arming, Failure, Link, MOST_JUMPS, SPEED_CHANGE, Session, Target};
 use crate::Timestamp;
 use crate::can::Frame;
 use crate::robot::LinkStatus;
@@ -30,18 +31,11 @@ impl Session {
     fn reading(&mut self, now: Timestamp, at: usize, reading: &Reading) {
         let Some(joint) = self.joints.get_mut(at) else { return };
         self.statistics.replies += 1;
+        if joint.is_stale(reading) {
+            return;
+        }
         if reading.enabled == Some(true) {
             joint.seen_on = true;
-        }
-        // MIT motors do not say whether they have torque: any answer to torque off will do.
-        let off = match reading.enabled {
-            Some(enabled) => !enabled,
-            None => reading.position.is_some(),
-        };
-        if (joint.disable > 0 || joint.unheard) && off {
-            joint.disable = 0;
-            joint.unheard = false;
-            joint.question = None;
         }
         if self.link == Link::Lost {
             return;
@@ -56,8 +50,13 @@ impl Session {
             return self.fault(Failure::Disabled { joint: at });
         }
         let believed = self.sample(now, at, reading);
-        if let Some(Phase::SwitchingOn(step)) = self.joints.get(at).map(|joint| joint.phase) {
-            self.step_done(now, at, step, reading, believed);
+        match self.joints.get(at).map(|joint| joint.phase) {
+            Some(Phase::SwitchingOn(step)) => self.step_done(now, at, step, reading, believed),
+            Some(Phase::Returning) if believed => {
+                self.stay(at);
+                self.next_turn = now;
+            }
+            _ => {}
         }
         self.finish();
     }
@@ -69,18 +68,19 @@ impl Session {
         let Some(joint) = self.joints.get_mut(at) else { return false };
         let seen_on = joint.seen_on;
         match joint.phase {
+            // The first step of a T-Motor is its last: what it reports cannot be cleared from here.
+            Phase::SwitchingOn(step) if joint.device.is_last(step) => {
+                self.fault(failure);
+                true
+            }
             Phase::SwitchingOn(0) => {
                 if let Some(clear) = joint.device.clear() {
                     self.queue.push_back(clear);
                 }
                 false
             }
-            Phase::SwitchingOn(step) if joint.device.is_last(step) => {
-                self.fault(failure);
-                true
-            }
             Phase::SwitchingOn(_) => false,
-            Phase::Running if seen_on || self.arming == Arming::Armed => {
+            Phase::Running | Phase::Returning if seen_on || self.arming == Arming::Armed => {
                 self.fault(failure);
                 true
             }
@@ -94,7 +94,9 @@ impl Session {
     }
 
     fn is_without_torque(&self, at: usize) -> bool {
-        self.joints.get(at).is_some_and(|joint| joint.phase == Phase::Running && joint.seen_on)
+        self.joints.get(at).is_some_and(|joint| {
+            matches!(joint.phase, Phase::Running | Phase::Returning) && joint.seen_on
+        })
     }
 
     fn slow(&mut self, at: usize, reading: &Reading) {
@@ -184,7 +186,8 @@ impl Session {
             Check::State => believed,
             Check::Enabled => match reading.enabled {
                 Some(enabled) => enabled,
-                None => believed,
+                // An estimate that an ODrive sends by itself says nothing about torque.
+                None => believed && joint.device.protocol() == Protocol::Mit,
             },
             Check::Written(number) => {
                 reading.register.is_some_and(|(register, _)| register == number)
@@ -192,7 +195,10 @@ impl Session {
             Check::Equals(register, configured) => match reading.register {
                 Some((number, value)) if number == register.number() => {
                     let found = register_value(register, value);
-                    if (found - configured).abs() > 1e-3 * configured.abs().max(1e-3) {
+                    let most = 1e-3 * configured.abs().max(1e-3);
+                    // Erased memory reads as no number, which is near to none.
+                    let near = (found - configured).abs() <= most;
+                    if !near {
                         let name = register.name();
                         return self.fault(Failure::Register {
                             joint: at,
@@ -213,12 +219,23 @@ impl Session {
         joint.missed = 0;
         joint.phase = Phase::SwitchingOn(step + 1);
         if joint.device.switch_on(step + 1, measured).is_none() {
-            joint.phase = Phase::Running;
-            let span = &self.config.joints[at].model.ranges.position;
-            let stay = measured.clamp(span.low, span.high);
-            joint.target = Some(super::Target::Position(stay));
+            if joint.device.protocol() == Protocol::Odrive {
+                // Its heartbeat says that it has torque, not where it stands: it is asked.
+                joint.phase = Phase::Returning;
+            } else {
+                self.stay(at);
+            }
         }
         self.next_turn = now;
+    }
+
+    /// It takes commands from now on, and until one comes it stays where it was just measured.
+    fn stay(&mut self, at: usize) {
+        let Some(joint) = self.joints.get_mut(at) else { return };
+        let span = &self.config.joints[at].model.ranges.position;
+        joint.phase = Phase::Running;
+        joint.target =
+            joint.measured.map(|place| Target::Position(place.clamp(span.low, span.high)));
     }
 
     /// After a reading: is the link up, and is everything armed?

@@ -27,6 +27,12 @@ pub struct Faults {
     pub reset: Option<Timestamp>,
     /// The encoder reads this much more, in rad, from a moment on: it has slipped.
     pub jump: Option<(f64, Timestamp)>,
+    /// Periods in which the gyroscope reads 30 rad/s too much about z.
+    pub gyro_glitch: Rate,
+    /// The gyroscope reads this about z whatever happens, in rad/s, from a moment on.
+    pub gyro_stuck: Option<(f64, Timestamp)>,
+    /// The device's clock gains so much, in ppm, from a moment on.
+    pub drift: Option<(f64, Timestamp)>,
     /// The motor is too hot, from a moment on.
     pub overheat: Option<Timestamp>,
     /// A read of the *driver* blocks the control thread. Whoever opens the robot sees to it: the
@@ -36,7 +42,7 @@ pub struct Faults {
 
 /// The names, for messages.
 const NAMES: &str = "drop, corrupt, garbage, glitch, delay, silence, disconnect, reset, jump, \
-                     overheat or stall";
+                     gyro-glitch, gyro-stuck, drift, overheat or stall";
 
 impl Faults {
     /// Adds one fault described as `NAME[=VALUE][@START]`, where `START` counts from the
@@ -52,6 +58,9 @@ impl Faults {
     /// | `disconnect=1s@5s`, `disconnect@5s` | connection closed, for a while or for good |
     /// | `reset@5s` | the controller starts again, without torque |
     /// | `jump=0.5@5s` | the encoder has slipped by 0.5 rad |
+    /// | `gyro-glitch=1/500` | the gyroscope reads 30 rad/s too much, by probability or every nth |
+    /// | `gyro-stuck=20@5s` | the gyroscope reads 20 rad/s, whatever happens |
+    /// | `drift=-5000@5s` | its clock loses 5000 ppm |
     /// | `overheat@5s` | the motor is too hot and has no torque |
     /// | `stall=2s@3s` | the control thread is blocked for 2 s, in real time |
     ///
@@ -71,6 +80,12 @@ impl Faults {
             "disconnect" => self.disconnect = Some(fault.window()?),
             "reset" => self.reset = Some(fault.moment("reset")?),
             "jump" => self.jump = Some(fault.quantity("jump", "jump=0.5@5s", "rad")?),
+            "gyro-glitch" => self.gyro_glitch = fault.rate("gyro-glitch", "gyro-glitch=1/500")?,
+            "gyro-stuck" => {
+                self.gyro_stuck =
+                    Some(fault.quantity("gyro-stuck", "gyro-stuck=20@5s", "rad/s")?);
+            }
+            "drift" => self.drift = Some(fault.quantity("drift", "drift=-5000@5s", "ppm")?),
             "overheat" => self.overheat = Some(fault.moment("overheat")?),
             "stall" => self.stall = Some(fault.stall()?),
             _ => return Err(fault.unknown(NAMES)),

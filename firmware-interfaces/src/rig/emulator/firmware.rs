@@ -1,7 +1,9 @@
 //! The emulated firmware: bytes and time in, bytes and time out.
 
+mod requests;
+mod sensors;
+
 use std::collections::VecDeque;
-use std::fmt::Write;
 use std::time::Duration;
 
 use sinew_simulation::actuator::{ActuatorConfig, ActuatorConfigError, ActuatorPlant, Truth};
@@ -12,10 +14,7 @@ use super::motor::MotorControl;
 use super::truth::TruthRow;
 use crate::Timestamp;
 use crate::random::Random;
-use crate::rig::wire::{
-    self, Frame, FrameReader, Identity, KEEP, LineReader, Mode, Reason, Report, Request, Sample,
-    WireError,
-};
+use crate::rig::wire::{self, FrameReader, LineReader, Mode, Report, Request, Sample};
 use crate::transport::Served;
 
 /// Messages that wait for the line; more are lost, as in a full transmit buffer.
@@ -27,8 +26,6 @@ const BITS_PER_BYTE: u64 = 10;
 const LONGEST_GAP: Duration = Duration::from_secs(1);
 /// Rows of truth kept for whoever fetches them.
 const TRUTH_KEPT: usize = 1 << 20;
-/// Error of the encoder in a glitch, in rad.
-const GLITCH: f64 = 1.0;
 
 /// How the emulated rig behaves.
 #[derive(Clone, Debug, PartialEq)]
@@ -280,39 +277,6 @@ impl Firmware {
         self.send(now, message);
     }
 
-    fn measure(&mut self, now: Timestamp) -> Sample {
-        let faults = &self.config.faults;
-        let sensed = self.plant.sense();
-        let mut encoder = sensed.encoder;
-        if let Some((offset, _)) = faults.jump.filter(|(_, start)| now >= *start) {
-            encoder += offset;
-        }
-        let drawn = self.random.fraction();
-        if faults.glitch.happens(self.reports, drawn) {
-            encoder += GLITCH;
-        }
-        let (command, torque) = self.motor.commanded(encoder);
-        Sample {
-            index: self.index,
-            time_us: now.since(self.booted).as_micros() as u64,
-            encoder,
-            command,
-            torque,
-            acceleration: sensed.acceleration,
-            gyro: sensed.gyro,
-            temperature: sensed.temperature,
-            supply: sensed.supply,
-            mode: self.motor.mode(),
-            faults: self.motor.faults(),
-            refused: self.refused,
-        }
-    }
-
-    fn is_hot(&self, now: Timestamp) -> bool {
-        self.config.faults.overheat.is_some_and(|start| now >= start)
-            || self.plant.truth().temperature > self.config.max_temperature
-    }
-
     fn restart(&mut self, now: Timestamp) {
         self.motor = MotorControl::new(self.config.actuator.stall_torque, self.config.watchdog);
         self.hang_up();
@@ -321,101 +285,6 @@ impl Firmware {
         self.index = 0;
         self.refused = 0;
         self.sequence = 0;
-    }
-
-    fn take_frame(&mut self, now: Timestamp, frame: &Frame) {
-        let (kind, sequence) = (frame.kind(), frame.sequence());
-        let followed = match Request::parse(frame) {
-            Ok(request) => {
-                self.motor.hear(now);
-                self.follow(now, request)
-            }
-            Err(WireError::UnknownType { .. }) => Err(Reason::UnknownType),
-            Err(WireError::Length { .. }) => Err(Reason::Length),
-            Err(_) => Err(Reason::Value),
-        };
-        if let Err(reason) = followed {
-            self.refused = self.refused.wrapping_add(1);
-            self.report(now, &Report::Refusal { kind, sequence, reason });
-        }
-    }
-
-    fn take_line(&mut self, now: Timestamp, request: Result<Request, WireError>) {
-        let mut note = Message::EMPTY;
-        let followed = match request {
-            Ok(request) => {
-                self.motor.hear(now);
-                let moves = matches!(request, Request::Position(_) | Request::Torque(_));
-                // A sketch that knows nothing but angles has torque from the first one on.
-                if moves && self.motor.mode() == Mode::Off && self.motor.faults() == 0 {
-                    let _ = self.motor.arm(self.measured.encoder, self.is_hot(now));
-                }
-                self.follow(now, request).map_err(Reason::words)
-            }
-            Err(WireError::NotFinite { .. } | WireError::NotANumber { .. }) => {
-                Err(Reason::Value.words())
-            }
-            Err(_) => Err("not a command"),
-        };
-        if let Err(words) = followed {
-            self.refused = self.refused.wrapping_add(1);
-            let _ = write!(note, "# refused: {words}\r\n");
-            self.send(now, note);
-        }
-    }
-
-    fn follow(&mut self, now: Timestamp, request: Request) -> Result<(), Reason> {
-        let measured = self.measured.encoder;
-        match request {
-            Request::Hello => self.introduce(now),
-            Request::Configure { rate_hz, watchdog_ms } => {
-                if rate_hz > self.config.max_rate_hz {
-                    return Err(Reason::Value);
-                }
-                if rate_hz != 0 {
-                    self.period = period(rate_hz);
-                    self.next = now.after(self.period).min(self.next.after(self.period));
-                }
-                if watchdog_ms != KEEP {
-                    self.motor.watchdog = Duration::from_millis(watchdog_ms.into());
-                }
-            }
-            Request::Arm => return self.motor.arm(measured, self.is_hot(now)),
-            Request::Position(angle) => return self.motor.go_to(angle),
-            Request::Torque(torque) => return self.motor.push(torque),
-            Request::Hold => self.motor.hold(measured),
-            Request::Off => self.motor.off(),
-            Request::Heartbeat => {}
-        }
-        Ok(())
-    }
-
-    fn introduce(&mut self, now: Timestamp) {
-        let rate = (1.0 / self.period.as_secs_f64()).round();
-        if self.config.text {
-            let mut line = Message::EMPTY;
-            // A message takes more than these lines.
-            let _ = write!(line, "# sinew rig, protocol {}, {rate} Hz\r\n", wire::VERSION);
-            let _ = wire::header(&mut line);
-            line.extend(b"\r\n");
-            return self.send(now, line);
-        }
-        let identity = Identity {
-            version: wire::VERSION,
-            rate_hz: rate as u16,
-            max_rate_hz: self.config.max_rate_hz,
-            watchdog_ms: self.motor.watchdog.as_millis().min(KEEP.into()) as u16,
-            max_torque: self.config.actuator.stall_torque,
-            name: Identity::named("emulated-rig"),
-        };
-        self.report(now, &Report::Identity(identity));
-    }
-
-    fn report(&mut self, now: Timestamp, report: &Report) {
-        let mut message = Message::EMPTY;
-        message.extend(report.frame(self.sequence).as_bytes());
-        self.sequence = self.sequence.wrapping_add(1);
-        self.send(now, message);
     }
 
     fn send(&mut self, now: Timestamp, message: Message) {

@@ -25,6 +25,8 @@ pub(super) struct MotorControl {
 impl MotorControl {
     pub(super) const fn new(max_torque: f64, watchdog: Duration) -> Self {
         let heard = Timestamp::ZERO;
+        // As it is said and as torques arrive: in single precision.
+        let max_torque = (max_torque as f32) as f64;
         Self { mode: Mode::Off, target: 0.0, torque: 0.0, faults: 0, max_torque, watchdog, heard }
     }
 

@@ -10,12 +10,16 @@
 mod device_time;
 mod failure;
 mod filter;
+mod gyro;
 mod samples;
 mod schedule;
+#[cfg(test)]
+mod tests;
 
 use device_time::DeviceTime;
 pub use failure::Failure;
 use filter::Filter;
+use gyro::GyroFilter;
 
 use super::config::{Config, Protocol};
 use super::wire::{Columns, FrameReader, LineReader, Mode, Packet, Request};
@@ -82,6 +86,9 @@ pub struct Session {
     garbage_before: u64,
     damaged_before: u64,
     filter: Filter,
+    gyro: GyroFilter,
+    /// States in a row that had something in them that is no number.
+    unusable: u32,
     time: DeviceTime,
     /// The device's last count of periods, as it came.
     last_index: Option<u32>,
@@ -94,7 +101,11 @@ pub struct Session {
     mode_at: Timestamp,
     /// The last sample said what ends a link if the next one says it too.
     bad_news: bool,
+    /// The last sample lacked something that the device should measure.
+    lacks: bool,
     pending: Option<Request>,
+    /// The last request that went out was a motion.
+    sent_motion: bool,
     sequence: u8,
     /// When something valid came last, or the port was opened.
     heard: Timestamp,
@@ -127,6 +138,8 @@ impl Session {
             garbage_before: 0,
             damaged_before: 0,
             filter: Filter::new(&config),
+            gyro: GyroFilter::new(&config),
+            unusable: 0,
             time: DeviceTime::default(),
             last_index: None,
             beat: DeviceTick { index: 0, arrived: Timestamp::ZERO },
@@ -134,7 +147,9 @@ impl Session {
             mode: Mode::Off,
             mode_at: Timestamp::ZERO,
             bad_news: false,
+            lacks: false,
             pending: None,
+            sent_motion: false,
             sequence: 0,
             heard: Timestamp::ZERO,
             sent: Timestamp::ZERO,
@@ -180,6 +195,7 @@ impl Session {
         self.pending = None;
         self.epoch_ends = true;
         self.filter.reset();
+        self.gyro.reset();
         self.time.reset();
         self.suspect = None;
         // Silence was the first sign that it may have held.
@@ -199,10 +215,10 @@ impl Session {
         }
     }
 
-    /// Ends an arming that has not succeeded in time.
+    /// Ends an arming that has not succeeded in time. The motor may have got torque by then.
     pub fn cancel_arming(&mut self) {
         if matches!(self.arming, Arming::Wanted(_)) {
-            self.arming = Arming::Disarmed;
+            self.stop(self.sent, StopRequest::TorqueOff);
         }
     }
 
@@ -212,8 +228,9 @@ impl Session {
     }
 
     /// Takes a command. It is dropped unless the motor is armed, the command was made for the
-    /// present connection and its value is finite and in range.
-    pub fn command(&mut self, command: &Command) {
+    /// present connection and its value is finite and in range. A torque that is not ends the one
+    /// before: the device holds.
+    pub fn command(&mut self, now: Timestamp, command: &Command) {
         if !self.is_armed() || command.epoch != self.state.epoch || self.epoch_ends {
             return;
         }
@@ -225,6 +242,9 @@ impl Session {
         if !(-most..=most).contains(&value) {
             self.statistics.rejected += 1;
             self.failure = Some(Failure::BadCommand { value, most });
+            if command.mode == ControlMode::Effort {
+                self.stop(now, StopRequest::Hold);
+            }
             return;
         }
         let request = match command.mode {
@@ -234,9 +254,13 @@ impl Session {
         self.statistics.superseded += u64::from(self.pending.replace(request).is_some());
     }
 
-    /// Takes a stop request. An unsent command is dropped.
+    /// Takes a stop request. An unsent command is dropped. A motor without torque gets none to hold
+    /// with.
     pub fn stop(&mut self, now: Timestamp, request: StopRequest) {
         self.pending = None;
+        if request == StopRequest::Hold && self.arming == Arming::Disarmed {
+            return;
+        }
         self.unheard = false;
         if request == StopRequest::TorqueOff {
             self.arming = Arming::Disarmed;

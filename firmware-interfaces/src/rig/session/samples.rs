@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::filter::Verdict;
 use super::schedule::RESEND;
-use super::{Arming, Failure, Phase, Session, Speech};
+use super::{Arming, DeviceTime, Failure, Phase, Session, Speech, gyro};
 use crate::Timestamp;
 use crate::rig::wire::{
-    Columns, Fault, Frame, Identity, KEEP, Mode, Report, Sample, VERSION, WireError,
+    Columns, Fault, Frame, Identity, KEEP, Mode, Report, Request, Sample, VERSION, WireError,
 };
-use crate::robot::LinkStatus;
+use crate::robot::{LinkStatus, StopRequest};
 
 /// A device's clock that is this much ahead of where it could be has not simply gone on.
 const LEAP: Duration = Duration::from_secs(1);
@@ -18,7 +18,9 @@ const LEAP: Duration = Duration::from_secs(1);
 enum Line {
     Header(Result<Columns, WireError>),
     Sample(Result<Sample, WireError>),
-    Comment,
+    Remark,
+    /// A remark that says that something was refused.
+    Refusal,
 }
 
 impl Session {
@@ -38,8 +40,10 @@ impl Session {
             let mut rest = bytes;
             let columns = self.columns;
             while let Some(line) = self.lines.next(&mut rest, |line| {
-                if line.starts_with(b"#") {
-                    Line::Comment
+                if Columns::is_refusal(line) {
+                    Line::Refusal
+                } else if line.starts_with(b"#") {
+                    Line::Remark
                 } else if Columns::is_header(line) {
                     Line::Header(Columns::parse(line))
                 } else {
@@ -61,9 +65,10 @@ impl Session {
             }
             Ok(Report::Identity(identity)) => self.take_identity(now, &identity),
             Ok(Report::Refusal { kind, reason, .. }) => {
-                self.refuse(Failure::Refused { kind, reason });
+                let moves = Request::is_motion_kind(kind);
+                self.take_refusal(now, Failure::Refused { kind, reason }, moves);
             }
-            Err(error) => self.refuse(Failure::Malformed(error)),
+            Err(error) => self.take_nonsense(now, error),
         }
     }
 
@@ -76,6 +81,17 @@ impl Session {
             }
             Line::Sample(Ok(sample)) => {
                 self.speech = Speech::Text;
+                let columns = &self.columns;
+                if let Some(failure) = self.missing(columns.has_temperature(), columns.has_supply())
+                {
+                    // The header may still come: it is asked for again and again.
+                    self.heard = now;
+                    self.unusable += 1;
+                    if self.unusable > self.config.jump_persistence && self.is_armed() {
+                        return self.stop_broken(now, failure);
+                    }
+                    return self.refuse(failure);
+                }
                 if self.phase == Phase::Identify && self.configured {
                     self.phase = Phase::Running;
                 }
@@ -86,10 +102,54 @@ impl Session {
             }
             // Before anything was understood, it may be the tail of a line, or no text at all.
             Line::Header(Err(error)) | Line::Sample(Err(error)) if heard => {
-                self.refuse(Failure::Malformed(error));
+                self.take_nonsense(now, error);
             }
-            Line::Header(Err(_)) | Line::Sample(Err(_)) | Line::Comment => {}
+            // A remark does not say what it is about: the last request, if the device is quick.
+            Line::Refusal if heard => {
+                self.take_refusal(now, Failure::RefusedByRemark, self.sent_motion);
+            }
+            Line::Header(Err(_)) | Line::Sample(Err(_)) | Line::Remark | Line::Refusal => {}
         }
+    }
+
+    /// What is whole and makes no sense costs itself; a sensor whose readings are no numbers any more
+    /// ends the run with its name, and not with the silence that it makes.
+    fn take_nonsense(&mut self, now: Timestamp, error: WireError) {
+        self.refuse(Failure::Malformed(error));
+        if matches!(error, WireError::NotFinite { .. }) {
+            self.unusable += 1;
+            if self.unusable > self.config.jump_persistence && self.is_armed() {
+                self.stop_broken(now, Failure::Malformed(error));
+            }
+        }
+    }
+
+    /// Nothing that moves can be controlled by what this sensor says.
+    fn stop_broken(&mut self, now: Timestamp, failure: Failure) {
+        // What is not armed gets no torque to hold with.
+        let armed = self.is_armed();
+        self.stop(now, if armed { StopRequest::Hold } else { StopRequest::TorqueOff });
+        self.give_up(Some(failure));
+    }
+
+    /// A device that refuses a command goes on with the one before, and an old torque would never
+    /// end. It is told to hold, and commands start again from where it then stands.
+    fn take_refusal(&mut self, now: Timestamp, failure: Failure, moves: bool) {
+        self.refuse(failure);
+        if moves && self.is_armed() {
+            self.epoch_ends = true;
+            self.stop(now, StopRequest::Hold);
+        }
+    }
+
+    /// What the device should measure and does not.
+    fn missing(&self, temperature: bool, supply: bool) -> Option<Failure> {
+        let wanted = [
+            (self.config.has_temperature() && !temperature, "temperature"),
+            (self.config.has_supply() && !supply, "supply"),
+        ];
+        let (_, sensor) = wanted.into_iter().find(|(missing, _)| *missing)?;
+        Some(Failure::NoSensor { sensor })
     }
 
     fn take_identity(&mut self, now: Timestamp, identity: &Identity) {
@@ -101,6 +161,11 @@ impl Session {
         if identity.max_rate_hz < wanted {
             let most = identity.max_rate_hz;
             return self.give_up(Some(Failure::Rate { wanted, most }));
+        }
+        // What travels in single precision may come back a little smaller.
+        let (configured, most) = (self.config.max_effort, identity.max_torque);
+        if most > 0.0 && configured > most * (1.0 + f64::from(f32::EPSILON)) {
+            return self.give_up(Some(Failure::Torque { configured, most }));
         }
         let watchdog = self.watchdog_ms();
         if self.phase == Phase::Identify
@@ -124,10 +189,14 @@ impl Session {
     fn take_sample(&mut self, now: Timestamp, sample: &Sample, periods: u64) {
         let waited = now.since(self.heard);
         self.heard = now;
+        self.unusable = 0;
         let Some(elapsed) = self.elapsed(now, sample.time_us, waited) else { return };
         // A wrapped count is a small step; one that went back while the clock did not is none.
         let periods = if periods > u64::from(u32::MAX / 2) { 1 } else { periods.max(1) };
         let captured = self.time.captured(sample.time_us, now);
+        if let Some(ppm) = self.time.excess().filter(|_| self.phase == Phase::Running) {
+            return self.stop_broken(now, Failure::Clock { ppm, most: DeviceTime::most() });
+        }
         (self.mode, self.mode_at) = (sample.mode, captured);
         if self.speaks_of_mode() {
             self.follow_mode(captured, sample);
@@ -138,15 +207,27 @@ impl Session {
         }
         self.statistics.timeouts += periods - 1;
         self.beat.index += periods;
+        self.gyro.elapse(elapsed);
         match self.filter.judge(sample.encoder, elapsed) {
             Verdict::Good => {}
             Verdict::Refused(failure) => return self.refuse(failure),
             Verdict::Moved => {
                 self.epoch_ends = true;
                 self.pending = None;
+                self.gyro.reset();
             }
         }
-        self.accept(now, captured, sample);
+        let rate = self.config.gyro_axis.of(sample.gyro);
+        match self.gyro.judge(sample.gyro, rate, sample.encoder) {
+            gyro::Verdict::Good => self.accept(now, captured, sample),
+            gyro::Verdict::Broken(failure) if self.is_armed() => {
+                self.statistics.rejected += 1;
+                self.stop_broken(now, failure);
+            }
+            gyro::Verdict::Refused(failure) | gyro::Verdict::Broken(failure) => {
+                self.refuse(failure);
+            }
+        }
     }
 
     /// Time on the device's clock since the sample before. `None` for a sample that is not to be
@@ -172,6 +253,7 @@ impl Session {
         self.suspect = None;
         self.time.reset();
         self.filter.reset();
+        self.gyro.reset();
         self.epoch_ends = true;
         self.pending = None;
         if nanos > 0 {
@@ -187,15 +269,26 @@ impl Session {
         let held = Fault::Silence.is_in(sample.faults);
         let faults = sample.faults & !(Fault::Silence as u8);
         let off = sample.mode == Mode::Off;
-        let said_before = std::mem::replace(&mut self.bad_news, faults != 0 || off || held);
+        // Frames have a 0 where there is no sensor; a guard of it would guard nothing.
+        let missing = match self.speech {
+            Speech::Text => None,
+            _ => self.missing(sample.temperature != 0.0, sample.supply != 0.0),
+        };
+        self.lacks = missing.is_some();
+        let bad = faults != 0 || off || held || self.lacks;
+        let said_before = std::mem::replace(&mut self.bad_news, bad);
         match self.arming {
-            Arming::Wanted(since) if captured > since && !off && sample.faults == 0 => {
+            Arming::Wanted(_) if missing.is_some() => self.failure = missing,
+            Arming::Wanted(since)
+                if self.may_arm() && captured > since && !off && sample.faults == 0 =>
+            {
                 self.arming = Arming::Armed;
             }
             Arming::Wanted(_) if faults != 0 => self.failure = Some(Failure::Faulty { faults }),
             Arming::Armed if !said_before => {}
             Arming::Armed if faults != 0 => self.give_up(Some(Failure::Faulty { faults })),
             Arming::Armed if off => self.give_up(Some(Failure::Released)),
+            Arming::Armed if missing.is_some() => self.give_up(missing),
             Arming::Armed if held => {
                 // It is armed again where it stands, and the next command starts from there.
                 self.failure = Some(Failure::Held);
@@ -241,13 +334,11 @@ impl Session {
         let [ax, ay, az] = sample.acceleration;
         let [gx, gy, gz] = sample.gyro;
         let sensors = [sample.time_us as f64 * 1e-6, sample.command, ax, ay, az, gx, gy, gz];
-        let sensors = sensors.into_iter().chain([sample.temperature, sample.supply]);
+        let temperature = self.config.has_temperature().then_some(sample.temperature);
+        let supply = self.config.has_supply().then_some(sample.supply);
+        let sensors = sensors.into_iter().chain(temperature).chain(supply);
         for (place, value) in state.sensors.iter_mut().zip(sensors) {
             *place = value;
-        }
-        if self.speech == Speech::Text {
-            // No line has it, and the description does not either.
-            state.sensors[9] = 0.0;
         }
         state.sequence += 1;
         if self.phase == Phase::Running {

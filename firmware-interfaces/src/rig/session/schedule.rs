@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Arming, Failure, Phase, Session, Speech, Step};
 use crate::Timestamp;
 use crate::rig::wire::{Mode, Packet, Request};
-use crate::robot::StopRequest;
+use crate::robot::{LinkStatus, StopRequest};
 
 /// How often somebody is asked who they are. A board that resets when its port is opened takes a
 /// second or two to answer.
@@ -41,11 +41,7 @@ impl Session {
         if self.phase == Phase::Identify && now >= self.next_hello {
             return self.introduce(now);
         }
-        if matches!(self.arming, Arming::Wanted(_))
-            && self.phase == Phase::Running
-            && self.stop.is_none()
-            && now >= self.next_arm
-        {
+        if self.may_arm() && self.stop.is_none() && now >= self.next_arm {
             self.next_arm = now.after(RESEND);
             return self.transmit(now, Request::Arm);
         }
@@ -60,6 +56,14 @@ impl Session {
             return self.transmit(now, Request::Heartbeat);
         }
         Step::Wait(self.next_time(now, beat, patience))
+    }
+
+    /// A motor gets torque only where it is known where it stands, since it was asked for, and where
+    /// the device measures what it should.
+    pub(super) fn may_arm(&self) -> bool {
+        let Arming::Wanted(since) = self.arming else { return false };
+        let known = self.state.link == LinkStatus::Up && self.state.captured[0] > since;
+        self.phase == Phase::Running && known && !self.lacks
     }
 
     /// True where states say what the motor follows.
@@ -82,7 +86,7 @@ impl Session {
         if let Some(beat) = beat {
             next = next.min(beat);
         }
-        if matches!(self.arming, Arming::Wanted(_)) && self.phase == Phase::Running {
+        if self.may_arm() {
             next = next.min(self.next_arm);
         }
         if let Some(stop) = self.stop {
@@ -155,6 +159,7 @@ impl Session {
     }
 
     fn transmit(&mut self, now: Timestamp, request: Request) -> Step {
+        self.sent_motion = Request::is_motion_kind(request.kind());
         let packet = if self.speech == Speech::Text {
             request.line()
         } else {

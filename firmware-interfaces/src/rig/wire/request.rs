@@ -120,6 +120,11 @@ impl Request {
         }
     }
 
+    /// True for the type byte of a request that moves the motor.
+    pub const fn is_motion_kind(kind: u8) -> bool {
+        matches!(kind, kind::POSITION | kind::TORQUE)
+    }
+
     /// The frame that asks for it.
     pub fn frame(&self, sequence: u8) -> Frame {
         let kind = self.kind();

@@ -61,6 +61,11 @@ impl Columns {
         line.first().is_some_and(u8::is_ascii_alphabetic)
     }
 
+    /// True where a line is a remark that says that a command was refused.
+    pub fn is_refusal(line: &[u8]) -> bool {
+        line.strip_prefix(b"#").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"refused"))
+    }
+
     /// The columns that a header names, in any order; unknown ones are left out.
     ///
     /// # Errors
@@ -93,6 +98,16 @@ impl Columns {
     /// True where lines say what the motor follows.
     pub const fn has_mode(&self) -> bool {
         self.mode.is_some()
+    }
+
+    /// True where lines have a temperature.
+    pub const fn has_temperature(&self) -> bool {
+        self.temperature.is_some()
+    }
+
+    /// True where lines have a supply.
+    pub const fn has_supply(&self) -> bool {
+        self.supply.is_some()
     }
 
     /// The sample of a line. The device numbers no lines: [`Sample::index`] is 0.

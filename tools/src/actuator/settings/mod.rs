@@ -1,21 +1,13 @@
 //! The TOML file of a training.
 
+mod check;
+mod load;
+
+pub use load::SettingsError;
+
 use serde::{Deserialize, Serialize};
 use sinew_models::actuators::{DcMotorCurve, PdPart, Spring, TorqueSpeedCurve};
-use std::path::{Path, PathBuf};
-
-/// Why a configuration was refused.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    #[error("{}: {source}; give the path of a configuration such as configs/actuator/train-rig.toml", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
-    #[error("{}: {source}", path.display())]
-    Syntax { path: PathBuf, source: toml::de::Error },
-    #[error("--set {text}: {reason}; write KEY=VALUE, such as --set training.batch=64")]
-    Override { text: String, reason: String },
-    #[error("{}: {key} is {value}, allowed: {allowed}", path.display())]
-    Value { path: PathBuf, key: &'static str, value: String, allowed: &'static str },
-}
+use std::path::PathBuf;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,6 +65,8 @@ pub struct Data {
     /// Taken off the accelerometer.
     #[serde(default)]
     pub acceleration_bias_m_s2: f64,
+    /// Where the axis is not vertical.
+    pub gravity: Option<Gravity>,
     /// Taken off the gyroscope.
     #[serde(default)]
     pub gyro_bias_rad_s: f64,
@@ -82,8 +76,22 @@ pub struct Data {
     pub torque_limit_nm: Option<f64>,
     /// Windows in which the target moves faster are left out.
     pub max_target_speed_rad_s: Option<f64>,
+    /// An angle that moves farther between two samples than the gyroscope says is no motion.
+    #[serde(default = "default_encoder_jump")]
+    pub max_encoder_jump_deg: f64,
     #[serde(default)]
     pub skip_bad_files: bool,
+}
+
+/// What the accelerometer sees of gravity beside the motion.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gravity {
+    /// Between the axis of rotation and the vertical.
+    pub tilt_rad: f64,
+    /// Encoder's angle at which the accelerometer is lowest.
+    #[serde(default)]
+    pub hangs_at_rad: f64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -276,6 +284,9 @@ fn default_acceleration_axis() -> String {
 fn default_gyro_axis() -> String {
     "Gyro_Z".to_owned()
 }
+fn default_encoder_jump() -> f64 {
+    15.0
+}
 fn default_target() -> Target {
     Target::Residual
 }
@@ -290,167 +301,11 @@ fn default_dropout() -> f32 {
 }
 
 impl Settings {
-    /// Reads a file and puts `KEY=VALUE` over it.
-    pub fn load(path: &Path, overrides: &[String]) -> Result<Self, SettingsError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
-        let syntax = |source| SettingsError::Syntax { path: path.to_owned(), source };
-        let mut settings: Self = if overrides.is_empty() {
-            toml::from_str(&text).map_err(syntax)?
-        } else {
-            let mut table: toml::Table = toml::from_str(&text).map_err(syntax)?;
-            for text in overrides {
-                set(&mut table, text)
-                    .map_err(|reason| SettingsError::Override { text: text.clone(), reason })?;
-            }
-            table.try_into().map_err(syntax)?
-        };
-        if settings.data.directory.is_relative() {
-            let folder = path.parent().unwrap_or(Path::new(""));
-            settings.data.directory = folder.join(&settings.data.directory);
-        }
-        settings.check(path)?;
-        Ok(settings)
-    }
-
-    fn check(&self, path: &Path) -> Result<(), SettingsError> {
-        let positive = "a finite number above 0";
-        let part = "above 0 and below 1, and both together below 1";
-        let count = "1 or more";
-        let Self { data, windows, split, model, training, .. } = self;
-        let refuse = |key, value: String, allowed| {
-            Err(SettingsError::Value { path: path.to_owned(), key, value, allowed })
-        };
-        let mut numbers = vec![
-            ("data.radius_m", data.radius_m),
-            ("windows.duration_s", windows.duration_s),
-            ("training.learning_rate", training.learning_rate),
-            ("training.gradient_clip", training.gradient_clip),
-        ];
-        numbers
-            .extend(data.groups.iter().map(|it| ("data.groups.inertia_kg_m2", it.inertia_kg_m2)));
-        for (key, value) in [
-            ("data.target_sampling_frequency_hz", data.target_sampling_frequency_hz),
-            ("data.filter.acceleration_hz", data.filter.acceleration_hz),
-            ("data.filter.position_hz", data.filter.position_hz),
-            ("data.filter.velocity_hz", data.filter.velocity_hz),
-            ("data.filter.torque_hz", data.filter.torque_hz),
-            ("data.torque_limit_nm", data.torque_limit_nm),
-            ("data.max_target_speed_rad_s", data.max_target_speed_rad_s),
-            ("model.effort_limit_nm", model.effort_limit_nm),
-        ] {
-            numbers.extend(value.map(|value| (key, value)));
-        }
-        for (key, value) in numbers {
-            if !(value.is_finite() && value > 0.0) {
-                return refuse(key, value.to_string(), positive);
-            }
-        }
-        for (key, value) in [("split.train", split.train), ("split.validation", split.validation)] {
-            if !(value > 0.0 && value < 1.0 && split.train + split.validation < 1.0) {
-                return refuse(key, value.to_string(), part);
-            }
-        }
-        for (key, value) in [
-            ("windows.stride", windows.stride),
-            ("model.layers", model.layers),
-            ("model.hidden", model.hidden),
-            ("training.batch", training.batch),
-            ("training.max_epochs", training.max_epochs),
-            ("data.groups", data.groups.len()),
-            ("data.filter.order", data.filter.order),
-        ] {
-            if value == 0 {
-                return refuse(key, value.to_string(), count);
-            }
-        }
-        if split.blocks_per_file < 3 {
-            let value = split.blocks_per_file.to_string();
-            return refuse("split.blocks_per_file", value, "3 or more");
-        }
-        if !(0.0..1.0).contains(&model.dropout) {
-            return refuse("model.dropout", model.dropout.to_string(), "0 to less than 1");
-        }
-        if self.mode == Mode::Lomo && data.groups.len() < 2 {
-            let found = format!("lomo with {} group", data.groups.len());
-            return refuse("mode", found, "lomo needs two groups or more: train with global");
-        }
-        if model.target == Target::Residual && model.pd.is_none() {
-            let allowed = "residual needs [model.pd]; or target = \"full\"";
-            return refuse("model.target", "residual without model.pd".to_owned(), allowed);
-        }
-        for (index, group) in data.groups.iter().enumerate() {
-            if data.groups[..index].iter().any(|other| other.id == group.id) {
-                return refuse("data.groups.id", group.id.clone(), "a name for each group");
-            }
-        }
-        Ok(())
-    }
-
     /// Threads to compute with.
     pub fn threads(&self) -> usize {
         match self.training.threads {
             0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             threads => threads,
-        }
-    }
-}
-
-fn set(table: &mut toml::Table, text: &str) -> Result<(), String> {
-    let (key, value) = text.split_once('=').ok_or("there is no =")?;
-    let mut parts: Vec<&str> = key.trim().split('.').collect();
-    let last = parts.pop().filter(|last| !last.is_empty()).ok_or("the key is empty")?;
-    // What is no TOML value is a text.
-    let value = format!("value = {}", value.trim())
-        .parse::<toml::Table>()
-        .ok()
-        .and_then(|mut table| table.remove("value"))
-        .unwrap_or_else(|| toml::Value::String(value.trim().to_owned()));
-    let mut at = table;
-    for part in parts {
-        let entry = at.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-        at = entry.as_table_mut().ok_or_else(|| format!("{part} is no table"))?;
-    }
-    at.insert(last.to_owned(), value);
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SMALL: &str = "[data]\ndirectory='d'\nradius_m=0.2\n[[data.groups]]\nid='a'\nfolder='a'\n\
-        inertia_kg_m2=0.01\n[model]\ntarget='full'\n";
-
-    fn load(text: &str, overrides: &[&str]) -> Result<Settings, SettingsError> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("train.toml");
-        std::fs::write(&path, text).unwrap();
-        let overrides: Vec<String> = overrides.iter().map(|it| (*it).to_owned()).collect();
-        Settings::load(&path, &overrides)
-    }
-
-    #[test]
-    fn what_is_set_goes_over_the_file() {
-        let settings =
-            load(SMALL, &["training.batch=32", "name=night", "model.hidden=64"]).unwrap();
-        assert_eq!((settings.training.batch, settings.model.hidden), (32, 64));
-        assert_eq!((settings.name.as_str(), settings.seed), ("night", 42));
-    }
-
-    #[test]
-    fn what_makes_no_sense_is_refused_by_name() {
-        for (overrides, part) in [
-            ("data.radius_m=0", "data.radius_m is 0"),
-            ("model.target=residual", "[model.pd]"),
-            ("mode=lomo", "two groups"),
-            ("split.train=0.9", "split.train is 0.9"),
-            ("training.bach=3", "bach"),
-            ("training.batch", "KEY=VALUE"),
-            ("model.dropout=1", "model.dropout is 1"),
-        ] {
-            let message = load(SMALL, &[overrides]).unwrap_err().to_string();
-            assert!(message.contains(part), "{overrides}: {message}");
         }
     }
 }

@@ -1,0 +1,28 @@
+//! An emulated FER or FR3 with its hand: masses, limits, reflexes and faults behind Franka's
+//! research interface.
+//!
+//! [`Control`] and [`Hand`] are pure: bytes and time in, bytes and time out. [`Emulator`] runs them
+//! behind TCP and UDP on a thread, for any client.
+
+mod control;
+mod faults;
+mod hand;
+mod judge;
+mod model;
+mod motion;
+mod plant;
+mod poses;
+mod requests;
+#[cfg(unix)]
+mod server;
+mod state;
+
+pub use crate::faults::{FaultError, Rate, Window};
+pub use control::{Config, Control, RobotModel};
+pub use faults::Faults;
+pub use hand::Hand;
+#[cfg(unix)]
+pub use server::{Emulator, EmulatorConfig, FaultSwitch};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+"""Other people's clients against the emulated Franka: python franka_clients.py SINEW
+runs them all against emulators of their own, python franka_clients.py CLIENT ADDRESS one against a running one.
+
+CLIENT is pylibfranka (0.21.3, FR3), panda (panda-python 1.1.1, FER) or franky (franky-control 2.0.0, FR3).
+"""
+
+import math
+import subprocess
+import sys
+import time
+
+
+def pylibfranka(address):
+    import pylibfranka as lf
+
+    robot = lf.Robot(address, lf.RealtimeConfig.kIgnore)
+    state = robot.read_once()
+    print("q", [round(q, 4) for q in state.q])
+    robot.set_joint_impedance([3000.0] * 4 + [2500.0] * 2 + [2000.0])
+    control = robot.start_joint_position_control(lf.ControllerMode.JointImpedance)
+    start, seconds = None, 0.0
+    while True:
+        state, duration = control.readOnce()
+        start = start or list(state.q_d)
+        seconds += duration.to_sec()
+        q = list(start)
+        q[3] += 0.1 * (1 - math.cos(math.pi * min(seconds, 2.0)))
+        command = lf.JointPositions(q)
+        command.motion_finished = seconds >= 2.0
+        control.writeOnce(command)
+        if command.motion_finished:
+            break
+    print("joint motion done", state.control_command_success_rate)
+    time.sleep(0.1)
+    control = robot.start_torque_control()
+    seconds = 0.0
+    while True:
+        state, duration = control.readOnce()
+        seconds += duration.to_sec()
+        torques = [0.0] * 7
+        torques[0] = 0.5 * math.sin(2 * math.pi * min(seconds, 1.0))
+        command = lf.Torques(torques)
+        command.motion_finished = seconds >= 1.0
+        control.writeOnce(command)
+        if command.motion_finished:
+            break
+    print("torque motion done", state.control_command_success_rate)
+    time.sleep(0.5)
+    # The model that the client makes of the URDF is the arm that holds itself up.
+    model = robot.load_model()
+    state = robot.read_once()
+    gravity = model.gravity(state)
+    assert all(abs(a - b) < 1e-3 for a, b in zip(gravity, state.tau_J)), (gravity, state.tau_J)
+    print("model query done")
+    control = robot.start_cartesian_pose_control(lf.ControllerMode.CartesianImpedance)
+    start, seconds = None, 0.0
+    while True:
+        state, duration = control.readOnce()
+        start = start or list(state.O_T_EE_d)
+        seconds += duration.to_sec()
+        pose = list(start)
+        pose[14] -= 0.03 * (1 - math.cos(math.pi * min(seconds, 2.0)))
+        command = lf.CartesianPose(pose)
+        command.motion_finished = seconds >= 2.0
+        control.writeOnce(command)
+        if command.motion_finished:
+            break
+    print("Cartesian motion done", state.control_command_success_rate)
+    time.sleep(0.1)
+    control = robot.start_joint_position_control(lf.ControllerMode.JointImpedance)
+    try:
+        for cycle in range(200):
+            state, duration = control.readOnce()
+            if cycle == 50:
+                time.sleep(0.1)
+            control.writeOnce(lf.JointPositions(list(state.q_d)))
+        raise SystemExit("a stalled client was not noticed")
+    except lf.ControlException as error:
+        assert "communication_constraints_violation" in str(error), error
+    del control
+    robot.automatic_error_recovery()
+    assert robot.read_once().robot_mode == lf.RobotMode.Idle
+    print("reflex and recovery done")
+    gripper = lf.Gripper(address)
+    assert gripper.homing()
+    assert gripper.move(0.05, 0.1)
+    width = gripper.read_once().width
+    assert abs(width - 0.05) < 1e-3, width
+    print("ok")
+
+
+def panda(address):
+    from panda_py import libfranka
+
+    robot = libfranka.Robot(address, libfranka.RealtimeConfig.kIgnore)
+    state = robot.read_once()
+    print("q", [round(q, 4) for q in state.q])
+    robot.set_collision_behavior([20.0] * 7, [20.0] * 7, [20.0] * 6, [20.0] * 6)
+    robot.set_joint_impedance([3000.0] * 7)
+    start, seconds = None, 0.0
+
+    def positions(state, duration):
+        nonlocal start, seconds
+        start = start or list(state.q_d)
+        seconds += duration.to_sec()
+        q = list(start)
+        q[3] += 0.1 * (1 - math.cos(math.pi * min(seconds, 2.0)))
+        command = libfranka.JointPositions(q)
+        command.motion_finished = seconds >= 2.0
+        return command
+
+    robot.control_joint_position(positions)
+    print("joint motion done")
+    seconds = 0.0
+
+    def torques(state, duration):
+        nonlocal seconds
+        seconds += duration.to_sec()
+        command = libfranka.Torques([0.5 * math.sin(2 * math.pi * min(seconds, 1.0))] + [0.0] * 6)
+        command.motion_finished = seconds >= 1.0
+        return command
+
+    robot.control(torques)
+    print("torque motion done")
+    start, seconds = None, 0.0
+
+    def pose(state, duration):
+        nonlocal start, seconds
+        start = start or list(state.O_T_EE_d)
+        seconds += duration.to_sec()
+        goal = list(start)
+        goal[14] -= 0.03 * (1 - math.cos(math.pi * min(seconds, 2.0)))
+        command = libfranka.CartesianPose(goal)
+        command.motion_finished = seconds >= 2.0
+        return command
+
+    robot.control_cartesian_pose(pose)
+    print("Cartesian motion done")
+    lost = False
+
+    def stall(state, duration):
+        nonlocal lost
+        if not lost and duration.to_sec() > 0:
+            lost = True
+            time.sleep(0.1)
+        return libfranka.JointPositions(list(state.q_d))
+
+    try:
+        robot.control_joint_position(stall)
+        raise SystemExit("a stalled client was not noticed")
+    except RuntimeError as error:
+        assert "communication_constraints_violation" in str(error), error
+    robot.automatic_error_recovery()
+    assert robot.read_once().robot_mode == libfranka.RobotMode.kIdle
+    print("reflex and recovery done")
+    gripper = libfranka.Gripper(address)
+    assert gripper.homing() and gripper.move(0.05, 0.1)
+    print("ok")
+
+
+def franky(address):
+    import franky as fk
+
+    robot = fk.Robot(address, realtime_config=fk.RealtimeConfig.Ignore)
+    robot.relative_dynamics_factor = 0.1
+    start = list(robot.current_joint_state.position)
+    goal = list(start)
+    goal[3] += 0.2
+    robot.move(fk.JointMotion(goal))
+    reached = robot.current_joint_state.position
+    assert abs(reached[3] - goal[3]) < 2e-3, reached
+    print("joint motion done")
+    robot.move(fk.CartesianMotion(fk.Affine([0.05, 0.0, 0.0]), fk.ReferenceType.Relative))
+    print("Cartesian motion done")
+    gripper = fk.Gripper(address)
+    assert gripper.move(0.05, 0.1)
+    print("ok")
+
+
+def every(sinew):
+    clients = [("panda", "fer"), ("pylibfranka", "fr3"), ("franky", "fr3")]
+    for number, (client, robot) in enumerate(clients, 71):
+        address = f"127.0.0.{number}"
+        command = [sinew, "emulate", "franka", "--robot", robot, "--bind", address]
+        emulator = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            assert emulator.stdout.readline().startswith("ready"), client
+            # A process each: their libraries bring their own copies of the same symbols.
+            subprocess.run([sys.executable, __file__, client, address], check=True, timeout=120)
+        finally:
+            emulator.terminate()
+            emulator.wait()
+
+
+if __name__ == "__main__":
+    clients = {"pylibfranka": pylibfranka, "panda": panda, "franky": franky}
+    if len(sys.argv) == 2:
+        every(sys.argv[1])
+    else:
+        clients[sys.argv[1]](sys.argv[2])
