@@ -110,6 +110,9 @@ pub struct RobotDescription {
     pub measures_velocity: bool,
     /// True where the driver measures joint efforts; they are 0 otherwise.
     pub measures_effort: bool,
+    /// True where the device adds the efforts that bear its own weight: commanded efforts exclude
+    /// them, and begin at 0.
+    pub compensates_gravity: bool,
     /// Rate of the device's own clock, in Hz, where the device can set the pace
     /// ([`Robot::wait`]).
     pub device_rate_hz: Option<f64>,

@@ -46,6 +46,9 @@ pub struct CycleSettings {
     pub thresholds: Thresholds,
     /// Bounds of measured values.
     pub guards: Vec<Guard>,
+    /// True where the robot bears its own weight: commanded efforts begin at 0 instead of at what
+    /// the joints bear.
+    pub compensates_gravity: bool,
 }
 
 impl CycleSettings {

@@ -241,6 +241,7 @@ impl Config {
             modes: vec![ControlMode::Position, ControlMode::Effort],
             measures_velocity: true,
             measures_effort: true,
+            compensates_gravity: false,
             device_rate_hz: None,
             on_silence: if stops { OnSilence::Stops } else { OnSilence::Unknown },
         }

@@ -83,6 +83,7 @@ impl Config {
             sensors: Vec::new(),
             measures_velocity: true,
             measures_effort: true,
+            compensates_gravity: false,
             device_rate_hz: Some(self.rate_hz),
             on_silence: OnSilence::Stops,
         }

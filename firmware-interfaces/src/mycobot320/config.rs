@@ -183,6 +183,7 @@ impl Config {
             sensors: Vec::new(),
             measures_velocity: false,
             measures_effort: false,
+            compensates_gravity: false,
             device_rate_hz: None,
             // Users report that the arm finishes its last motion and stays powered.
             on_silence: OnSilence::Continues,

@@ -238,6 +238,7 @@ impl Config {
             modes: vec![ControlMode::Position, ControlMode::Effort],
             measures_velocity: true,
             measures_effort: self.effort_per_acceleration().is_some(),
+            compensates_gravity: false,
             device_rate_hz: Some(rate),
             // The binary protocol has a watchdog; what a sketch does is up to its author.
             on_silence: match self.protocol {
