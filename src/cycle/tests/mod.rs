@@ -46,6 +46,7 @@ impl Bench {
         };
         let mut settings = CycleSettings {
             guards: Vec::new(),
+            compensates_gravity: false,
             period: PERIOD,
             duration: Duration::from_secs(100),
             limits: vec![limits; 3],
