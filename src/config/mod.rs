@@ -14,6 +14,7 @@ mod excitation;
 mod explain;
 mod guards;
 mod keys;
+mod law;
 mod limits;
 mod mapping;
 pub(crate) mod rig;
@@ -37,11 +38,15 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 pub use error::{ConfigError, Origin, Problem};
+pub(crate) use law::MOST_JOINTS;
 pub use limits::resolve_limits;
+pub(crate) use schema::law::franka as franka_gains;
 pub use schema::{
-    ActuationConfig, Actuator, ActuatorConfig, AtRest, CameraConfig, CanConfig, ClockKind, Config,
-    ElementConfig, ElementUnit, EmulatorConfig, ExcitationConfig, Execution, GainsConfig,
-    Generator, GuardConfig, JointLimitsConfig, MotorConfig, OverrunConfig, OverrunPolicy, Pace,
+    ActuationConfig, Actuator, ActuatorConfig, ArmLawConfig, AtRest, CameraConfig, CanConfig,
+    CartesianImpedanceConfig, CartesianPidConfig, ClockKind, Config, ElementConfig, ElementUnit,
+    EmulatorConfig, ExcitationConfig, Execution, GainsConfig, Generator, GuardConfig,
+    GuidingConfig, JointImpedanceConfig, JointLimitsConfig, JointPidConfig, MotorConfig,
+    OperationalSpaceConfig, OverrunConfig, OverrunPolicy, Pace, PayloadConfig, PerJoint,
     PolicyConfig, RealtimeConfig, RealtimeMode, RecordingConfig, RestConfig, RigAxis, RigConfig,
     RigDrive, RigProtocol, RobotConfig, RobotModel, RunConfig, SignalConfig, SupervisionConfig,
     Sweep, TargetConfig, WorkspaceConfig,
@@ -135,7 +140,8 @@ impl Loaded {
             ("policy.warm_start", execution == Some(Execution::Queue)),
             ("policy.inpaint", execution == Some(Execution::Queue)),
         ];
-        keys.into_iter().filter(|(_, void)| *void).map(|(key, _)| key).collect()
+        let laws = law::void(actuation).into_iter().map(|(key, _)| key);
+        keys.into_iter().filter(|(_, void)| *void).map(|(key, _)| key).chain(laws).collect()
     }
 
     /// Where a reader should look for `key`.

@@ -2,6 +2,7 @@
 
 mod control;
 mod fuzz;
+mod law;
 mod reference;
 mod refusals;
 mod sources;
@@ -42,6 +43,7 @@ fn robot() -> RobotDescription {
         sensors: Vec::new(),
         measures_velocity: false,
         measures_effort: false,
+        compensates_gravity: false,
         device_rate_hz: None,
         on_silence: OnSilence::Continues,
     }
