@@ -283,7 +283,9 @@ impl Cycle {
         // A queue repeats its last action for ever; it speaks only until that is too old.
         let fresh =
             self.overdue(now).is_some_and(|late| late <= self.settings.thresholds.policy_hold);
-        let speaks = fresh && self.timeline.sample(now, joints, &mut target);
+        // A hand that leads the arm always does.
+        let guided = self.motions.guided() != 0;
+        let speaks = guided || fresh && self.timeline.sample(now, joints, &mut target);
         let verdict = self.bucket.judge(inputs.misses, now);
         let mut offender = None;
         let before = self.state();
@@ -364,9 +366,15 @@ impl Cycle {
         })
     }
 
-    /// True while a stop ends where the arm stands, instead of at the rest pose. Where efforts are
-    /// commanded and had to be clamped for too long, the way there is not safe either.
+    /// True while a stop ends where the arm stands, instead of at the rest pose. An arm that a hand
+    /// leads does not set out by itself.
     fn ends_in_a_stand(&self) -> bool {
+        self.must_stand() || self.motions.guided() != 0 && self.cause().is_some()
+    }
+
+    /// True while the way to the rest pose is not safe. Where efforts are commanded and had to be
+    /// clamped for too long, it is not either.
+    fn must_stand(&self) -> bool {
         let by_effort = self.motions.commands_effort();
         self.cause().is_some_and(|cause| {
             cause.stands_still() || by_effort && cause == StopCause::PersistentClamp
@@ -377,7 +385,7 @@ impl Cycle {
     /// hold by itself, and what made the efforts has no say in the stop.
     fn is_left_to_robot(&self) -> bool {
         let by_effort = self.motions.commands_effort();
-        by_effort && self.state() == ArmState::Stopping && self.ends_in_a_stand()
+        by_effort && self.state() == ArmState::Stopping && self.must_stand()
     }
 
     /// Passes an event to the supervisor and prepares what the new state begins with. A state that
@@ -402,10 +410,12 @@ impl Cycle {
     /// What the present state wants of each joint.
     fn wanted(&self, target: Option<&[f64; MAX_JOINTS]>) -> [Wanted; MAX_JOINTS] {
         let mut wanted = [Wanted::Stand; MAX_JOINTS];
+        let guided = self.motions.guided();
         let stands_still = self.ends_in_a_stand();
         let fade = ease(self.cared.since(self.since), self.settings.start_ramp);
         for (joint, wanted) in wanted.iter_mut().enumerate().take(self.joints()) {
             match (self.state(), target) {
+                (ArmState::Running, _) if guided & (1 << joint) != 0 => *wanted = Wanted::Led,
                 // Without a target the joint brakes: that bridges a short gap between chunks.
                 (ArmState::Running, Some(target)) if self.settings.driven & (1 << joint) != 0 => {
                     let origin = self.origin[joint];

@@ -16,6 +16,8 @@ pub(super) enum Wanted {
     Follow(f64),
     /// To go to its rest position.
     Rest(f64),
+    /// To go where a hand takes it.
+    Led,
 }
 
 /// What the joints are told.
@@ -113,6 +115,11 @@ impl Motions {
         self.actuation.is_some()
     }
 
+    /// The joints that a hand leads while the arm runs, as a bit set.
+    pub fn guided(&self) -> u32 {
+        self.actuation.as_ref().map_or(0, Actuation::guided)
+    }
+
     /// One cycle, `elapsed` periods after the last one. `state` is what the actuators act upon,
     /// `None` where it cannot be acted upon.
     pub fn advance(
@@ -136,7 +143,14 @@ impl Motions {
             (requests[joint], causes[joint]) = self.request(joint, wanted[joint]);
         }
         self.gate.apply(&requests, &mut moved.limited, &mut moved.clamps);
+        let mut free = false;
         for joint in 0..joints {
+            if wanted[joint] == Wanted::Led
+                && let Some(state) = state
+            {
+                free = true;
+                causes[joint] |= self.lead(joint, state, &mut moved);
+            }
             let limited = moved.limited[joint];
             let generated = requests[joint].map_or(limited, Finite::get);
             // What the gate had to change, the generator did not know: it begins anew there.
@@ -146,12 +160,13 @@ impl Motions {
             moved.generated[joint] = generated;
             moved.requested[joint] = match wanted[joint] {
                 Wanted::Follow(target) | Wanted::Rest(target) => target,
+                Wanted::Led => state.map_or(limited, |state| state.position[joint]),
                 Wanted::Stand => limited,
             };
             moved.clamps[joint] |= causes[joint];
         }
         if let Some(state) = state {
-            moved.actuated = self.actuate(state, elapsed, &mut moved);
+            moved.actuated = self.actuate(state, elapsed, free, &mut moved);
         }
         moved
     }
@@ -159,7 +174,8 @@ impl Motions {
     /// The request to the gate, and clamp causes that it will not see.
     fn request(&mut self, joint: usize, wanted: Wanted) -> (Option<Finite>, u16) {
         let (source, target, generator) = match wanted {
-            Wanted::Stand => {
+            // What is led is brought to the measurement behind the gate.
+            Wanted::Stand | Wanted::Led => {
                 self.sources[joint] = Source::None;
                 return (None, 0);
             }
@@ -183,15 +199,31 @@ impl Motions {
         (generator.step(joint, target), causes)
     }
 
+    /// Lets the commanded motion of a joint be the measured one. Returns the causes of what was cut.
+    fn lead(&mut self, joint: usize, state: &State, moved: &mut Moved) -> u16 {
+        let measured = (Finite::new(state.position[joint]), Finite::new(state.velocity[joint]));
+        let (Some(position), Some(velocity)) = measured else {
+            return ClampCause::NonFinite.bit();
+        };
+        match self.gate.lead(joint, position, velocity) {
+            Some((limited, causes)) => {
+                moved.limited[joint] = limited;
+                causes
+            }
+            None => 0,
+        }
+    }
+
     fn actuate(
         &mut self,
         state: &State,
         elapsed: u32,
+        free: bool,
         moved: &mut Moved,
     ) -> Result<(), Option<usize>> {
         let Self { actuation: Some(actuation), gate, efforts, .. } = self else { return Ok(()) };
         let motion = |joint| gate.joint(joint).map(|joint| joint.motion()).unwrap_or_default();
-        let wanted = match actuation.step(motion, state, elapsed) {
+        let wanted = match actuation.step(motion, state, elapsed, free) {
             Ok(wanted) => wanted,
             Err(failed) => {
                 if let Some(joint) = failed {

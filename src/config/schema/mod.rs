@@ -3,6 +3,7 @@
 
 mod excitation;
 mod franka;
+pub(crate) mod law;
 mod limits;
 mod policy;
 mod recording;
@@ -18,6 +19,10 @@ use serde::{Deserialize, Serialize};
 
 pub use excitation::{ExcitationConfig, SignalConfig, Sweep};
 pub use franka::{FrankaArm, FrankaConfig};
+pub use law::{
+    ArmLawConfig, CartesianImpedanceConfig, CartesianPidConfig, GuidingConfig,
+    JointImpedanceConfig, JointPidConfig, OperationalSpaceConfig, PayloadConfig, PerJoint,
+};
 pub use limits::{JointLimitsConfig, WorkspaceConfig};
 pub use policy::{CameraConfig, ElementConfig, ElementUnit, Execution, PolicyConfig};
 pub use recording::RecordingConfig;

@@ -2,6 +2,7 @@
 
 mod control;
 mod fuzz;
+mod law;
 mod reference;
 mod refusals;
 mod sources;
