@@ -2,9 +2,11 @@
 
 pub mod franka;
 mod mycobot320;
+mod named;
 mod pendulum;
 mod viperx300;
 
 pub use mycobot320::mycobot320;
+pub use named::{NAMES, NamedArmError, is_urdf};
 pub use pendulum::pendulum;
 pub use viperx300::viperx300;

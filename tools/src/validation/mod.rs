@@ -1,6 +1,7 @@
 //! `sinew-tools validate`: does a model move as reality does?
 
 mod closed_loop;
+mod dynamics;
 mod page;
 mod rig;
 
@@ -22,6 +23,9 @@ pub enum Verb {
     /// Replay commands on a rig, or its emulator, and through a model, and compare. Ends with 0 where the
     /// model is inside the tolerances, with 3 where it is not.
     Actuator(Box<Arguments>),
+    /// Compare the torques and motions of an episode with the model of an arm, per joint, and name what
+    /// the model likely lacks. Ends with 0 where it is inside the tolerances, with 3 where it is not.
+    Dynamics(Box<dynamics::Arguments>),
 }
 
 #[derive(clap::Args)]
@@ -81,6 +85,8 @@ pub enum ValidationError {
     Step(#[from] sinew_models::actuators::ActuatorError),
     #[error(transparent)]
     Page(#[from] crate::actuator::run::RunError),
+    #[error(transparent)]
+    Dynamics(#[from] dynamics::DynamicsError),
 }
 
 /// What a validation found.
@@ -110,7 +116,10 @@ pub struct Validation {
 
 /// What to print, and whether the model is inside the tolerances.
 pub fn run(verb: Verb) -> Result<(String, bool), ValidationError> {
-    let Verb::Actuator(arguments) = verb;
+    let arguments = match verb {
+        Verb::Actuator(arguments) => arguments,
+        Verb::Dynamics(arguments) => return Ok(dynamics::run(&arguments)?),
+    };
     for (what, value) in [
         ("torque-tolerance", arguments.torque_tolerance),
         ("angle-tolerance", arguments.angle_tolerance),
