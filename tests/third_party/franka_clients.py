@@ -1,7 +1,7 @@
 """Other people's clients against the emulated Franka: python franka_clients.py SINEW LIBRARY
 runs them all against emulators of their own, python franka_clients.py CLIENT ADDRESS one against a running one.
 
-CLIENT is pylibfranka (0.21.3, FR3), panda (panda-python 1.1.1, FER) or franky (franky-control 2.0.0, FR3). LIBRARY is
+CLIENT is pylibfranka (0.21.3, FR3), panda or panda_class (panda-python 1.1.1, FER) or franky (franky-control 2.0.0, FR3). LIBRARY is
 libsinew_fer_model.so, which the emulated FER serves. The emulators are patient with busy computers.
 """
 
@@ -136,18 +136,20 @@ def library(robot, libfranka):
     print("model library done")
 
 
-def panda(address):
+def panda_class(address):
     import panda_py
-    from panda_py import libfranka
 
     arm = panda_py.Panda(address)
-    arm.move_to_start(speed_factor=0.1)
     goal = list(arm.q)
     goal[3] += 0.1
     assert arm.move_to_joint_position(goal, speed_factor=0.1)
     near(arm.q, goal, 5e-3, "panda_py.Panda's own motion")
-    print("panda_py.Panda done")
-    del arm
+    print("ok")
+
+
+def panda(address):
+    from panda_py import libfranka
+
     robot = libfranka.Robot(address, libfranka.RealtimeConfig.kIgnore)
     state = robot.read_once()
     print("q", [round(q, 4) for q in state.q])
@@ -235,7 +237,7 @@ def franky(address):
 
 
 def every(sinew, library):
-    clients = [("panda", "fer"), ("pylibfranka", "fr3"), ("franky", "fr3")]
+    clients = [("panda_class", "fer"), ("panda", "fer"), ("pylibfranka", "fr3"), ("franky", "fr3")]
     for number, (client, robot) in enumerate(clients, 71):
         address = f"127.0.0.{number}"
         command = [sinew, "emulate", "franka", "--robot", robot, "--bind", address, "--patience", f"{PATIENCE_MS}ms"]
@@ -244,7 +246,7 @@ def every(sinew, library):
         emulator = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             assert emulator.stdout.readline().startswith("ready"), client
-            print(f"{client}, {robot} at {address}")
+            print(f"{client}, {robot} at {address}", flush=True)
             # A process each: their libraries bring their own copies of the same symbols.
             subprocess.run([sys.executable, __file__, client, address], check=True, timeout=300)
         finally:
@@ -253,7 +255,7 @@ def every(sinew, library):
 
 
 if __name__ == "__main__":
-    clients = {"pylibfranka": pylibfranka, "panda": panda, "franky": franky}
+    clients = {"pylibfranka": pylibfranka, "panda": panda, "panda_class": panda_class, "franky": franky}
     if sys.argv[1] in clients:
         clients[sys.argv[1]](sys.argv[2])
     else:
