@@ -140,6 +140,9 @@ pub struct RobotDescription {
     /// True where the device adds the efforts that bear its own weight: commanded efforts exclude
     /// them, and begin at 0.
     pub compensates_gravity: bool,
+    /// True where each state wants its own command, and the device goes on without one where it
+    /// was going: [`State::sequence`] counts its periods, those whose state was lost included.
+    pub lockstep: bool,
     /// Rate of the device's own clock, in Hz, where the device can set the pace
     /// ([`Robot::wait`]).
     pub device_rate_hz: Option<f64>,

@@ -214,6 +214,7 @@ pub fn settings(joints: usize, motion: Motion) -> CycleSettings {
     CycleSettings {
         guards: Vec::new(),
         compensates_gravity: false,
+        lockstep: false,
         period: Duration::from_secs_f64(1.0 / RATE_HZ),
         duration: patient,
         limits: vec![limits; joints],

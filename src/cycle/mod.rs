@@ -121,7 +121,13 @@ pub struct Cycle {
     /// How long the arm has held without a target, over all holds since a target last spoke, while
     /// the robot was there: a hold for another cause in between does not start it again.
     silent: Duration,
+    /// The robot's count of states in the last cycle.
+    sequence: Option<u64>,
 }
+
+/// Most periods that a commanded motion goes on by in one cycle: a robot that has had no command for
+/// so long has stopped by itself.
+const MOST_STEPS: u64 = 20;
 
 /// Most periods of a gap between two cycles that count as time in which the arm was looked after.
 const MOST_PERIODS: u32 = 10;
@@ -160,6 +166,7 @@ impl Cycle {
             connected: Timestamp::ZERO,
             outside: None,
             silent: Duration::ZERO,
+            sequence: None,
             settings,
         }
     }
@@ -302,8 +309,9 @@ impl Cycle {
         // What has forgotten everything has nothing to catch up with.
         let missed = if cared < gap { 0 } else { inputs.missed };
         let elapsed = missed.saturating_add(1).min(MOST_PERIODS.into()) as u32;
+        let steps = self.steps(state);
         let Moved { requested, generated, limited, effort, actuated, clamps } =
-            self.motions.advance(&wanted, known.then_some(state), elapsed);
+            self.motions.advance(&wanted, known.then_some(state), elapsed, steps);
         if let Err(failed) = actuated {
             offender = failed.map(|joint| joint as u8).or(offender);
             self.react(Event::Ramp(StopCause::NonFinite), now);
@@ -352,6 +360,18 @@ impl Cycle {
             restarted,
             overruns: self.bucket.level(),
         }
+    }
+
+    /// By how many periods the commanded motion goes on: one a cycle, or those of the robot's own
+    /// time where each of its states wants a command. A state that was lost, on either side, has
+    /// been lived through by the robot.
+    fn steps(&mut self, state: &State) -> u32 {
+        let before = self.sequence.replace(state.sequence);
+        if !self.settings.lockstep {
+            return 1;
+        }
+        let passed = before.map_or(1, |before| state.sequence.saturating_sub(before));
+        passed.min(MOST_STEPS) as u32
     }
 
     /// True where an effort would answer to a measurement that is no number or too old to be one of

@@ -120,15 +120,15 @@ impl Motions {
         self.actuation.as_ref().map_or(0, Actuation::guided)
     }
 
-    /// One cycle, `elapsed` periods after the last one. `state` is what the actuators act upon,
-    /// `None` where it cannot be acted upon.
+    /// One cycle, `elapsed` periods after the last one; the commanded motion goes on by `steps` of
+    /// them. `state` is what the actuators act upon, `None` where it cannot be acted upon.
     pub fn advance(
         &mut self,
         wanted: &[Wanted; MAX_JOINTS],
         state: Option<&State>,
         elapsed: u32,
+        steps: u32,
     ) -> Moved {
-        let joints = self.ranges.len();
         let mut moved = Moved {
             requested: [0.0; MAX_JOINTS],
             generated: [0.0; MAX_JOINTS],
@@ -137,19 +137,40 @@ impl Motions {
             actuated: Ok(()),
             clamps: [0; MAX_JOINTS],
         };
-        let mut causes = [0; MAX_JOINTS];
+        for (joint, wanted) in wanted.iter().enumerate().take(self.ranges.len()) {
+            moved.limited[joint] = self.motion(joint).position;
+            moved.generated[joint] = moved.limited[joint];
+            moved.requested[joint] = match *wanted {
+                Wanted::Follow(target) | Wanted::Rest(target) => target,
+                Wanted::Led | Wanted::Stand => moved.limited[joint],
+            };
+        }
+        for _ in 0..steps {
+            self.go_on(wanted, state, &mut moved);
+        }
+        if let Some(state) = state {
+            let free = wanted.contains(&Wanted::Led);
+            moved.actuated = self.actuate(state, elapsed, free, &mut moved);
+        }
+        moved
+    }
+
+    /// The commanded motion goes on by one period.
+    fn go_on(&mut self, wanted: &[Wanted; MAX_JOINTS], state: Option<&State>, moved: &mut Moved) {
+        let joints = self.ranges.len();
+        let mut causes = moved.clamps;
         let mut requests = [None; MAX_JOINTS];
         for joint in 0..joints {
-            (requests[joint], causes[joint]) = self.request(joint, wanted[joint]);
+            let (request, more) = self.request(joint, wanted[joint]);
+            requests[joint] = request;
+            causes[joint] |= more;
         }
         self.gate.apply(&requests, &mut moved.limited, &mut moved.clamps);
-        let mut free = false;
         for joint in 0..joints {
             if wanted[joint] == Wanted::Led
                 && let Some(state) = state
             {
-                free = true;
-                causes[joint] |= self.lead(joint, state, &mut moved);
+                causes[joint] |= self.lead(joint, state, moved);
             }
             let limited = moved.limited[joint];
             let generated = requests[joint].map_or(limited, Finite::get);
@@ -165,10 +186,6 @@ impl Motions {
             };
             moved.clamps[joint] |= causes[joint];
         }
-        if let Some(state) = state {
-            moved.actuated = self.actuate(state, elapsed, free, &mut moved);
-        }
-        moved
     }
 
     /// The request to the gate, and clamp causes that it will not see.

@@ -99,6 +99,7 @@ pub fn settings(
         },
         guards: guards(supervision, robot),
         compensates_gravity: robot.compensates_gravity,
+        lockstep: robot.lockstep,
     }
 }
 

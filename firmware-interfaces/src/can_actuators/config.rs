@@ -243,6 +243,7 @@ impl Config {
             measures_velocity: true,
             measures_effort: true,
             compensates_gravity: false,
+            lockstep: false,
             device_rate_hz: None,
             on_silence: if stops { OnSilence::Stops } else { OnSilence::Unknown },
         }

@@ -85,6 +85,7 @@ impl Config {
             measures_velocity: true,
             measures_effort: true,
             compensates_gravity: false,
+            lockstep: false,
             device_rate_hz: Some(self.rate_hz),
             on_silence: OnSilence::Stops,
         }

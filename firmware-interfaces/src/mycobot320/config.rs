@@ -186,6 +186,7 @@ impl Config {
             measures_velocity: false,
             measures_effort: false,
             compensates_gravity: false,
+            lockstep: false,
             device_rate_hz: None,
             // Users report that the arm finishes its last motion and stays powered.
             on_silence: OnSilence::Continues,

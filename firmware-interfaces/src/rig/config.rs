@@ -240,6 +240,7 @@ impl Config {
             measures_velocity: true,
             measures_effort: self.effort_per_acceleration().is_some(),
             compensates_gravity: false,
+            lockstep: false,
             device_rate_hz: Some(rate),
             // The binary protocol has a watchdog; what a sketch does is up to its author.
             on_silence: match self.protocol {

@@ -48,6 +48,7 @@ fn settings() -> CycleSettings {
     CycleSettings {
         guards: Vec::new(),
         compensates_gravity: true,
+        lockstep: false,
         period: PERIOD,
         duration: Duration::from_secs(100),
         starts: limits.iter().map(|limits| limits.position).collect(),

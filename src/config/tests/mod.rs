@@ -28,6 +28,7 @@ fn robot() -> RobotDescription {
             max_acceleration,
             max_jerk: None,
             max_effort: None,
+            velocity_barrier: None,
         };
         JointDescription { name: name.to_owned(), kind, limits }
     };
@@ -44,6 +45,7 @@ fn robot() -> RobotDescription {
         measures_velocity: false,
         measures_effort: false,
         compensates_gravity: false,
+        lockstep: false,
         device_rate_hz: None,
         on_silence: OnSilence::Continues,
     }
@@ -424,6 +426,7 @@ fn the_shipped_demo_is_in_order() {
                 max_acceleration: None,
                 max_jerk: None,
                 max_effort: None,
+                velocity_barrier: None,
             },
         })
         .collect();

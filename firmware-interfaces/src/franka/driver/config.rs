@@ -176,6 +176,7 @@ impl Config {
             measures_velocity: true,
             measures_effort: true,
             compensates_gravity: true,
+            lockstep: true,
             device_rate_hz: Some(RATE_HZ),
             // Twenty lost commands are an error of the arm's, which brakes and stands.
             on_silence: OnSilence::Stops,

@@ -119,10 +119,11 @@ impl Session {
 
     /// Takes a state that arrived at `now`.
     pub fn receive(&mut self, now: Timestamp, sample: &Sample) {
-        if let Some(before) = &self.sample {
-            let missed = sample.message_id.saturating_sub(before.message_id + 1);
-            self.statistics.timeouts += missed;
-        }
+        let passed = match &self.sample {
+            Some(before) => sample.message_id.saturating_sub(before.message_id).max(1),
+            None => 1,
+        };
+        self.statistics.timeouts += passed - 1;
         self.statistics.replies += 1;
         let state = &mut self.state;
         state.position[..ARM_JOINTS].copy_from_slice(&sample.positions);
@@ -132,7 +133,7 @@ impl Session {
         state.sensors[..ARM_JOINTS].copy_from_slice(&sample.external_torques);
         state.sensors[ARM_JOINTS..ARM_JOINTS + 6].copy_from_slice(&sample.external_force);
         state.sensors[ARM_JOINTS + 6] = sample.success_rate;
-        state.sequence += 1;
+        state.sequence += passed;
         if state.link == LinkStatus::Down {
             state.link = LinkStatus::Up;
         }
