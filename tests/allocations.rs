@@ -25,6 +25,20 @@ fn ten_thousand_cycles_in_torque_with_a_network_allocate_nothing() {
     allocate_nothing("configs/rig.toml", &["excitation.times=20"]);
 }
 
+#[test]
+fn ten_thousand_cycles_with_a_law_of_a_whole_arm_allocate_nothing() {
+    let chirp = "excitation={ signals = [{ kind = 'chirp', joint = 'joint1', duration_s = 3, \
+                 amplitude_rad = 0.2, from_hz = 0.2, to_hz = 0.5 }], times = 30 }";
+    let law = "actuation.model=operational_space";
+    let more = [law, chirp, "supervision.tracking_error_rad=1.5"];
+    allocate_nothing("configs/mock-guiding.toml", &more);
+}
+
+#[test]
+fn ten_thousand_cycles_in_which_a_hand_leads_the_arm_allocate_nothing() {
+    allocate_nothing("configs/mock-guiding.toml", &[]);
+}
+
 /// One loop at 1 kHz at a time.
 static TURN: Mutex<()> = Mutex::new(());
 

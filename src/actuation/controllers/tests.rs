@@ -281,8 +281,10 @@ fn guided(arm: Arm<7>, position: [f64; 7]) -> World {
     world
 }
 
-/// Every law, with how far it may be from a smooth motion (rad, m), and from a place to stand at.
-fn laws() -> Vec<(Box<dyn ArmLaw>, [f64; 2], [f64; 2])> {
+/// A law, with how far it may be from a smooth motion (rad, m), and from a place to stand at.
+type Case = (Box<dyn ArmLaw>, [f64; 2], [f64; 2]);
+
+fn laws() -> Vec<Case> {
     vec![
         (boxed(impedance()), [0.02, 0.006], [0.008, 0.005]),
         (boxed(joint_pid()), [0.025, 0.006], [0.003, 0.001]),

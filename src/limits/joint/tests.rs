@@ -246,3 +246,52 @@ proptest! {
         prop_assert!(close >= 165, "{close} of {} end on their target", aims.len());
     }
 }
+
+#[test]
+fn a_led_joint_moves_as_measured_and_brakes_from_there() {
+    let mut gate = JointGate::new(&limits(), DT);
+    let led = gate.led(Finite::new(3.0).unwrap(), Finite::new(0.5).unwrap());
+    assert_eq!((led.step.position, led.step.velocity, led.clamps), (3.0, 0.5 * DT, 0));
+    gate.commit(&led);
+    brake(&mut gate);
+    // The first cycle of a stop changes the speed by one step of jerk.
+    assert!((gate.motion().velocity - (0.5 - UNIT / DT)).abs() < 1e-9, "{:?}", gate.motion());
+    while gate.stopping_cycles() > 0 {
+        brake(&mut gate);
+    }
+    assert_eq!(gate.motion().velocity, 0.0);
+    assert!(gate.motion().position > 3.02);
+    // Faster than its limit, and outside its range.
+    let fast = gate.led(Finite::new(0.0).unwrap(), Finite::new(-7.0).unwrap());
+    assert_eq!((fast.step.velocity, fast.clamps), (-DT, ClampCause::Velocity.bit()));
+    let outside = gate.led(Finite::new(17.0).unwrap(), Finite::new(0.2).unwrap());
+    assert_eq!((outside.step.position, outside.clamps), (16.0, ClampCause::Position.bit()));
+}
+
+proptest! {
+    #[test]
+    fn wherever_a_hand_takes_a_joint_it_can_be_stopped_inside_its_limits(
+        path in prop::collection::vec((-20.0..20.0f64, -3.0..3.0f64), 1..40),
+    ) {
+        let mut gate = JointGate::new(&limits(), DT);
+        for (position, velocity) in path {
+            let led = gate.led(Finite::new(position).unwrap(), Finite::new(velocity).unwrap());
+            gate.commit(&led);
+            prop_assert!((-16.0..=16.0).contains(&gate.motion().position));
+            prop_assert!(gate.motion().velocity.abs() <= 1.0 + 1e-12);
+            prop_assert!(led.clamps != 0 || gate.motion().position == position);
+            let mut stopping = gate;
+            let mut before = stopping.motion();
+            while stopping.stopping_cycles() > 0 {
+                brake(&mut stopping);
+                let motion = stopping.motion();
+                prop_assert!((-16.0..=16.0).contains(&motion.position));
+                prop_assert!(motion.acceleration.abs() <= 4.0 + 1e-9);
+                prop_assert!((motion.acceleration - before.acceleration).abs() <= 64.0 * DT + 1e-9);
+                before = motion;
+            }
+            // But for rounding, which the next cycle takes away.
+            prop_assert!(stopping.motion().velocity.abs() < 1e-12);
+        }
+    }
+}
