@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use sinew_firmware_interfaces::can_actuators::emulator as can_emulator;
 use sinew_firmware_interfaces::can_actuators::{self, CanActuators, SteppedCanActuators};
+use sinew_firmware_interfaces::franka;
+use sinew_firmware_interfaces::franka::driver::{Franka, SteppedFranka};
+use sinew_firmware_interfaces::franka::emulator as franka_emulator;
 use sinew_firmware_interfaces::mock::{self, MockArm};
 use sinew_firmware_interfaces::mycobot320::emulator::{
     Emulator, EmulatorConfig, Faults, FirmwareConfig, Stall, Transport,
@@ -78,6 +81,7 @@ pub fn description(config: &RobotConfig) -> RobotDescription {
         }
         RobotModel::Rig => config::rig::driver(config).description(),
         RobotModel::Can => config::can::driver(config).description(),
+        RobotModel::Franka => config::franka::driver(config).description(),
     }
 }
 
@@ -89,6 +93,7 @@ pub fn describe(model: RobotModel) -> RobotDescription {
         RobotModel::Rig => rig::Config::default().description(),
         // Its joints are those of the configuration.
         RobotModel::Can => can_actuators::Config::default().description(),
+        RobotModel::Franka => franka::driver::Config::default().description(),
     }
 }
 
@@ -154,6 +159,30 @@ pub fn open(
             let robot = CanActuators::open(driver, clock.clone())?;
             Ok((Box::new(Emulated { robot, stall, began, _emulator: emulator }), port))
         }
+        RobotModel::Franka => {
+            let mut driver = config::franka::with_mode(config);
+            if config.robot.port != EMULATOR_PORT {
+                let port = driver.address.clone();
+                return Ok((Box::new(Franka::open(driver, clock.clone())?), port));
+            }
+            let control = franka_emulator::Control::new(franka_emulated(config)?)
+                .map_err(|error| OpenError::Emulator(error.to_string()))?;
+            let server = franka_emulator::EmulatorConfig {
+                robot_port: 0,
+                gripper_port: 0,
+                patience: Duration::from_millis(config.emulator.patience_ms.into()),
+                ..franka_emulator::EmulatorConfig::new(std::net::Ipv4Addr::LOCALHOST.into())
+            };
+            let hand = franka_emulator::Hand::new(0.0);
+            let emulator = franka_emulator::Emulator::spawn(control, hand, server)
+                .map_err(|error| OpenError::Emulator(error.to_string()))?;
+            driver.address = emulator.robot_address().to_string();
+            driver.gripper_address = Some(emulator.gripper_address().to_string());
+            let port = driver.address.clone();
+            let robot = Franka::open(driver, clock.clone())?;
+            let began = clock.now();
+            Ok((Box::new(Emulated { robot, stall: None, began, _emulator: emulator }), port))
+        }
         RobotModel::Mock => {
             let arm = MockArm::new(mock_config(config)?, Arc::new(clock.clone()));
             Ok((Box::new(arm), "this process".to_owned()))
@@ -205,6 +234,13 @@ pub fn stepped(config: &Config, clock: &SimulatedClock) -> Result<Box<dyn Robot>
                 .map_err(|error| OpenError::Emulator(error.to_string()))?;
             Ok(Box::new(robot))
         }
+        RobotModel::Franka => {
+            let driver = config::franka::with_mode(config);
+            let emulated = franka_emulated(config)?;
+            let robot = SteppedFranka::new(driver, emulated, 0.0, clock.clone())
+                .map_err(|error| OpenError::Emulator(error.to_string()))?;
+            Ok(Box::new(robot))
+        }
     }
 }
 
@@ -215,6 +251,15 @@ fn can_motors(config: &Config) -> Result<can_emulator::ActuatorsConfig, OpenErro
         faults.add(fault).map_err(|error| OpenError::Emulator(error.to_string()))?;
     }
     Ok(config::can::motors(config, faults))
+}
+
+/// The emulated arm that goes with the configured one.
+fn franka_emulated(config: &Config) -> Result<franka_emulator::Config, OpenError> {
+    let mut faults = franka_emulator::Faults::default();
+    for fault in &config.emulator.faults {
+        faults.add(fault).map_err(|error| OpenError::Emulator(error.to_string()))?;
+    }
+    Ok(config::franka::emulated(config, faults))
 }
 
 /// A pseudo-terminal for an emulator of this process. One that was closed and made again has another

@@ -24,6 +24,6 @@ pub use random::Random;
 pub use robot::{
     BusStatistics, Command, ControlMode, DeviceTick, JointDescription, JointKind, JointLimits,
     LinkStatus, MAX_JOINTS, MAX_SENSORS, OnSilence, Robot, RobotDescription, RobotError,
-    SensorDescription, State, StopHandle, StopRequest,
+    SensorDescription, State, StopHandle, StopRequest, VelocityBarrier,
 };
 pub use time::{Clock, MonotonicClock, SimulatedClock, Timestamp};

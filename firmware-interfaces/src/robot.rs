@@ -50,6 +50,33 @@ pub struct JointLimits {
     pub max_jerk: Option<f64>,
     /// Largest effort, in N·m (N); `None` where the maker publishes none or the joint takes none.
     pub max_effort: Option<f64>,
+    /// What the largest speed falls to towards the ends of the range, where it does.
+    pub velocity_barrier: Option<VelocityBarrier>,
+}
+
+/// A limit of speed that falls towards the ends of the range, as Franka's FR3 has it: towards the
+/// upper end at most `sqrt(2 * deceleration * (upper - q)) - offset`, never below 0, and mirrored
+/// towards the lower end. (libfranka 0.21, `joint_velocity_limits.cpp`.)
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct VelocityBarrier {
+    /// The range's ends as the robot has them.
+    pub position: [f64; 2],
+    /// Speed taken off.
+    pub offset: f64,
+    /// Deceleration of the parabola.
+    pub deceleration: f64,
+}
+
+impl VelocityBarrier {
+    /// Smallest and largest velocity at `position`; `max_velocity` caps both.
+    pub fn at(&self, position: f64, max_velocity: f64) -> [f64; 2] {
+        let towards = |distance: f64| {
+            let braked = (2.0 * self.deceleration * distance).max(0.0).sqrt();
+            (braked - self.offset).max(0.0).min(max_velocity)
+        };
+        let [lower, upper] = self.position;
+        [-towards(position - lower), towards(upper - position)]
+    }
 }
 
 /// One joint, in the order in which states and commands carry it.
@@ -110,6 +137,12 @@ pub struct RobotDescription {
     pub measures_velocity: bool,
     /// True where the driver measures joint efforts; they are 0 otherwise.
     pub measures_effort: bool,
+    /// True where the device adds the efforts that bear its own weight: commanded efforts exclude
+    /// them, and begin at 0.
+    pub compensates_gravity: bool,
+    /// True where each state wants its own command, and the device goes on without one where it
+    /// was going: [`State::sequence`] counts its periods, those whose state was lost included.
+    pub lockstep: bool,
     /// Rate of the device's own clock, in Hz, where the device can set the pace
     /// ([`Robot::wait`]).
     pub device_rate_hz: Option<f64>,

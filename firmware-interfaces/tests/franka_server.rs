@@ -17,9 +17,15 @@ use sinew_firmware_interfaces::franka::wire::{
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn emulator(robot: RobotModel) -> Emulator {
-    let control = Control::new(Config::new(robot)).unwrap();
+    patient(robot, "", Duration::ZERO)
+}
+
+fn patient(robot: RobotModel, faults: &str, patience: Duration) -> Emulator {
+    let faults = faults.parse().unwrap();
+    let control = Control::new(Config { faults, ..Config::new(robot) }).unwrap();
     let bind = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let config = EmulatorConfig { robot_port: 0, gripper_port: 0, ..EmulatorConfig::new(bind) };
+    let ports = EmulatorConfig { robot_port: 0, gripper_port: 0, ..EmulatorConfig::new(bind) };
+    let config = EmulatorConfig { patience, ..ports };
     Emulator::spawn(control, Hand::new(0.0), config).unwrap()
 }
 
@@ -65,7 +71,7 @@ impl Client {
 }
 
 /// A motion of joint 1: where it should have ended, or why it did not.
-fn motion(client: &mut Client) -> Result<f64, Errors> {
+fn motion(client: &mut Client, think: impl Fn(u64)) -> Result<f64, Errors> {
     let request = MoveRequest {
         controller: Controller::JointImpedance,
         generator: Generator::JointPosition,
@@ -101,6 +107,7 @@ fn motion(client: &mut Client) -> Result<f64, Errors> {
         };
         let mut bytes = Vec::new();
         command.encode(client.protocol, &mut bytes);
+        think(state.message_id - start);
         client.udp.send_to(&bytes, from).unwrap();
     }
 }
@@ -108,11 +115,11 @@ fn motion(client: &mut Client) -> Result<f64, Errors> {
 #[test]
 fn a_client_moves_a_joint_over_sockets_and_the_next_client_is_let_in() {
     for robot in [RobotModel::Fer, RobotModel::Fr3] {
-        let emulator = emulator(robot);
+        let emulator = patient(robot, "", PATIENCE);
         let mut client = Client::connect(&emulator, robot.protocol());
         let before = emulator.positions()[0];
         let goal = loop {
-            let ended = motion(&mut client);
+            let ended = motion(&mut client, |_| ());
             // The second answer to Move.
             let status = client.answer(1);
             match ended {
@@ -155,4 +162,26 @@ fn a_second_client_is_sent_away_and_a_mad_one_too() {
     hand.write_all(&[0xFF; 64]).unwrap();
     assert!(matches!(hand.read(&mut [0]), Ok(0) | Err(_)), "closed");
     assert_eq!(emulator.mode(), RobotMode::Idle);
+}
+
+#[test]
+fn a_patient_arm_waits_for_slow_commands_and_counts_dropped_ones_as_lost() {
+    let slow = |cycle| {
+        if cycle % 50 == 7 {
+            std::thread::sleep(Duration::from_millis(40));
+        }
+    };
+    for (faults, lossy) in [("", false), ("drop=1/10", true)] {
+        let emulator = patient(RobotModel::Fr3, faults, PATIENCE);
+        let mut client = Client::connect(&emulator, Protocol::V10);
+        let goal = motion(&mut client, slow).unwrap();
+        assert_eq!(client.answer(1), 0);
+        assert!((emulator.positions()[0] - goal).abs() < 1e-3);
+        let counts = emulator.counts();
+        assert_eq!(counts.reflexes, 0);
+        assert!(counts.commands > 500, "{counts:?}");
+        // The last command may be one that is dropped: then one more comes.
+        let dropped = counts.commands / 10;
+        assert_eq!(counts.lost, if lossy { dropped } else { 0 }, "{counts:?}");
+    }
 }

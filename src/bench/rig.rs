@@ -213,6 +213,8 @@ pub fn settings(joints: usize, motion: Motion) -> CycleSettings {
     let all = ((1_u64 << joints) - 1) as u32;
     CycleSettings {
         guards: Vec::new(),
+        compensates_gravity: false,
+        lockstep: false,
         period: Duration::from_secs_f64(1.0 / RATE_HZ),
         duration: patient,
         limits: vec![limits; joints],

@@ -158,7 +158,7 @@ pub(super) fn operator() -> Result<OperatorSignal, ctrlc::Error> {
 }
 
 /// A duration with its unit: `10s`, `1500ms`, `2m`.
-fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let scale = match unit {

@@ -4,6 +4,7 @@ use sinew_firmware_interfaces::{ControlMode, JointKind, RobotDescription};
 
 use super::Loaded;
 use super::error::Problem;
+use super::law;
 use super::limits::kind_word;
 use super::mapping::unknown_joint;
 use super::schema::Actuator;
@@ -13,19 +14,17 @@ use super::tree::{child, number};
 pub(super) fn check(loaded: &Loaded, robot: &RobotDescription, problems: &mut Vec<Problem>) {
     check_network(loaded, problems);
     check_gains(loaded, robot, problems);
+    law::check(loaded, robot, problems);
     let takes = |mode| robot.modes.contains(&mode);
     match loaded.config.actuation.model {
         Actuator::Position if !takes(ControlMode::Position) => {
             problems.push(loaded.problem("actuation.model", refused(robot, "position")));
         }
-        Actuator::Pd if !takes(ControlMode::Effort) => {
-            problems.push(loaded.problem("actuation.model", refused(robot, "pd")));
-        }
         Actuator::Position => {}
-        Actuator::Network if !takes(ControlMode::Effort) => {
-            problems.push(loaded.problem("actuation.model", refused(robot, "network")));
+        model if !takes(ControlMode::Effort) => {
+            problems.push(loaded.problem("actuation.model", refused(robot, model.name())));
         }
-        Actuator::Pd | Actuator::Network => check_complete(loaded, robot, problems),
+        _ => check_complete(loaded, robot, problems),
     }
 }
 
@@ -36,7 +35,7 @@ fn refused(robot: &RobotDescription, model: &str) -> String {
         .iter()
         .map(|mode| match mode {
             ControlMode::Position => "positions (\"position\")",
-            ControlMode::Effort => "torques (\"pd\", \"network\")",
+            ControlMode::Effort => "torques (all but \"position\")",
         })
         .collect();
     format!(
@@ -113,8 +112,7 @@ fn check_gains(loaded: &Loaded, robot: &RobotDescription, problems: &mut Vec<Pro
 /// Every revolute joint has gains and limits of torque.
 fn check_complete(loaded: &Loaded, robot: &RobotDescription, problems: &mut Vec<Problem>) {
     let said = &loaded.config.actuation;
-    let name = if said.model == Actuator::Pd { "pd" } else { "network" };
-    let meaning = format!("actuation.model = \"{name}\" commands torques.");
+    let meaning = format!("actuation.model = \"{}\" commands torques.", said.model.name());
     for joint in robot.joints.iter().filter(|joint| joint.kind == JointKind::Revolute) {
         let key = child("actuation.gains", &joint.name);
         if said.model == Actuator::Pd

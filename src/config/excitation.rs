@@ -7,7 +7,7 @@ use super::error::Problem;
 use super::keys::with_unit;
 use super::limits::{self, kind_word, range_words};
 use super::mapping::unknown_joint;
-use super::schema::{ExcitationConfig, SignalConfig};
+use super::schema::{Actuator, ExcitationConfig, SignalConfig};
 use super::tree::{child, element, number};
 
 /// Most positions of an excitation, all joints together: 80 MB; of one joint, 2.8 h at 1 kHz.
@@ -19,12 +19,13 @@ pub(super) fn check(loaded: &Loaded, robot: &RobotDescription, problems: &mut Ve
     let said = match (&config.policy, &config.excitation) {
         (Some(_), None) => return,
         (None, Some(said)) => said,
+        (None, None) if config.actuation.model == Actuator::Guiding => return,
         (None, None) => {
             problems.push(Problem::Missing {
                 at: loaded.place("policy"),
                 key: "policy".to_owned(),
                 meaning: "Nothing says where the arm is to go.".to_owned(),
-                needed: "[policy], or [excitation]".to_owned(),
+                needed: "[policy], or [excitation]; or actuation.model = \"guiding\"".to_owned(),
             });
             return;
         }

@@ -1,6 +1,7 @@
 //! The effective configuration as text: complete, loadable, with the origin of every value.
 
 use super::keys::{Key, Need, Shape};
+use super::law;
 use super::limits;
 use super::schema::RobotModel;
 use super::table::ROOT;
@@ -58,8 +59,9 @@ impl Loaded {
                     let model = self.config.robot.model;
                     let void = match place.as_str() {
                         "robot.rig" => model != RobotModel::Rig,
+                        "robot.franka" => model != RobotModel::Franka,
                         "robot.can" | "robot.actuators" => model != RobotModel::Can,
-                        _ => false,
+                        key => law::users(self.config.actuation.model, key).is_some(),
                     };
                     if void {
                         continue;

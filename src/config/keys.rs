@@ -45,6 +45,8 @@ pub(super) enum Shape {
     Name,
     /// A path, relative to the file that says it.
     Path,
+    /// One of these names, or a path to something of one's own.
+    NameOrPath(&'static [&'static str]),
     Bool,
     Integer {
         min: i64,
@@ -56,6 +58,8 @@ pub(super) enum Shape {
     /// A number of either sign and of this magnitude.
     Factor(Range),
     Choice(&'static [&'static str]),
+    /// One number for all joints, or a list of one per joint.
+    Each(Range),
     /// Lower and upper end, in this order.
     Pair(Range),
     /// Three numbers: x, y, z.
@@ -116,6 +120,7 @@ impl Shape {
             Self::Text => "text".into(),
             Self::Name => "a name of letters, digits, `.`, `_` and `-`".into(),
             Self::Path => "a path".into(),
+            Self::NameOrPath(names) => format!("one of {}, or a path", choices_words(names)),
             Self::Bool => "`true` or `false`".into(),
             Self::Integer { min, max: i64::MAX } => {
                 with_unit(&format!("a whole number from {min}"), unit)
@@ -127,6 +132,9 @@ impl Shape {
             Self::Number(range) => format!("a number, {}", range.words(unit)),
             Self::Factor(range) => format!("a number of magnitude {}", range.words(unit)),
             Self::Choice(choices) => format!("one of {}", choices_words(choices)),
+            Self::Each(range) => {
+                format!("a number for all joints or a list of one each, {}", range.words(unit))
+            }
             Self::Pair(range) => format!("[lower, upper], two numbers, {}", range.words(unit)),
             Self::Point(range) => format!("[x, y, z], three numbers, {}", range.words(unit)),
             Self::List { of, least: 0 } => format!("a list, each {}", of.words(unit)),
@@ -147,7 +155,7 @@ impl Shape {
     }
 
     fn is_text(&self) -> bool {
-        matches!(self, Self::Text | Self::Name | Self::Path | Self::Choice(_))
+        matches!(self, Self::Text | Self::Name | Self::Path | Self::NameOrPath(_) | Self::Choice(_))
     }
 }
 

@@ -72,7 +72,7 @@ fn resolve(
         max_acceleration,
         max_jerk: jerk.unwrap_or_else(|| default_jerk(max_acceleration)),
         max_step: step.unwrap_or_else(|| default_step(max_velocity, config.run.rate_hz)),
-        barrier: None,
+        barrier: joint.limits.velocity_barrier,
         effort: effort.map(|(max, max_rate)| EffortLimits { max, max_rate }),
     })
 }

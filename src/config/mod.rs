@@ -13,8 +13,10 @@ mod draws;
 mod error;
 mod excitation;
 mod explain;
+pub(crate) mod franka;
 mod guards;
 mod keys;
+mod law;
 mod limits;
 mod mapping;
 pub(crate) mod rig;
@@ -38,14 +40,18 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 pub use error::{ConfigError, Origin, Problem};
+pub(crate) use law::MOST_JOINTS;
 pub use limits::resolve_limits;
+pub(crate) use schema::law::franka as franka_gains;
 pub use schema::{
-    ActuationConfig, Actuator, ActuatorConfig, AtRest, CameraConfig, CanConfig, ClockKind, Config,
-    ElementConfig, ElementUnit, EmulatorConfig, ExcitationConfig, Execution, GainsConfig,
-    Generator, GuardConfig, JointLimitsConfig, MotorConfig, OverrunConfig, OverrunPolicy, Pace,
-    PolicyConfig, RealtimeConfig, RealtimeMode, RecordingConfig, RestConfig, RigAxis, RigConfig,
-    RigDrive, RigProtocol, RobotConfig, RobotModel, RunConfig, SignalConfig, SupervisionConfig,
-    Sweep, TargetConfig, WorkspaceConfig,
+    ActuationConfig, Actuator, ActuatorConfig, ArmLawConfig, AtRest, CameraConfig, CanConfig,
+    CartesianImpedanceConfig, CartesianPidConfig, ClockKind, Config, ElementConfig, ElementUnit,
+    EmulatorConfig, ExcitationConfig, Execution, FrankaArm, FrankaConfig, GainsConfig, Generator,
+    GuardConfig, GuidingConfig, JointImpedanceConfig, JointLimitsConfig, JointPidConfig,
+    MotorConfig, OperationalSpaceConfig, OverrunConfig, OverrunPolicy, Pace, PayloadConfig,
+    PerJoint, PolicyConfig, RealtimeConfig, RealtimeMode, RecordingConfig, RestConfig, RigAxis,
+    RigConfig, RigDrive, RigProtocol, RobotConfig, RobotModel, RunConfig, SignalConfig,
+    SupervisionConfig, Sweep, TargetConfig, WorkspaceConfig,
 };
 
 /// Where every value of a configuration was said, by key path: `run.rate_hz`,
@@ -126,7 +132,10 @@ impl Loaded {
             ("robot.rig", robot.model != RobotModel::Rig),
             ("robot.can", robot.model != RobotModel::Can),
             ("robot.actuators", robot.model != RobotModel::Can),
+            ("robot.franka", robot.model != RobotModel::Franka),
             ("emulator.drive", robot.model != RobotModel::Rig),
+            ("emulator.patience_ms", robot.model != RobotModel::Franka),
+            ("emulator.payload_kg", robot.model != RobotModel::Franka),
             ("actuation.gains", actuation.model != Actuator::Pd),
             ("actuation.motors", actuation.model != Actuator::Pd),
             ("actuation.delay_ms", actuation.model != Actuator::Pd),
@@ -136,7 +145,8 @@ impl Loaded {
             ("policy.warm_start", execution == Some(Execution::Queue)),
             ("policy.inpaint", execution == Some(Execution::Queue)),
         ];
-        keys.into_iter().filter(|(_, void)| *void).map(|(key, _)| key).collect()
+        let laws = law::void(actuation).into_iter().map(|(key, _)| key);
+        keys.into_iter().filter(|(_, void)| *void).map(|(key, _)| key).chain(laws).collect()
     }
 
     /// Where a reader should look for `key`.

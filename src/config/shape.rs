@@ -20,6 +20,7 @@ pub(super) fn check(
     let problem = match shape {
         Shape::Text | Shape::Name => check_text(node, shape, key),
         Shape::Path => check_path(node, key),
+        Shape::NameOrPath(names) => check_name_or_path(node, shape, key, names),
         Shape::Bool => match node.value {
             Value::Bool(_) => None,
             _ => Some(wrong_type(node, shape, key, unit)),
@@ -30,6 +31,16 @@ pub(super) fn check(
         Shape::Factor(range) => check_factor(node, shape, key, *range),
         Shape::Choice(choices) => check_choice(node, shape, key, choices),
         Shape::Pair(range) => return check_pair(node, shape, key, unit, *range, problems),
+        Shape::Each(range) => match &mut node.value {
+            Value::List(items) if !items.is_empty() => {
+                let one = Shape::Number(*range);
+                for (index, item) in items.iter_mut().enumerate() {
+                    problems.extend(check_number(item, &one, &element(key, index), unit, *range));
+                }
+                None
+            }
+            _ => check_number(node, shape, key, unit, *range),
+        },
         Shape::Point(range) => match &mut node.value {
             Value::List(items) if items.len() == 3 => {
                 let one = Shape::Number(*range);
@@ -158,6 +169,30 @@ fn check_path(node: &mut Node, key: &str) -> Option<Problem> {
             message: format!("{} cannot be made absolute: {error}", quoted(text)),
         }),
     }
+}
+
+/// A name as it is, and anything that looks like a path as one.
+fn check_name_or_path(
+    node: &mut Node,
+    shape: &Shape,
+    key: &str,
+    names: &'static [&'static str],
+) -> Option<Problem> {
+    let Value::Text(text) = &node.value else {
+        return Some(wrong_type(node, shape, key, ""));
+    };
+    if names.contains(&text.as_str()) {
+        return None;
+    }
+    if text.contains(['/', '.', '\0']) {
+        return check_path(node, key);
+    }
+    let allowed = format!("{}, or the path of a file", choices_words(names));
+    let remedy = match closest(text, names.iter().copied()) {
+        Some(near) => format!("Did you mean \"{near}\"?"),
+        None => "A path has a `/` or a `.` in it".to_owned(),
+    };
+    Some(out_of_range(&node.at, key, quoted(text), allowed, remedy))
 }
 
 fn check_integer(

@@ -7,7 +7,7 @@ use sinew_firmware_interfaces::RobotDescription;
 
 use super::error::Problem;
 use super::keys::with_unit;
-use super::schema::{OverrunPolicy, Pace};
+use super::schema::{ClockKind, OverrunPolicy, Pace, RobotModel};
 use super::tree::{element, number};
 use super::{Loaded, Origin};
 
@@ -25,6 +25,15 @@ pub(super) fn check(loaded: &Loaded, robot: &RobotDescription, problems: &mut Ve
 fn check_pace(loaded: &Loaded, robot: &RobotDescription, problems: &mut Vec<Problem>) {
     let run = &loaded.config.run;
     if run.pace != Pace::Device {
+        // Every state of such an arm's wants its command: a clock beside the arm's loses some.
+        if loaded.config.robot.model == RobotModel::Franka && run.clock == ClockKind::Real {
+            let message = format!(
+                "\"timer\" is refused for the {}, which wants a command for each of its states. Set \
+                 it to \"device\"",
+                robot.model
+            );
+            problems.push(loaded.problem("run.pace", message));
+        }
         return;
     }
     let Some(rate) = robot.device_rate_hz else {

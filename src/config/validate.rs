@@ -6,6 +6,7 @@ use std::path::Path;
 
 use sinew_episodes::{lerobot, rig_csv};
 use sinew_firmware_interfaces::can_actuators::emulator::Faults as CanFaults;
+use sinew_firmware_interfaces::franka::emulator::Faults as FrankaFaults;
 use sinew_firmware_interfaces::mock;
 use sinew_firmware_interfaces::mycobot320::emulator::Faults;
 use sinew_firmware_interfaces::rig::emulator::Faults as RigFaults;
@@ -17,8 +18,8 @@ use super::keys::with_unit;
 use super::limits::{self, display_unit, range_words};
 use super::mapping::{self, unknown_joint};
 use super::schema::{
-    CameraConfig, CanConfig, ClockKind, Execution, PolicyConfig, RigConfig, RigDrive, RobotConfig,
-    RobotModel,
+    CameraConfig, CanConfig, ClockKind, EmulatorConfig, Execution, FrankaConfig, PolicyConfig,
+    RigConfig, RigDrive, RobotConfig, RobotModel,
 };
 use super::tree::{child, element, number};
 use super::{
@@ -135,6 +136,19 @@ impl Loaded {
                     problems.push(self.problem(key, message));
                 }
             }
+        }
+        if said.model == RobotModel::Franka {
+            for (key, message) in super::franka::check(said) {
+                let key = if key.is_empty() {
+                    "robot.franka".to_owned()
+                } else {
+                    child("robot.franka", key)
+                };
+                problems.push(self.problem(&key, message));
+            }
+        } else if said.franka != FrankaConfig::default() {
+            let message = format!("has no effect on the {}. Remove it", robot.model);
+            problems.push(self.problem("robot.franka", message));
         }
         let silence = match robot.on_silence {
             OnSilence::Stops => None,
@@ -268,6 +282,9 @@ impl Loaded {
                 }
                 RobotModel::Rig => RigFaults::default().add(fault).err().map(|it| it.to_string()),
                 RobotModel::Can => CanFaults::default().add(fault).err().map(|it| it.to_string()),
+                RobotModel::Franka => {
+                    FrankaFaults::default().add(fault).err().map(|it| it.to_string())
+                }
             };
             if let Some(error) = refused {
                 problems.push(self.problem(&element("emulator.faults", index), error));
@@ -277,6 +294,13 @@ impl Loaded {
         if self.config.emulator.drive != RigDrive::default() && !rig {
             let message = format!("it has no effect on the {}. Remove it", robot.model);
             problems.push(self.problem("emulator.drive", message));
+        }
+        let EmulatorConfig { patience_ms, payload_kg, .. } = self.config.emulator;
+        for (key, said) in [("patience_ms", patience_ms > 0), ("payload_kg", payload_kg > 0.0)] {
+            if said && self.config.robot.model != RobotModel::Franka {
+                let message = format!("it has no effect on the {}. Remove it", robot.model);
+                problems.push(self.problem(&child("emulator", key), message));
+            }
         }
         let start = &self.config.emulator.start;
         self.check_names("emulator.start", start, robot, problems);

@@ -121,7 +121,13 @@ pub struct Cycle {
     /// How long the arm has held without a target, over all holds since a target last spoke, while
     /// the robot was there: a hold for another cause in between does not start it again.
     silent: Duration,
+    /// The robot's count of states in the last cycle.
+    sequence: Option<u64>,
 }
+
+/// Most periods that a commanded motion goes on by in one cycle: a robot that has had no command for
+/// so long has stopped by itself.
+const MOST_STEPS: u64 = 20;
 
 /// Most periods of a gap between two cycles that count as time in which the arm was looked after.
 const MOST_PERIODS: u32 = 10;
@@ -160,6 +166,7 @@ impl Cycle {
             connected: Timestamp::ZERO,
             outside: None,
             silent: Duration::ZERO,
+            sequence: None,
             settings,
         }
     }
@@ -283,7 +290,9 @@ impl Cycle {
         // A queue repeats its last action for ever; it speaks only until that is too old.
         let fresh =
             self.overdue(now).is_some_and(|late| late <= self.settings.thresholds.policy_hold);
-        let speaks = fresh && self.timeline.sample(now, joints, &mut target);
+        // A hand that leads the arm always does.
+        let guided = self.motions.guided() != 0;
+        let speaks = guided || fresh && self.timeline.sample(now, joints, &mut target);
         let verdict = self.bucket.judge(inputs.misses, now);
         let mut offender = None;
         let before = self.state();
@@ -300,8 +309,9 @@ impl Cycle {
         // What has forgotten everything has nothing to catch up with.
         let missed = if cared < gap { 0 } else { inputs.missed };
         let elapsed = missed.saturating_add(1).min(MOST_PERIODS.into()) as u32;
+        let steps = self.steps(state);
         let Moved { requested, generated, limited, effort, actuated, clamps } =
-            self.motions.advance(&wanted, known.then_some(state), elapsed);
+            self.motions.advance(&wanted, known.then_some(state), elapsed, steps);
         if let Err(failed) = actuated {
             offender = failed.map(|joint| joint as u8).or(offender);
             self.react(Event::Ramp(StopCause::NonFinite), now);
@@ -352,6 +362,18 @@ impl Cycle {
         }
     }
 
+    /// By how many periods the commanded motion goes on: one a cycle, or those of the robot's own
+    /// time where each of its states wants a command. A state that was lost, on either side, has
+    /// been lived through by the robot.
+    fn steps(&mut self, state: &State) -> u32 {
+        let before = self.sequence.replace(state.sequence);
+        if !self.settings.lockstep {
+            return 1;
+        }
+        let passed = before.map_or(1, |before| state.sequence.saturating_sub(before));
+        passed.min(MOST_STEPS) as u32
+    }
+
     /// True where an effort would answer to a measurement that is no number or too old to be one of
     /// the present: what the arm does since, no feedback would notice. It is told to hold by itself
     /// then, and commands begin anew when it is seen again.
@@ -364,9 +386,15 @@ impl Cycle {
         })
     }
 
-    /// True while a stop ends where the arm stands, instead of at the rest pose. Where efforts are
-    /// commanded and had to be clamped for too long, the way there is not safe either.
+    /// True while a stop ends where the arm stands, instead of at the rest pose. An arm that a hand
+    /// leads does not set out by itself.
     fn ends_in_a_stand(&self) -> bool {
+        self.must_stand() || self.motions.guided() != 0 && self.cause().is_some()
+    }
+
+    /// True while the way to the rest pose is not safe. Where efforts are commanded and had to be
+    /// clamped for too long, it is not either.
+    fn must_stand(&self) -> bool {
         let by_effort = self.motions.commands_effort();
         self.cause().is_some_and(|cause| {
             cause.stands_still() || by_effort && cause == StopCause::PersistentClamp
@@ -377,7 +405,7 @@ impl Cycle {
     /// hold by itself, and what made the efforts has no say in the stop.
     fn is_left_to_robot(&self) -> bool {
         let by_effort = self.motions.commands_effort();
-        by_effort && self.state() == ArmState::Stopping && self.ends_in_a_stand()
+        by_effort && self.state() == ArmState::Stopping && self.must_stand()
     }
 
     /// Passes an event to the supervisor and prepares what the new state begins with. A state that
@@ -402,10 +430,12 @@ impl Cycle {
     /// What the present state wants of each joint.
     fn wanted(&self, target: Option<&[f64; MAX_JOINTS]>) -> [Wanted; MAX_JOINTS] {
         let mut wanted = [Wanted::Stand; MAX_JOINTS];
+        let guided = self.motions.guided();
         let stands_still = self.ends_in_a_stand();
         let fade = ease(self.cared.since(self.since), self.settings.start_ramp);
         for (joint, wanted) in wanted.iter_mut().enumerate().take(self.joints()) {
             match (self.state(), target) {
+                (ArmState::Running, _) if guided & (1 << joint) != 0 => *wanted = Wanted::Led,
                 // Without a target the joint brakes: that bridges a short gap between chunks.
                 (ArmState::Running, Some(target)) if self.settings.driven & (1 << joint) != 0 => {
                     let origin = self.origin[joint];

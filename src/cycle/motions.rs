@@ -16,6 +16,8 @@ pub(super) enum Wanted {
     Follow(f64),
     /// To go to its rest position.
     Rest(f64),
+    /// To go where a hand takes it.
+    Led,
 }
 
 /// What the joints are told.
@@ -51,6 +53,8 @@ pub(super) struct Motions {
     efforts: Vec<Option<EffortGate>>,
     sources: [Source; MAX_JOINTS],
     ranges: Vec<[f64; 2]>,
+    /// Efforts begin at 0: the robot bears its own weight.
+    from_zero: bool,
 }
 
 impl Motions {
@@ -72,6 +76,7 @@ impl Motions {
                 .collect(),
             sources: [Source::None; MAX_JOINTS],
             ranges: limits.iter().map(|limits| limits.position).collect(),
+            from_zero: settings.compensates_gravity,
         }
     }
 
@@ -86,7 +91,7 @@ impl Motions {
                 self.gate.reset(joint, measured);
             }
             if let Some(effort) = &mut self.efforts[joint] {
-                effort.reset(state.effort[joint]);
+                effort.reset(if self.from_zero { 0.0 } else { state.effort[joint] });
             }
         }
         self.sources = [Source::None; MAX_JOINTS];
@@ -110,15 +115,20 @@ impl Motions {
         self.actuation.is_some()
     }
 
-    /// One cycle, `elapsed` periods after the last one. `state` is what the actuators act upon,
-    /// `None` where it cannot be acted upon.
+    /// The joints that a hand leads while the arm runs, as a bit set.
+    pub fn guided(&self) -> u32 {
+        self.actuation.as_ref().map_or(0, Actuation::guided)
+    }
+
+    /// One cycle, `elapsed` periods after the last one; the commanded motion goes on by `steps` of
+    /// them. `state` is what the actuators act upon, `None` where it cannot be acted upon.
     pub fn advance(
         &mut self,
         wanted: &[Wanted; MAX_JOINTS],
         state: Option<&State>,
         elapsed: u32,
+        steps: u32,
     ) -> Moved {
-        let joints = self.ranges.len();
         let mut moved = Moved {
             requested: [0.0; MAX_JOINTS],
             generated: [0.0; MAX_JOINTS],
@@ -127,13 +137,41 @@ impl Motions {
             actuated: Ok(()),
             clamps: [0; MAX_JOINTS],
         };
-        let mut causes = [0; MAX_JOINTS];
+        for (joint, wanted) in wanted.iter().enumerate().take(self.ranges.len()) {
+            moved.limited[joint] = self.motion(joint).position;
+            moved.generated[joint] = moved.limited[joint];
+            moved.requested[joint] = match *wanted {
+                Wanted::Follow(target) | Wanted::Rest(target) => target,
+                Wanted::Led | Wanted::Stand => moved.limited[joint],
+            };
+        }
+        for _ in 0..steps {
+            self.go_on(wanted, state, &mut moved);
+        }
+        if let Some(state) = state {
+            let free = wanted.contains(&Wanted::Led);
+            moved.actuated = self.actuate(state, elapsed, free, &mut moved);
+        }
+        moved
+    }
+
+    /// The commanded motion goes on by one period.
+    fn go_on(&mut self, wanted: &[Wanted; MAX_JOINTS], state: Option<&State>, moved: &mut Moved) {
+        let joints = self.ranges.len();
+        let mut causes = moved.clamps;
         let mut requests = [None; MAX_JOINTS];
         for joint in 0..joints {
-            (requests[joint], causes[joint]) = self.request(joint, wanted[joint]);
+            let (request, more) = self.request(joint, wanted[joint]);
+            requests[joint] = request;
+            causes[joint] |= more;
         }
         self.gate.apply(&requests, &mut moved.limited, &mut moved.clamps);
         for joint in 0..joints {
+            if wanted[joint] == Wanted::Led
+                && let Some(state) = state
+            {
+                causes[joint] |= self.lead(joint, state, moved);
+            }
             let limited = moved.limited[joint];
             let generated = requests[joint].map_or(limited, Finite::get);
             // What the gate had to change, the generator did not know: it begins anew there.
@@ -143,20 +181,18 @@ impl Motions {
             moved.generated[joint] = generated;
             moved.requested[joint] = match wanted[joint] {
                 Wanted::Follow(target) | Wanted::Rest(target) => target,
+                Wanted::Led => state.map_or(limited, |state| state.position[joint]),
                 Wanted::Stand => limited,
             };
             moved.clamps[joint] |= causes[joint];
         }
-        if let Some(state) = state {
-            moved.actuated = self.actuate(state, elapsed, &mut moved);
-        }
-        moved
     }
 
     /// The request to the gate, and clamp causes that it will not see.
     fn request(&mut self, joint: usize, wanted: Wanted) -> (Option<Finite>, u16) {
         let (source, target, generator) = match wanted {
-            Wanted::Stand => {
+            // What is led is brought to the measurement behind the gate.
+            Wanted::Stand | Wanted::Led => {
                 self.sources[joint] = Source::None;
                 return (None, 0);
             }
@@ -180,15 +216,31 @@ impl Motions {
         (generator.step(joint, target), causes)
     }
 
+    /// Lets the commanded motion of a joint be the measured one. Returns the causes of what was cut.
+    fn lead(&mut self, joint: usize, state: &State, moved: &mut Moved) -> u16 {
+        let measured = (Finite::new(state.position[joint]), Finite::new(state.velocity[joint]));
+        let (Some(position), Some(velocity)) = measured else {
+            return ClampCause::NonFinite.bit();
+        };
+        match self.gate.lead(joint, position, velocity) {
+            Some((limited, causes)) => {
+                moved.limited[joint] = limited;
+                causes
+            }
+            None => 0,
+        }
+    }
+
     fn actuate(
         &mut self,
         state: &State,
         elapsed: u32,
+        free: bool,
         moved: &mut Moved,
     ) -> Result<(), Option<usize>> {
         let Self { actuation: Some(actuation), gate, efforts, .. } = self else { return Ok(()) };
         let motion = |joint| gate.joint(joint).map(|joint| joint.motion()).unwrap_or_default();
-        let wanted = match actuation.step(motion, state, elapsed) {
+        let wanted = match actuation.step(motion, state, elapsed, free) {
             Ok(wanted) => wanted,
             Err(failed) => {
                 if let Some(joint) = failed {

@@ -46,6 +46,14 @@ pub struct CycleSettings {
     pub thresholds: Thresholds,
     /// Bounds of measured values.
     pub guards: Vec<Guard>,
+    /// True where each state of the robot's wants its own command ([`RobotDescription::lockstep`]):
+    /// the commanded motion is then a matter of the robot's time.
+    ///
+    /// [`RobotDescription::lockstep`]: sinew_firmware_interfaces::RobotDescription::lockstep
+    pub lockstep: bool,
+    /// True where the robot bears its own weight: commanded efforts begin at 0 instead of at what
+    /// the joints bear.
+    pub compensates_gravity: bool,
 }
 
 impl CycleSettings {

@@ -2,6 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+pub use sinew_firmware_interfaces::VelocityBarrier;
+
 /// How far outside its range a joint may be measured when a run or a connection begins, in the
 /// joint's unit: a servo at rest on its limit reads a little to either side.
 pub const START_TOLERANCE: f64 = 0.02;
@@ -32,31 +34,6 @@ pub struct EffortLimits {
     pub max: f64,
     /// Largest change of effort per second.
     pub max_rate: f64,
-}
-
-/// A limit of speed that falls towards the ends of the range, as Franka's FR3 has it: towards the
-/// upper end at most `sqrt(2 * deceleration * (upper - q)) - offset`, never below 0, and mirrored
-/// towards the lower end. (libfranka 0.21, `joint_velocity_limits.cpp`.)
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct VelocityBarrier {
-    /// The range's ends as the robot has them.
-    pub position: [f64; 2],
-    /// Speed taken off.
-    pub offset: f64,
-    /// Deceleration of the parabola.
-    pub deceleration: f64,
-}
-
-impl VelocityBarrier {
-    /// Smallest and largest velocity at `position`; `max_velocity` caps both.
-    pub fn at(&self, position: f64, max_velocity: f64) -> [f64; 2] {
-        let towards = |distance: f64| {
-            let braked = (2.0 * self.deceleration * distance).max(0.0).sqrt();
-            (braked - self.offset).max(0.0).min(max_velocity)
-        };
-        let [lower, upper] = self.position;
-        [-towards(position - lower), towards(upper - position)]
-    }
 }
 
 impl JointLimits {

@@ -36,6 +36,15 @@ impl Gate {
         self.joints.get(joint)
     }
 
+    /// Joint `joint` is led by a hand, and moves as measured ([`JointGate::led`]): its position, and
+    /// the causes of what was cut.
+    pub fn lead(&mut self, joint: usize, position: Finite, velocity: Finite) -> Option<(f64, u16)> {
+        let joint = self.joints.get_mut(joint)?;
+        let proposal = joint.led(position, velocity);
+        joint.commit(&proposal);
+        Some((proposal.step.position, proposal.clamps))
+    }
+
     /// Passes one request per joint through the gate: `None` brakes. Writes what may be commanded
     /// to `limited` and the causes of every change to `clamps`.
     pub fn apply(

@@ -107,6 +107,30 @@ impl JointGate {
         }
     }
 
+    /// The joint is led by a hand: its motion is the measured one, so that a stop begins there. What
+    /// leaves no stop inside the limits is cut, with its causes: a position outside the range is one
+    /// at its end, and of a velocity remains what can be braked.
+    pub fn led(&self, position: Finite, velocity: Finite) -> Proposal {
+        let (measured, speed) = (position.get(), velocity.get() * self.dt);
+        let position = measured.clamp(self.bounds.lower, self.bounds.upper);
+        let mut clamps = if position == measured { 0 } else { ClampCause::Position.bit() };
+        let mut velocity = speed.clamp(-self.bounds.velocity, self.bounds.velocity);
+        if velocity != speed {
+            clamps |= ClampCause::Velocity.bit();
+        }
+        for _ in 0..=HALVINGS {
+            let step = Step { position, velocity, acceleration: 0.0 };
+            if let Some(plan) = self.prove(step) {
+                return Proposal { step, plan, target: position, met: true, clamps };
+            }
+            // No stop from there ends inside.
+            clamps |= ClampCause::Position.bit();
+            velocity *= 0.5;
+        }
+        let step = Step { position, ..Step::default() };
+        Proposal { step, plan: StopPlan::default(), target: position, met: true, clamps }
+    }
+
     /// Cycles until the joint stands, should it be stopped now.
     pub fn stopping_cycles(&self) -> u32 {
         self.plan.length()

@@ -14,7 +14,7 @@ use sinew_firmware_interfaces::RobotDescription;
 use super::ReplayError;
 use crate::config::{self, Layer, Loaded};
 use crate::robots;
-use crate::run::{ACTUATOR_NAME, URDF_NAME};
+use crate::run::{ACTUATOR_NAME, ARM_NAME, URDF_NAME};
 use crate::supervision::ArmState;
 
 /// One recorded cycle and the chunks it took over.
@@ -142,6 +142,12 @@ impl Episode {
         (self.header.actuator.is_some() && kept.is_dir()).then_some(kept)
     }
 
+    /// The URDF of a law's arm as the run read it, where the run's folder has kept it.
+    fn arm(&self) -> Option<PathBuf> {
+        let kept = self.path.parent()?.join(ARM_NAME);
+        (self.header.actuator.is_some() && kept.is_file()).then_some(kept)
+    }
+
     /// Files that the run's folder has kept, as the keys of the configuration that name them.
     pub(super) fn kept_files(&self) -> String {
         let line = |table: &str, key: &str, path: PathBuf| {
@@ -152,7 +158,8 @@ impl Episode {
         let urdf = self.urdf().filter(|_| has_workspace);
         let urdf = urdf.map(|path| line("workspace", "urdf", path));
         let actuator = self.actuator().map(|path| line("actuation", "path", path));
-        urdf.into_iter().chain(actuator).collect()
+        let arm = self.arm().map(|path| line("actuation", "arm", path));
+        urdf.into_iter().chain(actuator).chain(arm).collect()
     }
 
     /// Refuses another actuator model than the recorded cycles were made with.

@@ -35,9 +35,9 @@ pub enum ReplayError {
     },
     /// The actuator model is another one.
     #[error(
-        "{path}: its actuator.json has SHA-256 {found}, the recorded cycles were made with \
+        "{path}: its description has SHA-256 {found}, the recorded cycles were made with \
          {recorded}. The model that was recorded is needed: put it back, or name another one on \
-         purpose (--with actuation.path=…)"
+         purpose (--with actuation.path=… or actuation.arm=…)"
     )]
     Actuator {
         /// Folder of the model.

@@ -126,7 +126,7 @@ pub fn what_if(episode: &mut Episode, changes: &[String]) -> Result<WhatIf, Repl
     let (actuation, actuator) = run::actuator(&loaded, &robot)?;
     let names_another = |change: &String| {
         let key = change.split('=').next().unwrap_or_default().trim();
-        ["actuation", "actuation.path", "actuation.model"].contains(&key)
+        ["actuation", "actuation.path", "actuation.model", "actuation.arm"].contains(&key)
     };
     if !changes.iter().any(names_another) {
         episode.check_actuator(actuator.as_ref())?;

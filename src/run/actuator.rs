@@ -25,15 +25,17 @@ pub fn actuator(loaded: &Loaded, robot: &RobotDescription) -> Result<Actuated, C
         joints.filter(|(_, joint)| is_revolute(joint)).map(|(index, _)| index).collect();
     match (config.actuation.model, &config.actuation.path) {
         (Actuator::Position, _) => Ok((None, None)),
+        (model, _) if model.is_law() => {
+            let (actuation, meta) = super::law::law(loaded, robot, joints)?;
+            Ok((Some(actuation), meta))
+        }
         (Actuator::Pd, _) => {
             let model = law(config, robot)
                 .map_err(|error| loaded.problems([("actuation", error.to_string())]))?;
             Ok((Some(Actuation::new(model, joints)), None))
         }
-        (Actuator::Network, None) => {
-            Err(loaded.problems([("actuation.path", "there is no model without it")]))
-        }
-        (Actuator::Network, Some(path)) => {
+        (_, None) => Err(loaded.problems([("actuation.path", "there is no model without it")])),
+        (_, Some(path)) => {
             let unfit = |message: String| loaded.problems([("actuation.path", message)]);
             let bundle = Bundle::read(path).map_err(|error| unfit(error.to_string()))?;
             let model = bundle

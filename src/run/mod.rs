@@ -6,6 +6,7 @@ mod control_thread;
 mod conversion;
 mod ending;
 mod error;
+mod law;
 mod news;
 mod opening;
 mod parts;
@@ -16,7 +17,7 @@ mod target;
 
 pub use actuator::actuator;
 pub use error::RunError;
-pub use opening::{ACTUATOR_NAME, URDF_NAME, check_recording};
+pub use opening::{ACTUATOR_NAME, ARM_NAME, URDF_NAME, check_recording};
 pub use parts::{Parts, prepare, prepare_replay};
 pub use target::{PolicyTarget, ReplayTarget, Target, TargetWorker};
 

@@ -22,6 +22,9 @@ pub const URDF_NAME: &str = "workspace.urdf";
 /// Name of the actuator model's folder in a run's folder, where the run has one from a file.
 pub const ACTUATOR_NAME: &str = "actuator";
 
+/// Name of the URDF of a law's arm in a run's folder, where the run has one from a file.
+pub const ARM_NAME: &str = "arm.urdf";
+
 /// A recording that has begun.
 pub(super) struct Opening {
     pub dataset: Dataset,
@@ -84,6 +87,14 @@ pub(super) fn open(
             "cannot keep the actuator model: {error}; a replay will read {}",
             path.display()
         );
+        inbox.event(Default::default(), "recording", message);
+    }
+    if let (Some(_), Some(arm), true) =
+        (&parts.actuator, &config.actuation.law.arm, config.actuation.model.is_law())
+        && let Err(error) = std::fs::copy(arm, folder.join(ARM_NAME))
+    {
+        let message =
+            format!("cannot keep the arm's URDF: {error}; a replay will read {}", arm.display());
         inbox.event(Default::default(), "recording", message);
     }
     console.line(&format!("record  {}", folder.display()));

@@ -14,7 +14,7 @@ use super::{RunError, actuator, settings};
 use crate::actuation::Actuation;
 use crate::cameras::{self, CameraWorker};
 use crate::config::{
-    CameraConfig, ClockKind, Config, ConfigError, Execution, Loaded, PolicyConfig,
+    Actuator, CameraConfig, ClockKind, Config, ConfigError, Execution, Loaded, PolicyConfig,
 };
 use crate::control::{OperatorSignal, PolicyLink};
 use crate::cycle::CycleSettings;
@@ -56,7 +56,10 @@ pub fn prepare(loaded: &Loaded, operator: &OperatorSignal) -> Result<Parts, RunE
     let (actuation, actuator) = actuator::actuator(loaded, &robot)?;
     let Some(said) = &config.policy else {
         let settings = settings::settings(config, &robot, limits, workspace, 0);
-        let target = excitation(loaded, &robot, &settings)?;
+        let target = match config.actuation.model {
+            Actuator::Guiding => Target::Hand,
+            _ => excitation(loaded, &robot, &settings)?,
+        };
         let cameras = open_cameras(config)?;
         return Ok(Parts { robot, target, cameras, settings, actuation, actuator });
     };

@@ -98,6 +98,8 @@ pub fn settings(
             ramp_timeout: Duration::from_secs_f64(supervision.ramp_timeout_s),
         },
         guards: guards(supervision, robot),
+        compensates_gravity: robot.compensates_gravity,
+        lockstep: robot.lockstep,
     }
 }
 

@@ -19,12 +19,17 @@ use crate::targets::{Chunk, Repeated, ReplayMailboxes, ReplayWorker};
 /// How long an inference takes in virtual time.
 const SIMULATED_LATENCY: Duration = Duration::from_millis(40);
 
+/// How often a worker without work looks whether the run is over.
+const IDLE: Duration = Duration::from_millis(50);
+
 /// What the arm follows.
 pub enum Target {
     /// A checkpoint.
     Policy(Box<PolicyTarget>),
     /// A recorded motion, or one that was made up.
     Replay(ReplayTarget),
+    /// A hand.
+    Hand,
 }
 
 /// A policy that fits the robot.
@@ -79,6 +84,7 @@ impl Target {
                 motion.step.as_secs_f64() * motion.positions.len() as f64,
                 motion.times
             ),
+            Self::Hand => "target  a hand leads the arm".to_owned(),
         }
     }
 
@@ -95,6 +101,12 @@ impl Target {
                 }
             }
             Self::Replay(replay) => replay.origin.clone(),
+            Self::Hand => PolicyMeta {
+                kind: "guiding".to_owned(),
+                path: String::new(),
+                sha256: String::new(),
+                action_steps: 0,
+            },
         }
     }
 
@@ -102,7 +114,7 @@ impl Target {
     pub(super) fn progress(&self) -> Option<Arc<SamplingProgress>> {
         match self {
             Self::Policy(target) => target.policy.progress(),
-            Self::Replay(_) => None,
+            Self::Replay(_) | Self::Hand => None,
         }
     }
 
@@ -145,6 +157,7 @@ impl Target {
                 let mailboxes = ReplayMailboxes { state, chunks, spent, finished };
                 TargetWorker::Replay(Box::new(ReplayWorker::new(motion, mailboxes, inbox.clone())))
             }
+            Self::Hand => TargetWorker::Hand,
         };
         (worker, link)
     }
@@ -194,6 +207,8 @@ pub enum TargetWorker {
     Policy(Box<PolicyWorker>),
     /// Of a recorded motion.
     Replay(Box<ReplayWorker>),
+    /// None: a hand needs no chunks.
+    Hand,
 }
 
 impl TargetWorker {
@@ -202,6 +217,7 @@ impl TargetWorker {
         match self {
             Self::Policy(worker) => worker.step(now),
             Self::Replay(worker) => worker.step(now),
+            Self::Hand => now.after(IDLE),
         }
     }
 
@@ -209,7 +225,7 @@ impl TargetWorker {
     pub fn statistics(&self) -> PolicyStatistics {
         match self {
             Self::Policy(worker) => worker.statistics().clone(),
-            Self::Replay(_) => PolicyStatistics::default(),
+            Self::Replay(_) | Self::Hand => PolicyStatistics::default(),
         }
     }
 }

@@ -1,13 +1,21 @@
-"""Other people's clients against the emulated Franka: python franka_clients.py SINEW
+"""Other people's clients against the emulated Franka: python franka_clients.py SINEW LIBRARY
 runs them all against emulators of their own, python franka_clients.py CLIENT ADDRESS one against a running one.
 
-CLIENT is pylibfranka (0.21.3, FR3), panda (panda-python 1.1.1, FER) or franky (franky-control 2.0.0, FR3).
+CLIENT is pylibfranka (0.21.3, FR3), panda or panda_class (panda-python 1.1.1, FER) or franky (franky-control 2.0.0, FR3). LIBRARY is
+libsinew_fer_model.so, which the emulated FER serves. The emulators are patient with busy computers.
 """
 
+import json
 import math
+import pathlib
 import subprocess
 import sys
 import time
+
+PATIENCE_MS = 200
+# Twenty commands in a row are lost.
+STALL = 20 * PATIENCE_MS * 1e-3 + 1
+PINOCCHIO = pathlib.Path(__file__).parent.parent / "fixtures/dynamics/panda_pinocchio.json"
 
 
 def pylibfranka(address):
@@ -72,7 +80,7 @@ def pylibfranka(address):
         for cycle in range(200):
             state, duration = control.readOnce()
             if cycle == 50:
-                time.sleep(0.1)
+                time.sleep(STALL)
             control.writeOnce(lf.JointPositions(list(state.q_d)))
         raise SystemExit("a stalled client was not noticed")
     except lf.ControlException as error:
@@ -89,12 +97,63 @@ def pylibfranka(address):
     print("ok")
 
 
+def near(ours, theirs, tolerance, what):
+    off = max(abs(a - b) for a, b in zip(ours, theirs, strict=True))
+    assert off <= tolerance, (what, off)
+
+
+def flat(values):
+    return [number for value in values for number in flat(value)] if isinstance(values, list) else [values]
+
+
+def library(robot, libfranka):
+    """The model library, as libfranka calls it, against Pinocchio and against what the arm measures."""
+    model = robot.load_model()
+    nothing, identity = ([0.0] * 9, 0.0, [0.0] * 3), [float(i % 5 == 0) for i in range(16)]
+    flange = libfranka.Frame.kFlange
+    for case in json.loads(PINOCCHIO.read_text())["sets"]["gaz2019"]["cases"]:
+        q, dq = case["q"], case["v"]
+        near(model.mass(q, *nothing), flat(case["M"]), 1e-9, "mass")
+        gravity = model.gravity(q, 0.0, [0.0] * 3)
+        near(gravity, case["g"], 1e-9, "gravity")
+        coriolis = model.coriolis(q, dq, *nothing)
+        near([c + g for c, g in zip(coriolis, gravity)], case["nle"], 1e-9, "coriolis")
+        near(model.pose(flange, q, identity, identity)[12:15], case["flange_p"], 1e-9, "pose")
+        jacobian = model.zero_jacobian(flange, q, identity, identity)
+        columns = [list(column) for column in zip(*case["J_world_aligned"])]
+        near(jacobian, flat(columns), 1e-9, "zero_jacobian")
+    state = robot.read_once()
+    near(model.gravity(state), state.tau_J, 1e-3, "gravity of the arm at rest")
+    near(model.pose(libfranka.Frame.kEndEffector, state), state.O_T_EE, 1e-9, "pose of the end effector")
+    # Turning a frame's Jacobian into the frame's axes: columns of the pose are those axes.
+    for frame in libfranka.Frame.__members__.values():
+        pose, zero = model.pose(frame, state), model.zero_jacobian(frame, state)
+        body = model.body_jacobian(frame, state)
+        for joint in range(7):
+            for part in (6 * joint, 6 * joint + 3):
+                turned = [sum(pose[4 * axis + i] * zero[part + i] for i in range(3)) for axis in range(3)]
+                near(body[part : part + 3], turned, 1e-9, f"body_jacobian of {frame}")
+    print("model library done")
+
+
+def panda_class(address):
+    import panda_py
+
+    arm = panda_py.Panda(address)
+    goal = list(arm.q)
+    goal[3] += 0.1
+    assert arm.move_to_joint_position(goal, speed_factor=0.1)
+    near(arm.q, goal, 5e-3, "panda_py.Panda's own motion")
+    print("ok")
+
+
 def panda(address):
     from panda_py import libfranka
 
     robot = libfranka.Robot(address, libfranka.RealtimeConfig.kIgnore)
     state = robot.read_once()
     print("q", [round(q, 4) for q in state.q])
+    library(robot, libfranka)
     robot.set_collision_behavior([20.0] * 7, [20.0] * 7, [20.0] * 6, [20.0] * 6)
     robot.set_joint_impedance([3000.0] * 7)
     start, seconds = None, 0.0
@@ -142,7 +201,7 @@ def panda(address):
         nonlocal lost
         if not lost and duration.to_sec() > 0:
             lost = True
-            time.sleep(0.1)
+            time.sleep(STALL)
         return libfranka.JointPositions(list(state.q_d))
 
     try:
@@ -177,24 +236,27 @@ def franky(address):
     print("ok")
 
 
-def every(sinew):
-    clients = [("panda", "fer"), ("pylibfranka", "fr3"), ("franky", "fr3")]
+def every(sinew, library):
+    clients = [("panda_class", "fer"), ("panda", "fer"), ("pylibfranka", "fr3"), ("franky", "fr3")]
     for number, (client, robot) in enumerate(clients, 71):
         address = f"127.0.0.{number}"
-        command = [sinew, "emulate", "franka", "--robot", robot, "--bind", address]
+        command = [sinew, "emulate", "franka", "--robot", robot, "--bind", address, "--patience", f"{PATIENCE_MS}ms"]
+        if robot == "fer":
+            command += ["--model-library", library]
         emulator = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             assert emulator.stdout.readline().startswith("ready"), client
+            print(f"{client}, {robot} at {address}", flush=True)
             # A process each: their libraries bring their own copies of the same symbols.
-            subprocess.run([sys.executable, __file__, client, address], check=True, timeout=120)
+            subprocess.run([sys.executable, __file__, client, address], check=True, timeout=300)
         finally:
             emulator.terminate()
             emulator.wait()
 
 
 if __name__ == "__main__":
-    clients = {"pylibfranka": pylibfranka, "panda": panda, "franky": franky}
-    if len(sys.argv) == 2:
-        every(sys.argv[1])
-    else:
+    clients = {"pylibfranka": pylibfranka, "panda": panda, "panda_class": panda_class, "franky": franky}
+    if sys.argv[1] in clients:
         clients[sys.argv[1]](sys.argv[2])
+    else:
+        every(sys.argv[1], sys.argv[2])

@@ -225,6 +225,7 @@ impl Config {
                     max_acceleration: None,
                     max_jerk: None,
                     max_effort: Some(ranges.torque.high * joint.gear_ratio),
+                    velocity_barrier: None,
                 },
             }
         };
@@ -241,6 +242,8 @@ impl Config {
             modes: vec![ControlMode::Position, ControlMode::Effort],
             measures_velocity: true,
             measures_effort: true,
+            compensates_gravity: false,
+            lockstep: false,
             device_rate_hz: None,
             on_silence: if stops { OnSilence::Stops } else { OnSilence::Unknown },
         }

@@ -24,7 +24,7 @@ pub struct CanActuators {
     description: RobotDescription,
     port: String,
     names: Vec<String>,
-    driver: Driver<Session>,
+    driver: Driver<Failure>,
 }
 
 impl CanActuators {

@@ -73,6 +73,7 @@ impl Config {
                 max_acceleration: Some(1000.0),
                 max_jerk: Some(100_000.0),
                 max_effort: Some(self.max_effort_nm),
+                velocity_barrier: None,
             },
         };
         RobotDescription {
@@ -83,6 +84,8 @@ impl Config {
             sensors: Vec::new(),
             measures_velocity: true,
             measures_effort: true,
+            compensates_gravity: false,
+            lockstep: false,
             device_rate_hz: Some(self.rate_hz),
             on_silence: OnSilence::Stops,
         }

@@ -155,6 +155,7 @@ impl Config {
             max_acceleration: Some(arm::MAX_JOINT_ACCELERATION_DEGREES.to_radians()),
             max_jerk: None,
             max_effort: None,
+            velocity_barrier: None,
         };
         let joint = |(index, name): (usize, &&str)| JointDescription {
             name: (*name).to_owned(),
@@ -172,6 +173,7 @@ impl Config {
                     max_acceleration: None,
                     max_jerk: None,
                     max_effort: None,
+                    velocity_barrier: None,
                 },
             });
         }
@@ -183,6 +185,8 @@ impl Config {
             sensors: Vec::new(),
             measures_velocity: false,
             measures_effort: false,
+            compensates_gravity: false,
+            lockstep: false,
             device_rate_hz: None,
             // Users report that the arm finishes its last motion and stays powered.
             on_silence: OnSilence::Continues,

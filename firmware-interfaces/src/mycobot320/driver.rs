@@ -27,7 +27,7 @@ const DROP_TIMEOUT: Duration = Duration::from_millis(500);
 pub struct MyCobot320 {
     description: RobotDescription,
     port: String,
-    driver: Driver<Session>,
+    driver: Driver<Failure>,
 }
 
 impl MyCobot320 {

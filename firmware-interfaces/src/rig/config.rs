@@ -232,12 +232,15 @@ impl Config {
                     max_acceleration: None,
                     max_jerk: None,
                     max_effort: Some(self.max_effort),
+                    velocity_barrier: None,
                 },
             }],
             max_command_rate_hz: rate,
             modes: vec![ControlMode::Position, ControlMode::Effort],
             measures_velocity: true,
             measures_effort: self.effort_per_acceleration().is_some(),
+            compensates_gravity: false,
+            lockstep: false,
             device_rate_hz: Some(rate),
             // The binary protocol has a watchdog; what a sketch does is up to its author.
             on_silence: match self.protocol {

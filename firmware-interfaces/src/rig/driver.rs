@@ -25,7 +25,7 @@ const UNREACHABLE: &str = "Is the rig's controller or serial server running, the
 pub struct Rig {
     description: RobotDescription,
     port: String,
-    driver: Driver<Session>,
+    driver: Driver<Failure>,
 }
 
 impl Rig {

@@ -1,15 +1,12 @@
 //! The thread that owns a device's port: what the mailboxes hold goes to the protocol engine, what
 //! the engine wants goes out.
 
-use std::io::Write;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::RECONNECT_TIMEOUT;
-use super::driver::{HOLD, Mailboxes, Numbered, Opened, Published, Shared, TORQUE_OFF};
+use super::driver::{Desk, Opened, Published};
 use super::engine::{Engine, Port, Step};
-use crate::robot::{LinkStatus, State, StopRequest};
+use crate::robot::LinkStatus;
 use crate::{Clock, MonotonicClock, Timestamp};
 
 /// Pause before the port is opened again, growing from the first to the last.
@@ -25,34 +22,21 @@ pub(super) struct Bus<E: Engine> {
     link: Option<<E::Port as Port<E::Packet>>::Link>,
     granularity: Duration,
     clock: MonotonicClock,
-    shared: Arc<Shared<E::Failure>>,
-    mailboxes: Mailboxes,
-    published: Published,
-    reported: Option<E::Failure>,
-    arm_seen: u64,
+    desk: Desk<E::Failure>,
     reopen_at: Timestamp,
     back_off: Duration,
     lost_since: Option<Timestamp>,
 }
 
 impl<E: Engine> Bus<E> {
-    pub(super) fn new(
-        opened: Opened<E>,
-        clock: MonotonicClock,
-        shared: Arc<Shared<E::Failure>>,
-        mailboxes: Mailboxes,
-    ) -> Self {
+    pub(super) fn new(opened: Opened<E>, clock: MonotonicClock, desk: Desk<E::Failure>) -> Self {
         Self {
-            published: Published { state: State::default(), beat: None },
             engine: opened.engine,
             port: opened.port,
             link: Some(opened.link),
             granularity: opened.granularity,
             clock,
-            shared,
-            mailboxes,
-            reported: None,
-            arm_seen: 0,
+            desk,
             reopen_at: Timestamp::ZERO,
             back_off: FIRST_BACK_OFF,
             lost_since: None,
@@ -63,18 +47,16 @@ impl<E: Engine> Bus<E> {
     pub(super) fn run(mut self) {
         self.engine.connected(self.clock.now());
         loop {
-            let quit = self.shared.quit.load(Ordering::Acquire);
+            let quits = self.desk.quits();
             self.take_requests();
             self.reopen();
             let wait = self.talk();
             self.publish();
-            if quit {
+            if let Some(by) = quits {
                 let delivered = !self.engine.is_stopping();
-                let by = Timestamp::from_nanos(self.shared.quit_by.load(Ordering::Relaxed));
                 let mute = self.is_lost() && self.link.is_none();
                 if delivered || mute || self.clock.now() >= by {
-                    let heard = delivered && !self.engine.is_unheard();
-                    self.shared.stops_delivered.store(heard, Ordering::Release);
+                    self.desk.delivered(delivered && !self.engine.is_unheard());
                     return;
                 }
             }
@@ -85,26 +67,17 @@ impl<E: Engine> Bus<E> {
     /// Looks into the mailboxes.
     fn take_requests(&mut self) {
         let now = self.clock.now();
-        // A stop found together with a request to arm is the older one: arming waits for its end.
-        let stops = self.shared.stops.swap(0, Ordering::AcqRel);
-        if stops & TORQUE_OFF != 0 {
-            self.engine.stop(now, StopRequest::TorqueOff);
-        } else if stops & HOLD != 0 {
-            self.engine.stop(now, StopRequest::Hold);
+        if let Some(request) = self.desk.take_stop() {
+            self.engine.stop(now, request);
         }
-        let asked = self.shared.arm_requested.load(Ordering::Acquire);
-        if asked > self.arm_seen {
-            self.arm_seen = asked;
+        if self.desk.take_arming() {
             self.engine.arm(now);
         }
-        if self.shared.arm_cancelled.load(Ordering::Acquire) >= self.arm_seen {
+        if self.desk.is_arming_cancelled() {
             self.engine.cancel_arming();
         }
-        if self.mailboxes.commands.update() {
-            let Numbered { number, command } = *self.mailboxes.commands.output_buffer();
-            if number > self.shared.floor.load(Ordering::Acquire) {
-                self.engine.command(now, &command);
-            }
+        if let Some(command) = self.desk.take_command() {
+            self.engine.command(now, &command);
         }
     }
 
@@ -192,30 +165,12 @@ impl<E: Engine> Bus<E> {
         if published.state.link == LinkStatus::Up {
             self.back_off = FIRST_BACK_OFF;
         }
-        let counters = self.engine.statistics().to_array();
-        for (shared, value) in self.shared.counters.iter().zip(counters) {
-            shared.store(value, Ordering::Relaxed);
-        }
-        let failure = self.engine.failure();
-        if failure != self.reported {
-            self.reported = failure;
-            *self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
-        }
-        if published != self.published {
-            let beats = published.beat != self.published.beat;
-            self.published = published;
-            self.mailboxes.states.write(published);
-            if beats {
-                // A bell that nobody has answered rings already.
-                let _ = self.mailboxes.bell.write(&[1]);
-            }
-        }
-        // After the state, so that whoever sees this finds the state that made it true.
+        self.desk.publish(published, self.engine.statistics(), self.engine.failure());
         if self.engine.arming_failed() {
-            self.shared.arm_failed.store(self.arm_seen, Ordering::Release);
+            self.desk.answer_arming(false);
         }
         if self.engine.is_armed() {
-            self.shared.arm_served.store(self.arm_seen, Ordering::Release);
+            self.desk.answer_arming(true);
         }
     }
 }

@@ -15,7 +15,7 @@ mod server;
 mod stepped;
 
 #[cfg(unix)]
-pub(crate) use driver::{Driver, NotArmed, Opened};
+pub(crate) use driver::{Desk, Driver, NotArmed, Opened, Published};
 #[cfg(unix)]
 pub use endpoint::{EmulatorError, Transport};
 pub use engine::Step;

@@ -12,6 +12,26 @@
 //! Algorithms (2008): RNEA in table 5.1, CRBA in 6.2, ABA in 7.1.
 //!
 //! `M(q) a + C(q, v) v + g(q) + rotor · a = effort - friction(v)`, with the effort of the drives.
+//!
+//! ```
+//! use sinew_simulation::arms::franka;
+//! use sinew_simulation::dynamics::{IkSettings, Joints};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let arm = franka::panda_identified()?;
+//! let (q, v, a) = (Joints::from(franka::READY), Joints::repeat(0.1), Joints::zeros());
+//! let state = arm.at(&q); // poses and inertias, once per cycle
+//! let torques = state.inverse(&v, &a) + arm.friction_torque(&v);
+//! let (jacobian, rate) = (state.kinematics.jacobian(), state.kinematics.jacobian_rate(&v));
+//! let mass = state.mass_matrix();
+//! let accelerations = state.forward(&v, &(torques - arm.friction_torque(&v)));
+//! let target = state.kinematics.tool();
+//! let positions = arm.chain.inverse(&target, &q, &IkSettings::default())?;
+//! assert!(accelerations.amax() < 1e-9 && positions == q);
+//! # let _ = (jacobian, rate, mass);
+//! # Ok(())
+//! # }
+//! ```
 
 mod chain;
 mod forward;

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use sinew_firmware_interfaces::each_once;
@@ -10,6 +11,7 @@ use sinew_firmware_interfaces::franka::emulator::{
 };
 use sinew_firmware_interfaces::franka::wire::{GRIPPER_PORT, ROBOT_PORT};
 
+use super::super::run::parse_duration;
 use super::super::{Format, fail, until_interrupted};
 use super::serve;
 
@@ -49,6 +51,10 @@ pub(in crate::cli) struct Arguments {
     /// push=50@5s, user-stop=2s@5s, power-off=2s@5s; may be repeated
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<String>,
+    /// For tests on busy computers, for example 200ms: how long a cycle of a motion waits for its
+    /// command before it counts as lost; 0s is what the real arm does
+    #[arg(long, value_name = "SPAN", default_value = "0s", value_parser = parse_duration)]
+    patience: Duration,
     /// Seed of random faults
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -86,6 +92,7 @@ pub(super) fn emulate(arguments: &Arguments) -> u8 {
         robot_port: arguments.robot_port,
         gripper_port: arguments.gripper_port,
         allow_remote: arguments.allow_remote,
+        patience: arguments.patience,
     };
     let interrupted = until_interrupted();
     let emulator = match Emulator::spawn(control, Hand::new(arguments.object), config) {

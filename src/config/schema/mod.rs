@@ -2,6 +2,8 @@
 //! The files of [`super::table`] have the same keys under the same names.
 
 mod excitation;
+mod franka;
+pub(crate) mod law;
 mod limits;
 mod policy;
 mod recording;
@@ -16,6 +18,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use excitation::{ExcitationConfig, SignalConfig, Sweep};
+pub use franka::{FrankaArm, FrankaConfig};
+pub use law::{
+    ArmLawConfig, CartesianImpedanceConfig, CartesianPidConfig, GuidingConfig,
+    JointImpedanceConfig, JointPidConfig, OperationalSpaceConfig, PayloadConfig, PerJoint,
+};
 pub use limits::{JointLimitsConfig, WorkspaceConfig};
 pub use policy::{CameraConfig, ElementConfig, ElementUnit, Execution, PolicyConfig};
 pub use recording::RecordingConfig;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::FrankaConfig;
+
 /// `[robot]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,6 +53,9 @@ pub struct RobotConfig {
     /// The actuators on it; none for every other robot.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub actuators: Vec<ActuatorConfig>,
+    /// The arm of Franka's; its defaults for every other robot.
+    #[serde(default)]
+    pub franka: FrankaConfig,
     /// Must be true for a robot that goes on moving to its last target when commands stop: a
     /// runtime that is killed cannot stop it.
     #[serde(default)]
@@ -112,11 +117,13 @@ pub enum RobotModel {
     Rig,
     /// Actuators on a CAN bus.
     Can,
+    /// Franka's FER (Panda) or FR3.
+    Franka,
 }
 
 impl RobotModel {
     /// Every robot that this build knows.
-    pub const ALL: &[Self] = &[Self::Mycobot320, Self::Mock, Self::Rig, Self::Can];
+    pub const ALL: &[Self] = &[Self::Mycobot320, Self::Mock, Self::Rig, Self::Can, Self::Franka];
 }
 
 /// `[robot.rig]`
@@ -272,6 +279,10 @@ pub struct EmulatorConfig {
     pub faults: Vec<String>,
     /// What an emulated rig is driven by.
     pub drive: RigDrive,
+    /// How long an emulated Franka waits for a command, in ms.
+    pub patience_ms: u32,
+    /// Mass that an emulated Franka carries without knowing, in kg.
+    pub payload_kg: f64,
     /// Seed of latency jitter and random faults.
     pub seed: u64,
     /// Where the arm stands at the start, by joint, in the joint's unit; others stand at 0.
@@ -291,6 +302,13 @@ pub enum RigDrive {
 
 impl Default for EmulatorConfig {
     fn default() -> Self {
-        Self { faults: Vec::new(), drive: RigDrive::default(), seed: 1, start: BTreeMap::new() }
+        Self {
+            faults: Vec::new(),
+            drive: RigDrive::default(),
+            patience_ms: 0,
+            payload_kg: 0.0,
+            seed: 1,
+            start: BTreeMap::new(),
+        }
     }
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::law::ArmLawConfig;
+
 /// `[target]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -34,7 +36,7 @@ pub enum Generator {
 
 /// `[actuation]`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct ActuationConfig {
     /// What turns a position into a command.
     pub model: Actuator,
@@ -46,6 +48,9 @@ pub struct ActuationConfig {
     pub motors: BTreeMap<String, MotorConfig>,
     /// How late targets reach the law, in ms, for `model = "pd"`.
     pub delay_ms: f64,
+    /// The arm, for laws of a whole arm.
+    #[serde(flatten)]
+    pub law: ArmLawConfig,
 }
 
 /// `actuation.model`
@@ -59,6 +64,45 @@ pub enum Actuator {
     Pd,
     /// The robot takes torques, which a learned model makes of what the joints did.
     Network,
+    /// A spring and a damper at every joint of an arm whose dynamics are known.
+    JointImpedance,
+    /// Proportional, integral and derivative control of every joint of such an arm.
+    JointPid,
+    /// A spring and a damper at the tool.
+    CartesianImpedance,
+    /// Proportional, integral and derivative control of the tool.
+    CartesianPid,
+    /// Accelerations at the tool.
+    OperationalSpace,
+    /// The arm goes where a hand takes it.
+    Guiding,
+}
+
+impl Actuator {
+    /// As configurations say it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Position => "position",
+            Self::Pd => "pd",
+            Self::Network => "network",
+            Self::JointImpedance => "joint_impedance",
+            Self::JointPid => "joint_pid",
+            Self::CartesianImpedance => "cartesian_impedance",
+            Self::CartesianPid => "cartesian_pid",
+            Self::OperationalSpace => "operational_space",
+            Self::Guiding => "guiding",
+        }
+    }
+
+    /// Whether it is a law for a whole arm, which needs the arm's dynamics.
+    pub const fn is_law(self) -> bool {
+        !matches!(self, Self::Position | Self::Pd | Self::Network)
+    }
+
+    /// Whether it is a law of the tool.
+    pub const fn is_cartesian(self) -> bool {
+        matches!(self, Self::CartesianImpedance | Self::CartesianPid | Self::OperationalSpace)
+    }
 }
 
 /// `[actuation.gains.JOINT]`

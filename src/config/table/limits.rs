@@ -50,14 +50,14 @@ pub(super) const LIMITS: &[Key] = &[
     key(
         "max_torque_nm",
         above(0.0, 10_000.0),
-        Optional("required with `actuation.model = \"pd\"` or `\"network\"`"),
+        Optional("required where `actuation.model` commands torques"),
         "N·m",
         "Largest torque of a revolute joint, for commands in torque.",
     ),
     key(
         "max_torque_rate_nm_s",
         above(0.0, 1e7),
-        Optional("required with `actuation.model = \"pd\"` or `\"network\"`"),
+        Optional("required where `actuation.model` commands torques"),
         "N·m/s",
         "Largest change of torque, for commands in torque.",
     ),

@@ -3,6 +3,8 @@
 //! as Rust types; a test compares the two.
 
 mod excitation;
+mod franka;
+pub(super) mod law;
 mod limits;
 mod policy;
 mod recording;
@@ -92,14 +94,18 @@ pub(super) static ROOT: Shape = Shape::Table(&[
     key(
         "policy",
         Shape::Table(POLICY),
-        Optional("required without `[excitation]`, refused with it"),
+        Optional(
+            "required without `[excitation]`, refused with it and with `actuation.model = \"guiding\"`",
+        ),
         "",
         "The policy and its mapping to joints.",
     ),
     key(
         "excitation",
         Shape::Table(EXCITATION),
-        Optional("required without `[policy]`, refused with it"),
+        Optional(
+            "required without `[policy]`, refused with it and with `actuation.model = \"guiding\"`",
+        ),
         "",
         "Motions that show what an actuator does, instead of a policy.",
     ),

@@ -2,12 +2,13 @@
 
 use super::super::keys::Need::{Default, Optional, Required};
 use super::super::keys::{Key, Names, Shape};
+use super::franka::FRANKA;
 use super::{above, integer, key, range};
 
 pub(super) const ROBOT: &[Key] = &[
     key(
         "model",
-        Shape::Choice(&["mycobot320", "mock", "rig", "can"]),
+        Shape::Choice(&["mycobot320", "mock", "rig", "can", "franka"]),
         Required,
         "",
         "Which driver.",
@@ -17,7 +18,7 @@ pub(super) const ROBOT: &[Key] = &[
         Shape::Text,
         Required,
         "",
-        "Serial device, `tcp://HOST:PORT`, or `emulator`; for `can` also `tcp:HOST:PORT` and, with the feature `socketcan`, `socketcan:can0`.",
+        "Serial device, `tcp://HOST:PORT`, or `emulator`; for `franka` the arm's address, for `can` also `tcp:HOST:PORT` and, with the feature `socketcan`, `socketcan:can0`.",
     ),
     key("speed_percent", integer(1, 100), Default, "%", "Speed byte of motion commands."),
     key("expect_ack", Shape::Bool, Default, "", "True where the firmware acknowledges setters."),
@@ -73,6 +74,13 @@ pub(super) const ROBOT: &[Key] = &[
         Optional("none, which `model = \"can\"` refuses"),
         "",
         "The actuators on it, a joint each, in order; refused for other robots.",
+    ),
+    key(
+        "franka",
+        Shape::Table(FRANKA),
+        Default,
+        "",
+        "The arm of Franka's; refused for other robots.",
     ),
     key(
         "accept_motion_on_silence",
@@ -267,6 +275,20 @@ pub(super) const EMULATOR: &[Key] = &[
         Default,
         "",
         "What an emulated rig is driven by. `servo`: a hobby servo with friction, play, elasticity and delay. `direct`: a drive that gives the torque it is told to, on which a model of an actuator is run.",
+    ),
+    key(
+        "patience_ms",
+        integer(0, 10_000),
+        Default,
+        "ms",
+        "How long an emulated Franka waits for a command that is late, its time standing still: for busy computers. A real arm waits for nothing.",
+    ),
+    key(
+        "payload_kg",
+        range(0.0, 10.0),
+        Default,
+        "kg",
+        "What an emulated Franka carries 0.1 m before its flange without having been told.",
     ),
     key("seed", integer(0, i64::MAX), Default, "", "Seed of latency jitter and random faults."),
     key(

@@ -2,7 +2,7 @@
 
 use super::super::keys::Need::{Default, Optional, Required};
 use super::super::keys::{Key, Names, Shape};
-use super::{above, key, range};
+use super::{above, key, law, range};
 
 pub(super) const TARGET: &[Key] = &[
     key(
@@ -24,10 +24,20 @@ pub(super) const TARGET: &[Key] = &[
 pub(super) const ACTUATION: &[Key] = &[
     key(
         "model",
-        Shape::Choice(&["position", "pd", "network"]),
+        Shape::Choice(&[
+            "position",
+            "pd",
+            "network",
+            "joint_impedance",
+            "joint_pid",
+            "cartesian_impedance",
+            "cartesian_pid",
+            "operational_space",
+            "guiding",
+        ]),
         Default,
         "",
-        "`position`: the robot takes positions. `pd`: it takes torques, made of position and velocity errors. `network`: it takes torques, which a learned model makes of what the joints did.",
+        "`position`: the robot takes positions. `pd`: it takes torques, made of position and velocity errors. `network`: it takes torques, which a learned model makes of what the joints did. The others are [laws of a whole arm](controllers.md), in torques.",
     ),
     key(
         "path",
@@ -57,6 +67,22 @@ pub(super) const ACTUATION: &[Key] = &[
         "ms",
         "How late targets reach the law, with `model = \"pd\"`, as in a drive behind a bus: a whole number of cycles.",
     ),
+    law::ARM,
+    law::TIP,
+    law::ARM_JOINTS,
+    law::GRAVITY,
+    law::FRICTION,
+    law::ROTOR,
+    law::FILTER,
+    law::SOFT_MARGIN,
+    law::SOFT_STIFFNESS,
+    law::PAYLOAD,
+    law::JOINT_IMPEDANCE,
+    law::JOINT_PID,
+    law::CARTESIAN_IMPEDANCE,
+    law::CARTESIAN_PID,
+    law::OPERATIONAL_SPACE,
+    law::GUIDING,
 ];
 
 const MOTORS: &[Key] = &[

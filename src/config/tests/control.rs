@@ -166,7 +166,7 @@ fn torque_control_needs_a_robot_that_takes_torques() {
     assert_says(
         &refusal,
         &[
-            "\"position\" does not go with the mycobot320, which takes torques (\"pd\", \"network\")",
+            "\"position\" does not go with the mycobot320, which takes torques (all but \"position\")",
         ],
     );
 

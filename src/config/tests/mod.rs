@@ -2,6 +2,7 @@
 
 mod control;
 mod fuzz;
+mod law;
 mod reference;
 mod refusals;
 mod sources;
@@ -27,6 +28,7 @@ fn robot() -> RobotDescription {
             max_acceleration,
             max_jerk: None,
             max_effort: None,
+            velocity_barrier: None,
         };
         JointDescription { name: name.to_owned(), kind, limits }
     };
@@ -42,6 +44,8 @@ fn robot() -> RobotDescription {
         sensors: Vec::new(),
         measures_velocity: false,
         measures_effort: false,
+        compensates_gravity: false,
+        lockstep: false,
         device_rate_hz: None,
         on_silence: OnSilence::Continues,
     }
@@ -422,6 +426,7 @@ fn the_shipped_demo_is_in_order() {
                 max_acceleration: None,
                 max_jerk: None,
                 max_effort: None,
+                velocity_barrier: None,
             },
         })
         .collect();

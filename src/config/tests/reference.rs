@@ -104,6 +104,18 @@ fn everything() -> Config {
         "actuation.gains.shoulder={ stiffness_nm_rad = 50, damping_nm_s_rad = 5 }",
         "actuation.motors.shoulder={ stall_torque_nm = 3, no_load_speed_rad_s = 30, \
          continuous_torque_nm = 2 }",
+        "actuation.arm=fr3",
+        "actuation.tip=flange",
+        "actuation.gravity_compensation=true",
+        "actuation.rotor_inertia_kg_m2=0.1",
+        "actuation.filter_hz=100",
+        "actuation.soft_limit_margin_rad=0.1",
+        "actuation.soft_limit_stiffness_nm_rad=300",
+        "actuation.payload={ mass_kg = 1 }",
+        "actuation.joint_impedance={ stiffness_nm_rad = 1, damping_nm_s_rad = [1, 2] }",
+        "actuation.joint_pid={ proportional_nm_rad = 1, derivative_nm_s_rad = 1, \
+         integral_nm_rad_s = 1, integral_limit_nm = 1 }",
+        "actuation.guiding={ damping_nm_s_rad = 1, fast_damping_nm_s_rad = 1 }",
         "supervision.guards.NAME={ min = 0, max = 70 }",
         SIGNALS,
         "realtime.cpu_dma_latency_us=0",
@@ -111,6 +123,12 @@ fn everything() -> Config {
         "robot.rig.radius_m=0.1",
         "robot.rig.temperature=true",
         "robot.rig.supply=true",
+        "robot.franka.collision_torque_nm=[20, 20, 20, 20, 12, 12, 12]",
+        "robot.franka.collision_force=[20, 20, 20, 20, 20, 20]",
+        "robot.franka.stiffness_nm_rad=[600, 600, 600, 600, 250, 150, 50]",
+        "robot.franka.load_kg=0.5",
+        "robot.franka.load_inertia_kg_m2=[0, 0, 0, 0, 0, 0]",
+        "robot.franka.gripper_force_n=20",
         ACTUATORS,
         "cameras.top.stops_after_s=3",
     ];
@@ -177,7 +195,7 @@ fn default_words(path: &str, key: &Key) -> String {
             let files = Files::new(&[("run.toml", GOOD)]);
             let sets = match path.contains("NAME") || path.starts_with("excitation.") {
                 true => vec!["supervision.guards.NAME={}", SIGNALS],
-                false => vec![ACTUATORS],
+                false => vec![ACTUATORS, "actuation.payload={ mass_kg = 1 }"],
             };
             let mut value =
                 toml::Value::try_from(files.load("run.toml", &sets).unwrap().config).unwrap();
@@ -217,6 +235,11 @@ fn columns(shape: &Shape) -> (String, String) {
         Shape::Text => ("text".into(), "not empty".into()),
         Shape::Name => ("text".into(), "letters, digits, `.`, `_`, `-`; up to 64".into()),
         Shape::Path => ("path".into(), dash),
+        Shape::NameOrPath(names) => (
+            "text".into(),
+            names.iter().map(|it| format!("`\"{it}\"`, ")).collect::<String>() + "or a path",
+        ),
+        Shape::Each(range) => ("number, or list of one per joint".into(), range.words("")),
         Shape::Bool => ("boolean".into(), "`true`, `false`".into()),
         Shape::Integer { min, max: i64::MAX } => ("whole number".into(), format!("{min} or more")),
         Shape::Integer { min, max } => ("whole number".into(), format!("{min} to {max}")),
@@ -286,7 +309,7 @@ fn reference() -> Vec<(String, Vec<String>)> {
         if name == "robot" {
             let of =
                 |wanted: &str| all_keys().into_iter().find(|(path, _)| path == wanted).unwrap().1;
-            for path in ["robot.rig", "robot.can"] {
+            for path in ["robot.rig", "robot.can", "robot.franka"] {
                 let Shape::Table(keys) = &of(path).shape else { panic!() };
                 add(format!("### `[{path}]`"), path, keys);
             }
@@ -294,6 +317,21 @@ fn reference() -> Vec<(String, Vec<String>)> {
                 panic!()
             };
             add("### `[[robot.actuators]]`".to_owned(), "robot.actuators[]", keys);
+        }
+        if name == "actuation" {
+            for path in [
+                "actuation.payload",
+                "actuation.joint_impedance",
+                "actuation.joint_pid",
+                "actuation.cartesian_impedance",
+                "actuation.cartesian_pid",
+                "actuation.operational_space",
+                "actuation.guiding",
+            ] {
+                let (_, key) = all_keys().into_iter().find(|(known, _)| known == path).unwrap();
+                let Shape::Table(keys) = &key.shape else { panic!() };
+                add(format!("### `[{path}]`"), path, keys);
+            }
         }
         for (table, inner, placeholder) in [
             ("actuation", "actuation.gains", "JOINT"),

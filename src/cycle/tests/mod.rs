@@ -46,6 +46,8 @@ impl Bench {
         };
         let mut settings = CycleSettings {
             guards: Vec::new(),
+            compensates_gravity: false,
+            lockstep: false,
             period: PERIOD,
             duration: Duration::from_secs(100),
             limits: vec![limits; 3],

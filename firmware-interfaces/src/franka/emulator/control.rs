@@ -89,6 +89,21 @@ impl Config {
     }
 }
 
+/// What has happened since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Cycles.
+    pub cycles: u64,
+    /// Datagrams that were commands, those that a fault has dropped included.
+    pub commands: u64,
+    /// Cycles of motions, from their first command on, without a command.
+    pub lost: u64,
+    /// Reflexes.
+    pub reflexes: u64,
+    /// Motions begun.
+    pub motions: u64,
+}
+
 /// What clients can set.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
@@ -128,7 +143,9 @@ pub struct Control {
     pub(super) connected: bool,
     pub(super) closing: bool,
     command: Option<RobotCommand>,
-    commands: u64,
+    /// The last state is on its way to the client, and its command has not been dropped.
+    expecting: bool,
+    pub(super) counts: Counts,
     states: VecDeque<(Timestamp, Vec<u8>)>,
     random: Random,
     next: Timestamp,
@@ -172,7 +189,8 @@ impl Control {
             connected: false,
             closing: false,
             command: None,
-            commands: 0,
+            expecting: false,
+            counts: Counts::default(),
             states: VecDeque::new(),
             random: Random::new(config.seed),
             next: Timestamp::ZERO,
@@ -206,6 +224,33 @@ impl Control {
         self.plant.positions.into()
     }
 
+    /// Velocities of the joints, rad/s.
+    pub fn velocities(&self) -> [f64; 7] {
+        self.plant.velocities.into()
+    }
+
+    /// What the arm has to recover from.
+    pub const fn errors(&self) -> Errors {
+        self.errors
+    }
+
+    /// Share of the last hundred commands of the present motion that came in time; 0 without one.
+    pub fn success_rate(&self) -> f64 {
+        self.motion.as_ref().map_or(0.0, Motion::success_rate)
+    }
+
+    /// What has happened since the start.
+    pub const fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Whether a command can still come for the last state: a motion has had its first, and neither
+    /// the state nor its command has fallen to a fault. A server that is patient with slow
+    /// computers waits with [`tick`](Self::tick) while this holds.
+    pub fn awaits_command(&self) -> bool {
+        self.expecting && self.motion.as_ref().is_some_and(Motion::has_begun)
+    }
+
     /// To switch faults while running.
     pub const fn faults_mut(&mut self) -> &mut Faults {
         &mut self.config.faults
@@ -234,13 +279,12 @@ impl Control {
     /// is no command, are as good as lost.
     pub fn command(&mut self, bytes: &[u8]) {
         let Ok(command) = RobotCommand::parse(self.protocol, bytes) else { return };
-        self.commands += 1;
+        self.counts.commands += 1;
         let drawn = self.random.fraction();
-        if self.config.faults.drop.happens(self.commands, drawn) {
-            return;
-        }
+        let dropped = self.config.faults.drop.happens(self.counts.commands, drawn);
         if self.motion.is_some() && command.message_id == self.message_id {
-            self.command = Some(command);
+            self.expecting = false;
+            self.command = if dropped { self.command } else { Some(command) };
         }
     }
 
@@ -263,8 +307,9 @@ impl Control {
             self.advance();
         }
         self.message_id += 1;
+        self.counts.cycles += 1;
         self.command = None;
-        self.send(now);
+        self.expecting = self.send(now);
     }
 
     /// The next state for the client, if one is due: appends it to `out`.
@@ -309,6 +354,7 @@ impl Control {
         match &mut self.motion {
             Some(motion) => {
                 let command = self.command.take();
+                self.counts.lost += u64::from(command.is_none() && motion.has_begun());
                 let progress =
                     motion.step(command.as_ref(), &self.chain, &measured, &mut self.desired);
                 match (progress, motion.drive()) {
@@ -380,6 +426,7 @@ impl Control {
 
     /// A reflex: the motion ends, the arm brakes and waits for a recovery.
     pub(super) fn fail(&mut self, error: Error) {
+        self.counts.reflexes += u64::from(self.mode != RobotMode::Reflex);
         self.errors.insert(error);
         self.reflex_reason.insert(error);
         self.end_motion(Outcome::ReflexAborted);
@@ -400,7 +447,8 @@ impl Control {
         self.mode = RobotMode::Idle;
     }
 
-    fn send(&mut self, now: Timestamp) {
+    /// Makes a state. True when it is on its way at once.
+    fn send(&mut self, now: Timestamp) -> bool {
         let faults = self.config.faults;
         let drawn = self.random.fraction();
         if self.udp_port.is_none()
@@ -408,13 +456,14 @@ impl Control {
             || faults.drop_state.happens(self.message_id, drawn)
             || self.states.len() >= OUTBOX
         {
-            return;
+            return false;
         }
         let delay = faults.delay.filter(|(_, start)| now >= *start);
         let due = now.after(delay.map_or(Duration::ZERO, |(span, _)| span));
         let mut bytes = Vec::with_capacity(self.protocol.state_size());
         self.state().encode(self.protocol, &mut bytes);
         self.states.push_back((due, bytes));
+        delay.is_none()
     }
 }
 

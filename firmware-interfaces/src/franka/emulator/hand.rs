@@ -82,6 +82,11 @@ impl Hand {
         self.width
     }
 
+    /// Whether the fingers are under way.
+    pub const fn is_moving(&self) -> bool {
+        self.work.is_some()
+    }
+
     /// The client has gone.
     pub fn hang_up(&mut self) {
         self.inbox.reset();

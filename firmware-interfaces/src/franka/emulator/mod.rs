@@ -18,7 +18,7 @@ mod server;
 mod state;
 
 pub use crate::faults::{FaultError, Rate, Window};
-pub use control::{Config, Control, RobotModel};
+pub use control::{Config, Control, Counts, RobotModel};
 pub use faults::Faults;
 pub use hand::Hand;
 #[cfg(unix)]

@@ -87,6 +87,11 @@ impl Motion {
         if counted == 0 { 0.0 } else { f64::from(self.history.count_ones()) / f64::from(counted) }
     }
 
+    /// The first command has come.
+    pub const fn has_begun(&self) -> bool {
+        self.begun
+    }
+
     /// What drives the arm in this cycle.
     pub fn drive(&self) -> Drive {
         if self.controller == Controller::External && self.begun {

@@ -156,6 +156,7 @@ impl Control {
         let pose = self.chain.at(&self.desired.positions).tool().into();
         self.motion = Some(Motion::new(self.config.robot, id, request, &self.desired, pose));
         self.mode = RobotMode::Move;
+        self.counts.motions += 1;
     }
 
     fn may_begin(&self, request: &MoveRequest) -> Outcome {

@@ -79,10 +79,7 @@ impl Control {
             errors: self.errors,
             reflex_reason: self.reflex_reason,
             robot_mode: self.mode,
-            control_command_success_rate: self
-                .motion
-                .as_ref()
-                .map_or(0.0, |motion| motion.success_rate()),
+            control_command_success_rate: self.success_rate(),
             ..RobotState::default()
         }
     }
