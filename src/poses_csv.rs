@@ -359,7 +359,7 @@ mod tests {
         let [x, y, z] = [row[7], row[8], row[9]];
         assert!((x - 0.30689).abs() < 1e-4 && y.abs() < 1e-8 && (z - 0.59028).abs() < 1e-4);
         assert!((row[10].abs() - 1.0).abs() < 1e-6, "{row:?}");
-        assert_eq!(row[15], -0.785398163);
+        assert!((row[15] - sinew_simulation::arms::franka::READY[1]).abs() < 1e-9, "{row:?}");
     }
 
     #[test]

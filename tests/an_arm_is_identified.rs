@@ -129,7 +129,7 @@ fn paths_and_lists_that_cannot_be_are_refused_by_name() {
         ),
         ("excitation.pose.joint9=0", "joint9"),
         ("excitation.arm=viperx300", "the arm viperx300 has 6 joints, and 7 are asked for"),
-        ("excitation.urdf=none.urdf", "Remove one of the two"),
+        ("excitation.arm=none.urdf", "none.urdf"),
         (
             "excitation.signals=[{kind='joint_chirp', duration_s=4, frequency_hz=0.2, phases_rad=[0.1]}]",
             "has 1 numbers, needed are 7",

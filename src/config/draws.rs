@@ -226,8 +226,8 @@ impl Draws<'_> {
 }
 
 /// One number for each joint, where none was said.
-fn fill(values: &mut Vec<f64>, reaches: &[Reach], mut draw: impl FnMut(&Reach) -> f64) {
+fn fill(values: &mut Vec<f64>, reaches: &[Reach], draw: impl FnMut(&Reach) -> f64) {
     if values.is_empty() {
-        values.extend(reaches.iter().map(|reach| draw(reach)));
+        values.extend(reaches.iter().map(draw));
     }
 }

@@ -199,22 +199,10 @@ fn cartesian(
     problems: &mut Vec<Problem>,
 ) {
     let has_path = said.signals.iter().any(SignalConfig::is_cartesian);
-    match (&said.arm, &said.urdf) {
-        (None, None) if has_path => {
-            let message = "it is needed for circles and spirals: the arm's kinematics. Give one of \
-                           the known names, or excitation.urdf";
-            problems.push(loaded.problem("excitation.arm", message));
-        }
-        (Some(_), Some(_)) => {
-            let message = "excitation.arm says which arm it is as well. Remove one of the two";
-            problems.push(loaded.problem("excitation.urdf", message));
-        }
-        _ => {}
-    }
-    if let Some(urdf) = said.urdf.as_ref().filter(|urdf| !urdf.is_file()) {
-        let found = if urdf.exists() { "is not a file" } else { "does not exist" };
-        let message = format!("{} {found}. Needed is the arm's URDF", urdf.display());
-        problems.push(loaded.problem("excitation.urdf", message));
+    if has_path && said.arm.is_none() {
+        let message = "it is needed for circles and spirals: the arm's kinematics. Give one of the \
+                       known names, or the path of a URDF";
+        problems.push(loaded.problem("excitation.arm", message));
     }
     let turning = robot.joints.iter().filter(|joint| joint.kind == JointKind::Revolute);
     let missing: Vec<&str> = turning

@@ -15,12 +15,9 @@ pub struct ExcitationConfig {
     /// Where the random phases and levels begin.
     #[serde(default)]
     pub seed: u64,
-    /// The arm of Cartesian signals, by name.
+    /// The arm of Cartesian signals: a name that sinew knows, or a URDF.
     #[serde(default)]
-    pub arm: Option<String>,
-    /// The same as a URDF.
-    #[serde(default)]
-    pub urdf: Option<PathBuf>,
+    pub arm: Option<PathBuf>,
     /// Last link of the URDF's arm.
     #[serde(default)]
     pub tip: Option<String>,

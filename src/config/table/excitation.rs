@@ -2,8 +2,8 @@
 
 use super::super::keys::Need::{Default, Optional, Required};
 use super::super::keys::{Key, Names, Shape};
+use super::law::ARMS;
 use super::{Range, above, integer, key, range};
-use sinew_simulation::arms;
 
 const JOINT: Key = key("joint", Shape::Text, Required, "", "The joint that moves: revolute.");
 const DURATION: Key = key("duration_s", above(0.0, 86_400.0), Required, "s", "How long.");
@@ -31,17 +31,10 @@ pub(super) const EXCITATION: &[Key] = &[
     ),
     key(
         "arm",
-        Shape::Choice(&arms::NAMES),
-        Optional("needed with Cartesian signals, or `urdf`"),
+        Shape::NameOrPath(ARMS),
+        Optional("required with circles and spirals"),
         "",
-        "The arm whose tool Cartesian signals move. Its joints are the robot's that turn, in their order.",
-    ),
-    key(
-        "urdf",
-        Shape::Path,
-        Optional("none"),
-        "",
-        "The arm as a URDF, in place of `arm`. Its moving joints have the names of the robot's.",
+        "The arm whose tool they move: one that sinew knows ([dynamics](dynamics.md)), or a URDF whose moving joints have the robot's names. Its joints are the robot's that turn, in their order.",
     ),
     key(
         "tip",

@@ -136,7 +136,7 @@ fn everything() -> Config {
 }
 
 /// A signal of each kind; the one with every default second.
-const SIGNALS: &str = "excitation={ arm = 'fr3', urdf = 'arm.urdf', tip = 'hand', \
+const SIGNALS: &str = "excitation={ arm = 'fr3', tip = 'hand', \
     pose = { elbow = 0.1 }, signals = [ \
     { kind = 'steps', joint = 'elbow', duration_s = 1, amplitude_rad = 0.1, dwell_s = 0.5 }, \
     { kind = 'chirp', joint = 'elbow', duration_s = 1, amplitude_rad = 0.1, from_hz = 1, \

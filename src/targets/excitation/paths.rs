@@ -119,11 +119,10 @@ fn follow<const N: usize>(
     turning: &[usize],
 ) -> Result<Vec<[f64; MAX_JOINTS]>, PathError> {
     let name = |at: usize| robot.joints[turning[at]].name.as_str();
-    let urdf = said.urdf.as_ref().map(|path| path.display().to_string());
-    let arm = urdf.as_deref().or(said.arm.as_deref()).unwrap_or_default();
+    let arm = said.arm.as_ref().map(|arm| arm.display().to_string()).unwrap_or_default();
     let limits: [&JointLimits; N] = std::array::from_fn(|at| &settings.limits[turning[at]]);
     let tool = Transform { translation: said.tool_m, ..Transform::IDENTITY };
-    let chain = Chain::<N>::named(arm, said.tip.as_deref(), &std::array::from_fn(name))?
+    let chain = Chain::<N>::named(&arm, said.tip.as_deref(), &std::array::from_fn(name))?
         .with_tool(&tool)
         .with_limits(limits.map(|limits| Range::range(limits.position[0], limits.position[1])));
     let pose = |at: usize| {
