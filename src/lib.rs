@@ -18,6 +18,7 @@ pub mod limits;
 pub mod live;
 pub mod pacing;
 pub mod policy;
+pub mod poses_csv;
 pub mod realtime;
 pub mod recording;
 pub mod replay;

@@ -120,7 +120,8 @@ fn summary(loaded: &Loaded, robot: &RobotDescription, notes: &[String]) -> Strin
 /// What is played.
 fn excitation(config: &Config) -> String {
     let signals = config.excitation.iter().flat_map(|it| &it.signals);
-    let joints: BTreeSet<&str> = signals.clone().map(SignalConfig::joint).collect();
+    let names = config.limits.keys().map(String::as_str);
+    let joints: BTreeSet<&str> = names.filter(|joint| config.drives(joint)).collect();
     let seconds: f64 = signals.map(SignalConfig::duration_s).sum();
     let times = config.excitation.as_ref().map_or(0, |it| it.times);
     let joints: Vec<&str> = joints.into_iter().collect();

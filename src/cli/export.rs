@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use sinew_episodes::{journal, mcap, rig_csv};
 
 use super::{Format, fail};
+use crate::poses_csv::{self, PosesError, Torques};
 use crate::supervision::StopCause;
 
 #[derive(Debug, Args)]
@@ -22,6 +23,19 @@ pub(super) struct ExportArguments {
     /// Replace the file if it exists
     #[arg(long)]
     force: bool,
+    /// With poses-csv: fr3, panda, panda_identified, viperx300, mycobot320, or the path of a URDF
+    #[arg(long, value_name = "NAME|URDF", required_if_eq("to", "poses-csv"))]
+    arm: Option<String>,
+    /// With poses-csv: link at the end of the arm, of a URDF with several ends
+    #[arg(long, value_name = "LINK")]
+    tip: Option<String>,
+    /// With poses-csv: the tool in the frame of the arm's end, in m and rad (roll, pitch, yaw)
+    #[arg(long, num_args = 6, value_delimiter = ',', allow_negative_numbers = true,
+        value_names = ["X", "Y", "Z", "ROLL", "PITCH", "YAW"])]
+    tool: Vec<f64>,
+    /// With poses-csv: which torques
+    #[arg(long, value_enum, default_value_t)]
+    torques: Torques,
     /// Text for people, or one JSON object as the last line
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -34,6 +48,8 @@ enum Target {
     Mcap,
     /// Samples of an actuator on a test rig, to train on
     Csv,
+    /// Torques, pose of the tool and positions of an arm, for in-context identification
+    PosesCsv,
 }
 
 impl Target {
@@ -41,6 +57,7 @@ impl Target {
         match self {
             Self::Mcap => "mcap",
             Self::Csv => "csv",
+            Self::PosesCsv => "poses.csv",
         }
     }
 }
@@ -59,7 +76,33 @@ pub(super) fn export(arguments: &ExportArguments) -> u8 {
     match arguments.to {
         Target::Mcap => to_mcap(&journal, &output, arguments.force, format),
         Target::Csv => to_csv(&journal, &output, arguments.force, format),
+        Target::PosesCsv => to_poses_csv(&journal, &output, arguments),
     }
+}
+
+fn to_poses_csv(journal: &Path, output: &Path, arguments: &ExportArguments) -> u8 {
+    let format = arguments.format;
+    let options = poses_csv::Options {
+        arm: arguments.arm.clone().unwrap_or_default(),
+        tip: arguments.tip.clone(),
+        tool: <[f64; 6]>::try_from(&arguments.tool[..]).unwrap_or_default(),
+        torques: arguments.torques,
+        replace: arguments.force,
+    };
+    let summary = match poses_csv::export(journal, output, &options) {
+        Ok(summary) => summary,
+        Err(error @ PosesError::File(_)) => return fail(&error, 13, format),
+        Err(error) => return fail(&error, 2, format),
+    };
+    match format {
+        Format::Text => say!("{summary}"),
+        Format::Json => {
+            complain!("{summary}");
+            // Plain numbers and strings: serialising cannot fail.
+            say!("{}", serde_json::to_string(&summary).unwrap_or_default());
+        }
+    }
+    0
 }
 
 fn to_csv(journal: &Path, output: &Path, replace: bool, format: Format) -> u8 {

@@ -9,6 +9,7 @@
 
 mod actuation;
 pub(crate) mod can;
+mod draws;
 mod error;
 mod excitation;
 mod explain;
@@ -237,7 +238,9 @@ pub fn load_layers(
         key: "(whole file)".to_owned(),
         message: reason.trim().replace('\n', "; "),
     };
-    let config = Config::deserialize(root.to_toml()).map_err(|error| unfit(error.to_string()))?;
+    let mut config =
+        Config::deserialize(root.to_toml()).map_err(|error| unfit(error.to_string()))?;
+    draws::draw(&mut config);
     let effective = toml::Value::try_from(&config).map_err(|error| unfit(error.to_string()))?;
     let effective_text = toml::to_string(&config).map_err(|error| unfit(error.to_string()))?;
     let path = path.to_owned();

@@ -21,7 +21,7 @@ use crate::cycle::CycleSettings;
 use crate::policy::{self, Mapping};
 use crate::recording::RecorderInbox;
 use crate::robots;
-use crate::targets;
+use crate::targets::{self, PathError};
 
 /// A camera and its name in the configuration.
 type NamedCamera = (String, Box<dyn Camera>);
@@ -147,8 +147,14 @@ fn excitation(
     settings: &CycleSettings,
 ) -> Result<Target, ConfigError> {
     let said = loaded.config.excitation.as_ref();
-    let motion = said.map(|said| targets::excite(said, robot, settings));
-    let motion = motion.ok_or_else(|| loaded.problems([("excitation", "it is missing")]))?;
+    let said = said.ok_or_else(|| loaded.problems([("excitation", "it is missing")]))?;
+    let motion = targets::excite(said, robot, settings).map_err(|error| {
+        let key = match error.problem {
+            PathError::Arm(_) => "excitation.arm".to_owned(),
+            _ => format!("excitation.signals[{}]", error.index),
+        };
+        loaded.problems([(key, error.problem.to_string())])
+    })?;
     if let Some(workspace) = &settings.workspace
         && let Some(index) = motion.positions.iter().position(|position| {
             let joints = robot.joints.len().min(position.len());

@@ -8,6 +8,6 @@ mod timeline;
 mod way;
 
 pub use chunk::Chunk;
-pub use excitation::excite;
+pub use excitation::{ExciteError, PathError, excite};
 pub use replay::{Positions, Repeated, ReplayMailboxes, ReplayWorker};
 pub use timeline::{Blend, Timeline};

@@ -7,6 +7,6 @@ mod pendulum;
 mod viperx300;
 
 pub use mycobot320::mycobot320;
-pub use named::{NAMES, NamedArmError, is_urdf};
+pub use named::{NAMES, NamedArmError};
 pub use pendulum::pendulum;
 pub use viperx300::viperx300;

@@ -50,9 +50,11 @@ pub enum NamedArmError {
     Link(#[from] LinkError),
 }
 
-/// Whether `name` is the path of a URDF and none of [`NAMES`].
-pub fn is_urdf(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|ending| ending.eq_ignore_ascii_case("urdf"))
+/// Whether `name` is a path: it is in a folder, or ends like a URDF.
+fn is_path(name: &str) -> bool {
+    let path = Path::new(name);
+    path.components().count() > 1
+        || path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("urdf"))
 }
 
 impl<const N: usize> Arm<N> {
@@ -70,7 +72,7 @@ impl<const N: usize> Arm<N> {
             }
             "viperx300" => fitting(viperx300(FINGER)?, name, 6, joints),
             "mycobot320" => Err(NamedArmError::Massless { name: name.to_owned() }),
-            path if is_urdf(path) => Ok(Self::from_urdf(Path::new(path), tip, joints)?),
+            path if is_path(path) => Ok(Self::from_urdf(Path::new(path), tip, joints)?),
             _ => Err(NamedArmError::Unknown { name: name.to_owned() }),
         }
     }
@@ -85,7 +87,7 @@ impl<const N: usize> Chain<N> {
     pub fn named(name: &str, tip: Option<&str>, joints: &[&str; N]) -> Result<Self, NamedArmError> {
         match name {
             "mycobot320" => fitting(mycobot320(), name, 6, joints),
-            path if is_urdf(path) => Ok(Self::from_urdf(Path::new(path), tip, joints)?),
+            path if is_path(path) => Ok(Self::from_urdf(Path::new(path), tip, joints)?),
             name => Ok(Arm::named(name, tip, joints)?.chain),
         }
     }

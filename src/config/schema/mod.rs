@@ -91,13 +91,16 @@ impl Config {
         }
     }
 
+    /// Whether `joint` opens and closes, as its limits have it: no path of a tool moves it.
+    fn is_gripper(&self, joint: &str) -> bool {
+        self.limits.get(joint).is_some_and(|limits| limits.opening.is_some())
+    }
+
     /// Whether the target source drives joint `joint`.
     pub fn drives(&self, joint: &str) -> bool {
         let action = self.policy.iter().flat_map(|policy| &policy.action);
-        let signals = self.excitation.iter().flat_map(|excitation| &excitation.signals);
-        action
-            .map(|it| it.joint.as_str())
-            .chain(signals.map(SignalConfig::joint))
-            .any(|it| it == joint)
+        let mut signals = self.excitation.iter().flat_map(|excitation| &excitation.signals);
+        action.map(|it| it.joint.as_str()).any(|it| it == joint)
+            || signals.any(|signal| signal.moves(joint) && !self.is_gripper(joint))
     }
 }

@@ -46,6 +46,7 @@ fn paths(value: &toml::Value, path: &str, out: &mut BTreeSet<String>) {
         ("cameras", "NAME"),
         ("emulator.start", "JOINT"),
         ("rest.pose", "JOINT"),
+        ("excitation.pose", "JOINT"),
         ("policy.images", "FEATURE"),
         ("actuation.gains", "JOINT"),
         ("actuation.motors", "JOINT"),
@@ -135,14 +136,22 @@ fn everything() -> Config {
 }
 
 /// A signal of each kind; the one with every default second.
-const SIGNALS: &str = "excitation={ signals = [ \
+const SIGNALS: &str = "excitation={ arm = 'fr3', tip = 'hand', \
+    pose = { elbow = 0.1 }, signals = [ \
     { kind = 'steps', joint = 'elbow', duration_s = 1, amplitude_rad = 0.1, dwell_s = 0.5 }, \
     { kind = 'chirp', joint = 'elbow', duration_s = 1, amplitude_rad = 0.1, from_hz = 1, \
       to_hz = 2 }, \
     { kind = 'multi_sine', joint = 'elbow', duration_s = 1, amplitude_rad = 0.1, \
       frequencies_hz = [1] }, \
     { kind = 'modulated_chirp', joint = 'elbow', duration_s = 1, amplitude_rad = 0.1, \
-      from_hz = 1, to_hz = 2, modulation_hz = 0.1, least_fraction = 0.5 } ] }";
+      from_hz = 1, to_hz = 2, modulation_hz = 0.1, least_fraction = 0.5 }, \
+    { kind = 'joint_multi_sine', duration_s = 1, frequency_hz = 0.2 }, \
+    { kind = 'joint_chirp', duration_s = 1, frequency_hz = 0.2 }, \
+    { kind = 'joint_impulse', duration_s = 1 }, \
+    { kind = 'joint_trapezoid', duration_s = 1 }, \
+    { kind = 'circle', duration_s = 1 }, \
+    { kind = 'vertical_spiral', duration_s = 1 }, \
+    { kind = 'horizontal_spiral', duration_s = 1 } ] }";
 
 #[test]
 fn the_table_and_the_types_have_the_same_keys() {

@@ -1,4 +1,7 @@
-//! Motions that show what an actuator does, as positions one after the other.
+//! Motions that show what an actuator or an arm does, as positions one after the other.
+
+mod paths;
+mod several;
 
 use std::f64::consts::TAU;
 use std::sync::{Arc, Mutex};
@@ -10,6 +13,7 @@ use super::{Positions, Repeated, way};
 use crate::config::{ExcitationConfig, SignalConfig, Sweep};
 use crate::cycle::CycleSettings;
 use crate::limits::JointLimits;
+pub use paths::PathError;
 
 /// How long a signal takes to begin and to end, at most; a tenth of it where it is short.
 const FADE_S: f64 = 0.5;
@@ -17,69 +21,135 @@ const FADE_S: f64 = 0.5;
 /// How nearly the amplitude is the least of its bounds: where two are equal, it is 0.92 of them.
 const SHARPNESS: i32 = 8;
 
+/// A signal that cannot be played: which of them, counted from 0, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("signal {}: {problem}", .index + 1)]
+pub struct ExciteError {
+    /// Which of `excitation.signals`.
+    pub index: usize,
+    /// Why.
+    pub problem: PathError,
+}
+
 /// The motion that `said` describes, one position per cycle. Amplitudes fall where speed,
-/// acceleration or jerk would exceed what the target generator may use.
+/// acceleration or jerk would exceed what the target generator may use; paths of the tool are followed as
+/// they are, or not at all.
+///
+/// # Errors
+/// [`ExciteError`] for a path of the tool that the arm cannot follow.
 pub fn excite(
     said: &ExcitationConfig,
     robot: &RobotDescription,
     settings: &CycleSettings,
-) -> Repeated {
+) -> Result<Repeated, ExciteError> {
     let dt = settings.period.as_secs_f64();
     let fraction = settings.generator.unwrap_or(1.0);
+    let slowed: Vec<JointLimits> =
+        settings.limits.iter().map(|limits| limits.slowed(fraction)).collect();
+    let index_of = |name: &str| robot.joints.iter().position(|it| it.name == name);
     let mut random = Random::new(said.seed);
     // A joint stands at the centre of its first signal before that.
     let mut position = settings.rest;
     for (joint, position) in robot.joints.iter().zip(&mut position) {
-        if let Some(first) = said.signals.iter().find(|signal| signal.joint() == joint.name) {
-            *position = first.reach_rad()[0];
+        let first = said.signals.iter().find(|signal| signal.moves(&joint.name));
+        if let Some(centre) = first.and_then(|first| centre(first, &joint.name)) {
+            *position = centre;
         }
     }
     let mut positions = Positions::new(robot.joints.len().min(MAX_JOINTS));
-    for signal in &said.signals {
-        let Some(joint) = robot.joints.iter().position(|it| it.name == signal.joint()) else {
-            continue;
-        };
-        let Some(limits) = settings.limits.get(joint).map(|limits| limits.slowed(fraction)) else {
-            continue;
-        };
-        let [centre, _] = signal.reach_rad();
-        approach(&mut positions, &mut position, joint, centre, &limits, settings.period);
-        let mut wave = Wave::new(signal, &limits, &mut random);
-        let steps = (signal.duration_s() / dt).round() as u64;
-        for step in 0..steps {
-            position[joint] = centre + wave.at(step as f64 * dt);
-            positions.push(&position);
-        }
-        // A level may be left as it is reached; all else has faded out.
-        if !matches!(signal, SignalConfig::Steps { .. }) {
-            position[joint] = centre;
+    for (index, signal) in said.signals.iter().enumerate() {
+        if signal.is_cartesian() {
+            let path = paths::positions(signal, said, robot, settings, &position)
+                .map_err(|problem| ExciteError { index, problem })?;
+            let (Some(first), Some(last)) = (path.first(), path.last()) else { continue };
+            if !positions.is_empty() {
+                approach(&mut positions, &mut position, first, &slowed, settings.period);
+            }
+            path.iter().for_each(|position| positions.push(position));
+            position = *last;
+        } else if let Some(names) = signal.joints() {
+            let joints: Vec<usize> = names.iter().filter_map(|name| index_of(name)).collect();
+            let limits: Vec<&JointLimits> =
+                joints.iter().filter_map(|joint| slowed.get(*joint)).collect();
+            let mut to = position;
+            for (joint, name) in joints.iter().zip(names) {
+                to[*joint] = centre(signal, name).unwrap_or(to[*joint]);
+            }
+            approach(&mut positions, &mut position, &to, &slowed, settings.period);
+            let waves = several::waves(signal, &limits, dt);
+            for step in 0..waves.first().map_or(0, Vec::len) {
+                for (joint, wave) in joints.iter().zip(&waves) {
+                    position[*joint] = to[*joint] + wave[step];
+                }
+                positions.push(&position);
+            }
+            // A level may be left as it is reached; all else has faded out.
+            if matches!(
+                signal,
+                SignalConfig::JointMultiSine { .. } | SignalConfig::JointChirp { .. }
+            ) {
+                position = to;
+            }
+        } else {
+            let Some(joint) = signal.joint().and_then(index_of) else { continue };
+            let Some(limits) = slowed.get(joint) else { continue };
+            let mut to = position;
+            to[joint] = centre(signal, &robot.joints[joint].name).unwrap_or(to[joint]);
+            let centre = to[joint];
+            approach(&mut positions, &mut position, &to, &slowed, settings.period);
+            let mut wave = Wave::new(signal, limits, &mut random);
+            let steps = (signal.duration_s() / dt).round() as u64;
+            for step in 0..steps {
+                position[joint] = centre + wave.at(step as f64 * dt);
+                positions.push(&position);
+            }
+            // A level may be left as it is reached; all else has faded out.
+            if !matches!(signal, SignalConfig::Steps { .. }) {
+                position[joint] = centre;
+            }
         }
     }
     positions.push(&position);
-    Repeated {
+    Ok(Repeated {
         step: settings.period,
         positions: Arc::new(positions),
         times: said.times,
         slow: settings.limits.iter().map(|limits| limits.slowed(settings.rest_fraction)).collect(),
         ramp: settings.start_ramp,
         began: Mutex::default(),
-    }
+    })
 }
 
-/// The way of `joint` from where it was left to the centre of its next signal.
+/// Around which position `signal` moves `joint`; `None` for a path of the tool.
+fn centre(signal: &SignalConfig, joint: &str) -> Option<f64> {
+    let at = match signal.joints() {
+        Some(joints) => joints.iter().position(|it| it == joint)?,
+        None => 0,
+    };
+    signal.reaches_rad().get(at).map(|[centre, _]| *centre)
+}
+
+/// The way from where the joints were left to where the next signal begins.
 fn approach(
     positions: &mut Positions,
     position: &mut [f64; MAX_JOINTS],
-    joint: usize,
-    centre: f64,
-    limits: &JointLimits,
+    to: &[f64; MAX_JOINTS],
+    limits: &[JointLimits],
     period: Duration,
 ) {
-    let (from, mut to) = (*position, *position);
-    to[joint] = centre;
-    let steps = way::steps(way::duration(centre - from[joint], limits), period);
-    (0..steps).for_each(|step| positions.push(&way::between(&from, &to, step, steps)));
-    *position = to;
+    let from = *position;
+    let ways = from.iter().zip(to).zip(limits);
+    let longest = ways.map(|((from, to), limits)| way::duration(to - from, limits)).max();
+    let steps = way::steps(longest.unwrap_or_default(), period);
+    (0..steps).for_each(|step| positions.push(&way::between(&from, to, step, steps)));
+    *position = *to;
+}
+
+/// How much of a signal is played at `time` of it: it begins and ends softly.
+fn faded(time: f64, duration: f64) -> f64 {
+    let fade_s = FADE_S.min(duration / 10.0);
+    let fade = |elapsed: f64| way::eased((elapsed / fade_s).clamp(0.0, 1.0));
+    fade(time) * fade(duration - time)
 }
 
 /// One signal, around zero.
@@ -153,8 +223,6 @@ impl<'a> Wave<'a> {
 
     fn at(&mut self, time: f64) -> f64 {
         let duration = self.signal.duration_s();
-        let fade_s = FADE_S.min(duration / 10.0);
-        let fade = |elapsed: f64| way::eased((elapsed / fade_s).clamp(0.0, 1.0));
         let value = match self.signal {
             SignalConfig::Chirp { amplitude_rad, from_hz, to_hz, sweep, .. } => {
                 let [phase, frequency] = swept(*from_hz, *to_hz, duration, *sweep, time);
@@ -184,8 +252,10 @@ impl<'a> Wave<'a> {
                 let level = self.random.get((time / dwell_s) as usize).copied().unwrap_or(0.5);
                 return amplitude_rad * (2.0 * level - 1.0);
             }
+            // Signals of several joints are made elsewhere.
+            _ => 0.0,
         };
-        value * fade(time) * fade(duration - time)
+        value * faded(time, duration)
     }
 }
 
@@ -218,7 +288,7 @@ mod tests {
         let limits = loaded.validate(&robot).unwrap();
         let settings = settings::settings(&loaded.config, &robot, limits, None, 0);
         let said = loaded.config.excitation.as_ref().unwrap();
-        let motion = excite(said, &robot, &settings);
+        let motion = excite(said, &robot, &settings).unwrap();
         let positions = motion.positions.iter().map(|position| position[0]).collect();
         let limits = settings.limits[0].slowed(settings.generator.unwrap());
         (positions, settings.period.as_secs_f64(), limits)
@@ -255,6 +325,43 @@ mod tests {
         assert!(used.iter().any(|used| *used > 0.8), "{used:?}");
         // 1.8 rad and 1.3 rad between the centres take their time.
         assert!(positions.len() > 12_000 + 300, "{}", positions.len());
+    }
+
+    #[test]
+    fn what_is_drawn_for_joints_stays_inside_range_speed_acceleration_and_jerk() {
+        for seed in 0..5 {
+            // Half the range at 3 Hz is far more than the limits allow.
+            let (positions, dt, limits) = excited(&format!(
+                "[{{kind='joint_multi_sine', duration_s=4, frequency_hz=3, fraction=0.5}}, \
+                  {{kind='joint_chirp', duration_s=4, frequency_hz={}, fraction=0.5}}]",
+                2.0 + f64::from(seed)
+            ));
+            let [low, high] = limits.position;
+            assert!(positions.iter().all(|position| (low..=high).contains(position)));
+            let most = [limits.max_velocity, limits.max_acceleration, limits.max_jerk];
+            let peaks = several::peaks(&positions, dt);
+            let used: Vec<f64> = peaks.iter().zip(most).map(|(peak, most)| peak / most).collect();
+            assert!(used.iter().all(|used| *used < 1.0 + 1e-6), "{used:?}");
+            assert!(used.iter().any(|used| *used > 0.9), "{used:?}");
+        }
+    }
+
+    #[test]
+    fn impulses_and_trapezoids_are_the_lists_that_were_said() {
+        let (positions, dt, _) = excited(
+            "[{kind='joint_impulse', joints=['joint1'], duration_s=2, centres_rad=[0.1], \
+             rests_s=[0.5, 0.5], plateaus_s=[0.25, 0.5], levels_rad=[0.3, -0.2]}, \
+             {kind='joint_trapezoid', duration_s=1.6, centres_rad=[0.1], rests_s=[0.2], \
+             ramps_s=[0.4], plateaus_s=[0.2], levels_rad=[0.4]}]",
+        );
+        let at = |time: f64| positions[(time / dt).round() as usize];
+        for (time, expected) in [(0.2, 0.1), (0.6, 0.4), (0.9, 0.1), (1.5, -0.1), (1.9, 0.1)] {
+            assert!((at(time) - expected).abs() < 1e-12, "{time}: {}", at(time));
+        }
+        // No way between them: both have their centre in the same place.
+        for (time, expected) in [(2.1, 0.1), (2.4, 0.3), (2.7, 0.5), (3.1, 0.2), (3.5, 0.1)] {
+            assert!((at(time) - expected).abs() < 1e-9, "{time}: {}", at(time));
+        }
     }
 
     #[test]

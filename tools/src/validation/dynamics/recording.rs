@@ -102,15 +102,16 @@ fn read_journal(path: &Path, wanted: &[String]) -> Result<Recording, RecordingEr
     let columns = chosen(&path, &wanted, &all)?;
     let mut recording = Recording::of(&path, &header.robot, wanted);
     let mut last = None;
+    // A list of zeros is left out of a journal: of a robot that measures none all are.
+    let (mut moved, mut strained) = (false, false);
     for record in reader {
         let Record::Cycle(cycle) = record? else { continue };
         if !is_measured(&cycle, &columns) || last.is_some_and(|last| cycle.sample <= last) {
             continue;
         }
         check(&path, &cycle, all.len())?;
-        if cycle.measured_effort.is_empty() {
-            return Err(RecordingError::NoEffort { path, robot: header.robot });
-        }
+        moved |= !cycle.measured_velocity.is_empty();
+        strained |= !cycle.measured_effort.is_empty();
         let newest = columns.iter().map(|joint| cycle.measured_ns[*joint]).max();
         let time = newest.unwrap_or_default() as f64 * 1e-9;
         // A device whose clock began again after it was lost.
@@ -125,16 +126,19 @@ fn read_journal(path: &Path, wanted: &[String]) -> Result<Recording, RecordingEr
                 ("velocity", &cycle.measured_velocity, &mut recording.velocity),
                 ("effort", &cycle.measured_effort, &mut recording.effort),
             ] {
-                let Some(value) = values.get(*joint) else { continue };
+                let value = values.get(*joint).copied().unwrap_or_default();
                 if !value.is_finite() {
                     let joint = recording.joints[index].clone();
                     return Err(RecordingError::NotFinite { path, joint, seconds: time, field });
                 }
-                into[index].push(*value);
+                into[index].push(value);
             }
         }
     }
-    if recording.velocity.iter().any(|values| values.len() != recording.time.len()) {
+    if !strained && !recording.time.is_empty() {
+        return Err(RecordingError::NoEffort { path, robot: header.robot });
+    }
+    if !moved {
         recording.velocity.clear();
     }
     Ok(recording)
