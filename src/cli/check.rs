@@ -91,6 +91,9 @@ fn summary(loaded: &Loaded, robot: &RobotDescription, notes: &[String]) -> Strin
         Some(policy) => {
             ("policy", policy.path.display().to_string(), format!("policy {} Hz, ", policy.rate_hz))
         }
+        None if config.excitation.is_none() => {
+            ("target", "a hand that leads the arm".to_owned(), String::new())
+        }
         None => ("excitation", excitation(config), String::new()),
     };
     let clock = match config.run.clock {

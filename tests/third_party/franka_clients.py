@@ -7,6 +7,7 @@ libsinew_fer_model.so, which the emulated FER serves. The emulators are patient 
 
 import json
 import math
+import os
 import pathlib
 import subprocess
 import sys
@@ -231,6 +232,34 @@ def franky(address):
     print("joint motion done")
     robot.move(fk.CartesianMotion(fk.Affine([0.05, 0.0, 0.0]), fk.ReferenceType.Relative))
     print("Cartesian motion done")
+    time.sleep(0.5)
+    state = robot.state
+    near(robot.model.gravity(state), state.tau_J, 1e-2, "gravity of the arm at rest")
+    print("model query done")
+    goal = list(robot.current_joint_state.position)
+    goal[3] += 0.05
+    # Torques: a spring that pulls the joints to where they shall be.
+    robot.move(fk.JointImpedanceMotion(goal, stiffness=[400.0] * 4 + [100.0] * 3), asynchronous=True)
+    until = time.monotonic() + 60
+    while max(abs(a - b) for a, b in zip(robot.current_joint_state.position, goal)) > 0.01:
+        assert time.monotonic() < until, robot.current_joint_state.position
+        time.sleep(0.05)
+    robot.move(fk.TorqueStopMotion())
+    print("torque motion done")
+    goal[3] += 0.4
+    robot.move(fk.JointMotion(goal), asynchronous=True)
+    # The motion is planned and made by a thread of franky's: the whole process stands still.
+    stall = f"sleep 0.3; kill -STOP {os.getpid()}; sleep {STALL}; kill -CONT {os.getpid()}"
+    helper = subprocess.Popen(["sh", "-c", stall])
+    try:
+        robot.join_motion()
+        raise SystemExit("a stalled client was not noticed")
+    except fk.ControlException as error:
+        assert "communication_constraints_violation" in str(error), error
+    helper.wait()
+    assert robot.has_errors and robot.recover_from_errors() and not robot.has_errors
+    robot.move(fk.JointMotion(goal))
+    print("reflex and recovery done")
     gripper = fk.Gripper(address)
     assert gripper.move(0.05, 0.1)
     print("ok")

@@ -10,6 +10,7 @@ use sinew_firmware_interfaces::franka::emulator::{
     Config, Control, Emulator, EmulatorConfig, Hand, RobotModel,
 };
 use sinew_firmware_interfaces::franka::wire::{GRIPPER_PORT, ROBOT_PORT};
+use sinew_simulation::dynamics::Link;
 
 use super::super::run::parse_duration;
 use super::super::{Format, fail, until_interrupted};
@@ -44,11 +45,17 @@ pub(in crate::cli) struct Arguments {
     /// Width of an object between the fingers, in m
     #[arg(long, value_name = "M", default_value_t = 0.0)]
     object: f64,
+    /// Mass in kg that the arm carries 10 cm in front of its flange without having been told
+    #[arg(long, value_name = "KG", default_value_t = 0.0)]
+    payload: f64,
+    /// Share of the joints' friction that the arm does not compensate, 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
+    friction: f64,
     /// The shared library that a FER gives to clients that ask for its model
     #[arg(long, value_name = "FILE")]
     model_library: Option<PathBuf>,
     /// Misbehave, for example drop=0.05, drop-state=1/20, delay=2ms@3s, silence=2s@5s, reflex@5s,
-    /// push=50@5s, user-stop=2s@5s, power-off=2s@5s; may be repeated
+    /// push=50@5s, guide=2s@5s, user-stop=2s@5s, power-off=2s@5s; may be repeated
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<String>,
     /// For tests on busy computers, for example 200ms: how long a cycle of a motion waits for its
@@ -60,12 +67,22 @@ pub(in crate::cli) struct Arguments {
     seed: u64,
 }
 
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err(format!("`{text}` is no share: write a number from 0 to 1")),
+    }
+}
+
 pub(super) fn emulate(arguments: &Arguments) -> u8 {
     let robot = match arguments.robot {
         Robot::Fer => RobotModel::Fer,
         Robot::Fr3 => RobotModel::Fr3,
     };
-    let mut config = Config { seed: arguments.seed, ..Config::new(robot) };
+    let payload =
+        (arguments.payload != 0.0).then(|| Link::point(arguments.payload, [0.0, 0.0, 0.1]));
+    let (seed, friction) = (arguments.seed, arguments.friction);
+    let mut config = Config { seed, payload, friction, ..Config::new(robot) };
     if let Err(error) = each_once(arguments.faults.iter().map(String::as_str)) {
         return fail(&error, 2, Format::Text);
     }

@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use nalgebra::Vector6;
+use nalgebra::{Point3, Vector3};
 use sinew_simulation::arms::franka;
-use sinew_simulation::dynamics::{Chain, Joints, Link, LinkError};
+use sinew_simulation::dynamics::{Chain, Joints, Link, LinkError, Pose};
 use sinew_simulation::kinematics::Transform;
 
+use super::contact::{self, Contact, Thresholds};
 use super::faults::Faults;
 use super::judge;
 use super::motion::{Drive, Motion, Progress};
@@ -67,6 +68,8 @@ pub struct Config {
     pub positions: [f64; 7],
     /// What the flange carries beside the hand without having been told, in the flange's frame.
     pub payload: Option<Link>,
+    /// Share of the joints' friction that is not compensated, 0 to 1.
+    pub friction: f64,
     /// The shared library that a FER serves: not ours to make here.
     pub model_library: Option<Vec<u8>>,
     /// What is wrong.
@@ -82,6 +85,7 @@ impl Config {
             robot,
             positions: franka::READY,
             payload: None,
+            friction: 0.0,
             model_library: None,
             faults: Faults::default(),
             seed: 1,
@@ -134,9 +138,8 @@ pub struct Control {
     pub(super) message_id: u64,
     /// The last torques that a client commanded are over: N·m in the cycle before.
     pub(super) torques_before: Joints<7>,
-    /// Force from outside on the end effector in the axes of the base, N and N·m, and what it is
-    /// in the joints, N·m.
-    pub(super) push: ([f64; 6], Joints<7>),
+    /// What comes from outside, as the arm estimates it.
+    pub(super) contact: Contact,
     pub(super) inbox: MessageReader,
     pub(super) outbox: Vec<u8>,
     pub(super) udp_port: Option<u16>,
@@ -162,7 +165,8 @@ impl Control {
     /// # Errors
     /// [`LinkError`] when the payload cannot exist.
     pub fn new(config: Config) -> Result<Self, LinkError> {
-        let plant = Plant::new(config.robot, config.positions, config.payload.as_ref())?;
+        let plant =
+            Plant::new(config.robot, config.positions, config.payload.as_ref(), config.friction)?;
         let chain = plant.bare().chain.clone().with_tool(&f_t_ne());
         Ok(Self {
             protocol: config.robot.protocol(),
@@ -182,7 +186,7 @@ impl Control {
             reflex_reason: Errors::NONE,
             message_id: 0,
             torques_before: plant.torques,
-            push: ([0.0; 6], Joints::zeros()),
+            contact: Contact::default(),
             inbox: MessageReader::new(HeaderLayout::Robot),
             outbox: Vec::new(),
             udp_port: None,
@@ -303,8 +307,9 @@ impl Control {
             self.desired = Desired::at_rest(self.plant.positions);
         } else {
             self.torques_before = self.plant.torques;
-            self.feel(now);
-            self.advance();
+            let push = self.push(now);
+            self.advance(&push);
+            self.feel();
         }
         self.message_id += 1;
         self.counts.cycles += 1;
@@ -339,7 +344,14 @@ impl Control {
         } else if stopped && self.mode != RobotMode::UserStopped {
             self.end_motion(Outcome::EmergencyAborted);
             self.mode = RobotMode::UserStopped;
-        } else if !stopped && matches!(self.mode, RobotMode::Other | RobotMode::UserStopped) {
+        } else if !stopped && holds(faults.guide, now) {
+            if matches!(self.mode, RobotMode::Idle | RobotMode::Move) {
+                self.end_motion(Outcome::Aborted);
+                self.mode = RobotMode::Guiding;
+            }
+        } else if !stopped
+            && matches!(self.mode, RobotMode::Other | RobotMode::UserStopped | RobotMode::Guiding)
+        {
             let sound = self.errors.is_empty();
             self.mode = if sound { RobotMode::Idle } else { RobotMode::Reflex };
         }
@@ -348,7 +360,12 @@ impl Control {
         }
     }
 
-    fn advance(&mut self) {
+    fn advance(&mut self, push: &Joints<7>) {
+        if self.mode == RobotMode::Guiding {
+            self.plant.float(push);
+            self.desired = Desired::at_rest(self.plant.positions);
+            return;
+        }
         let measured = self.plant.positions;
         let mut failed = None;
         match &mut self.motion {
@@ -359,10 +376,10 @@ impl Control {
                     motion.step(command.as_ref(), &self.chain, &measured, &mut self.desired);
                 match (progress, motion.drive()) {
                     (Progress::Failed(error), _) => failed = Some(error),
-                    (_, Drive::Torques(torques)) => self.plant.drive(&torques, &self.push.1),
+                    (_, Drive::Torques(torques)) => self.plant.drive(&torques, push),
                     (_, Drive::Impedance) => {
                         let stiffness = self.stiffness();
-                        self.plant.follow(&self.desired, &stiffness, &self.push.1);
+                        self.plant.follow(&self.desired, &stiffness, push);
                     }
                 }
                 if progress == Progress::Finished {
@@ -372,7 +389,7 @@ impl Control {
             None => {
                 self.desired = judge::brake(self.config.robot, &self.desired);
                 let stiffness = self.stiffness();
-                self.plant.follow(&self.desired, &stiffness, &self.push.1);
+                self.plant.follow(&self.desired, &stiffness, push);
             }
         }
         if self.motion.is_some() && failed.is_none() {
@@ -384,32 +401,39 @@ impl Control {
         }
     }
 
-    /// What pushes the arm, and whether that is a collision.
-    fn feel(&mut self, now: Timestamp) {
+    /// What pushes the arm, as torques of the joints.
+    fn push(&self, now: Timestamp) -> Joints<7> {
         let push = self
             .config
             .faults
             .push
             .filter(|(_, start)| Window { start: *start, duration: Some(PUSH) }.contains(now));
-        let down = push.map_or(0.0, |(force, _)| force);
-        let wrench = [0.0, 0.0, -down, 0.0, 0.0, 0.0];
-        let jacobian = self.chain.at(&self.plant.positions).jacobian();
-        self.push = (wrench, jacobian.tr_mul(&Vector6::from(wrench)));
-        let thresholds = &self.settings.collision;
-        let beyond = |felt: &[f64], most: &[f64]| {
-            felt.iter().zip(most).any(|(felt, most)| felt.abs() > *most)
-        };
-        let joints = beyond(self.push.1.as_slice(), &thresholds.upper_torque);
-        let cartesian = beyond(&wrench, &thresholds.upper_force);
+        let down = Vector3::new(0.0, 0.0, -push.map_or(0.0, |(force, _)| force));
+        contact::push(&down, &self.chain.at(&self.plant.positions).jacobian())
+    }
+
+    /// What the arm feels, and whether that is a collision.
+    fn feel(&mut self) {
+        let kinematics = self.chain.at(&self.plant.positions);
+        let origin = Pose::from(self.settings.ee_t_k).translation.vector;
+        let place = kinematics.tool() * Point3::from(origin);
+        self.contact.observe(&self.plant.external, &kinematics.jacobian_at(7, &place.coords));
         if !matches!(self.mode, RobotMode::Idle | RobotMode::Move) {
             return;
         }
-        if joints {
+        let (_, collision) = self.thresholds();
+        let any = |flags: &[f64]| flags.iter().any(|flag| *flag != 0.0);
+        if any(&contact::beyond(&self.contact.torques.into(), &collision.torques)) {
             self.fail(Error::JOINT_REFLEX);
         }
-        if cartesian {
+        if any(&contact::beyond(&self.contact.wrench, &collision.forces)) {
             self.fail(Error::CARTESIAN_REFLEX);
         }
+    }
+
+    /// From which on a contact is one, and a collision is one.
+    pub(super) fn thresholds(&self) -> (Thresholds, Thresholds) {
+        contact::thresholds(&self.settings.collision, &self.desired.accelerations)
     }
 
     /// Of the arm's own controller.

@@ -21,6 +21,8 @@ pub struct Faults {
     pub reflex: Option<Timestamp>,
     /// Something pushes the end effector down with this force in N, for a fifth of a second.
     pub push: Option<(f64, Timestamp)>,
+    /// Somebody holds the buttons for guiding by hand.
+    pub guide: Option<Window>,
     /// The user stop is pressed.
     pub user_stop: Option<Window>,
     /// No power: brakes closed, connections closed and refused.
@@ -28,7 +30,7 @@ pub struct Faults {
 }
 
 /// The names, for messages.
-const NAMES: &str = "drop, drop-state, delay, silence, reflex, push, user-stop or power-off";
+const NAMES: &str = "drop, drop-state, delay, silence, reflex, push, guide, user-stop or power-off";
 
 impl Faults {
     /// Adds one fault described as `NAME[=VALUE][@START]`, where `START` counts from the
@@ -42,6 +44,7 @@ impl Faults {
     /// | `silence=2s@5s`, `silence@5s` | no states, for a while or for good |
     /// | `reflex@5s` | a contact is taken for a collision |
     /// | `push=50@5s` | the end effector is pushed down with 50 N, for 0.2 s |
+    /// | `guide=2s@5s`, `guide@5s` | the buttons for guiding are held, for a while or for good: a push moves the arm |
     /// | `user-stop=2s@5s`, `user-stop@5s` | the user stop is pressed, for a while or for good |
     /// | `power-off=2s@5s`, `power-off@5s` | no power, for a while or for good |
     ///
@@ -58,6 +61,7 @@ impl Faults {
             "silence" => self.silence = Some(fault.window()?),
             "reflex" => self.reflex = Some(fault.moment("reflex")?),
             "push" => self.push = Some(fault.quantity("push", "push=50@5s", "N")?),
+            "guide" => self.guide = Some(fault.window()?),
             "user-stop" => self.user_stop = Some(fault.window()?),
             "power-off" => self.power_off = Some(fault.window()?),
             _ => return Err(fault.unknown(NAMES)),
@@ -88,7 +92,7 @@ mod tests {
     #[test]
     fn the_documented_descriptions_are_read_and_each_mistake_has_its_name() {
         let text = "drop=0.05,drop-state=1/20,delay=2ms@3s,silence=2s@5s,reflex@5s,push=50@6s,\
-                    user-stop=2s@5s,power-off@6s";
+                    guide=1s@2s,user-stop=2s@5s,power-off@6s";
         let faults: Faults = text.parse().unwrap();
         let at = |seconds| Timestamp::ZERO.after(Duration::from_secs(seconds));
         assert_eq!(faults.drop_state, Rate::EveryNth(20));

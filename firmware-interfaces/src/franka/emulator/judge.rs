@@ -9,12 +9,12 @@ use crate::franka::wire::Error;
 
 /// What rounding may add. States of version 10 carry numbers in four bytes: a client that begins
 /// where it is told the arm is begins up to 0.12 µrad beside it.
-const VELOCITY_SLACK: f64 = 1e-3;
-const ACCELERATION_SLACK: f64 = 0.5;
-const JERK_SLACK: f64 = 500.0;
+pub(super) const VELOCITY_SLACK: f64 = 1e-3;
+pub(super) const ACCELERATION_SLACK: f64 = 0.5;
+pub(super) const JERK_SLACK: f64 = 500.0;
 const TORQUE_STEP_SLACK: f64 = 1e-3;
 /// Farthest that a motion may begin from where the arm is, rad.
-const START: f64 = 1e-3;
+pub(super) const START: f64 = 1e-3;
 /// How much faster than allowed a measured velocity has to be, rad/s.
 const MEASURED_SLACK: f64 = 0.1;
 

@@ -4,6 +4,8 @@
 //! [`Control`] and [`Hand`] are pure: bytes and time in, bytes and time out. [`Emulator`] runs them
 //! behind TCP and UDP on a thread, for any client.
 
+mod cartesian;
+mod contact;
 mod control;
 mod faults;
 mod hand;

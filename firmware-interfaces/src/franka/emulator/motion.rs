@@ -1,18 +1,25 @@
 //! One motion that a client commands, cycle by cycle.
 
+use nalgebra::SMatrix;
 use sinew_simulation::dynamics::{Chain, IkSettings, Joints, Pose};
-use sinew_simulation::kinematics::Transform;
+use sinew_simulation::kinematics::{Transform, twist_between};
 
 use super::RobotModel;
-use super::judge::{self, CARTESIAN, JOINT, Judge, Names};
+use super::cartesian::CartesianJudge;
+use super::judge::{self, CARTESIAN, JOINT, Judge, Names, START};
 use super::plant::{Desired, PERIOD};
 use super::poses;
+use super::state::ELBOW_FLIP;
 use crate::franka::wire::{Controller, Error, Generator, MoveRequest, RobotCommand};
 
 /// Lost commands in a row that end a motion.
 const MOST_LOST: u32 = 20;
 /// Cycles that a client may take before its first command: some plan their motion then.
 const PATIENCE: u32 = 2000;
+/// Steps to joint positions for a pose.
+const STEPS: usize = 20;
+/// How near they come, m and rad.
+const NEAR: f64 = 1e-9;
 /// Commands over which the success rate is counted.
 const COUNTED: u32 = 100;
 
@@ -44,6 +51,7 @@ pub(super) struct Motion {
     pub generator: Generator,
     model: RobotModel,
     judge: Judge,
+    cartesian: CartesianJudge,
     /// The first command has come.
     begun: bool,
     waited: u32,
@@ -71,6 +79,7 @@ impl Motion {
             generator: request.generator,
             model,
             judge: Judge::new(model, desired.positions),
+            cartesian: CartesianJudge::new(model),
             begun: false,
             waited: 0,
             lost: 0,
@@ -138,6 +147,7 @@ impl Motion {
         }
         self.count(false);
         self.lost += 1;
+        self.cartesian.lose();
         if self.lost >= MOST_LOST {
             return Progress::Failed(Error::COMMUNICATION_CONSTRAINTS);
         }
@@ -182,11 +192,21 @@ impl Motion {
             Generator::JointPosition => Joints::from(command.q_c),
             Generator::CartesianPosition => {
                 let pose = poses::from_wire(&command.o_t_ee_c).ok_or(Error::CARTESIAN_FRAME)?;
-                self.reach(chain, pose, desired)?
+                let far = twist_between(&self.pose, &pose).iter().any(|way| way.abs() > START);
+                if first && far {
+                    return Err(Error::CARTESIAN_START_POSE);
+                }
+                let elbow = elbow(command, first, desired)?;
+                let turned = elbow.map_or(0.0, |elbow| elbow - desired.positions[2]);
+                self.cartesian.pose(&self.pose, &pose, turned)?;
+                self.reach(chain, pose, elbow, desired)?
             }
             Generator::CartesianVelocity => {
+                let elbow = elbow(command, first, desired)?;
+                let turned = elbow.map_or(0.0, |elbow| elbow - desired.positions[2]);
+                self.cartesian.twist(&command.o_dp_ee_c, turned)?;
                 let pose = poses::moved(&self.pose, &command.o_dp_ee_c, PERIOD);
-                self.reach(chain, pose, desired)?
+                self.reach(chain, pose, elbow, desired)?
             }
         };
         if first && let Some(error) = self.judge.start(desired, &positions, names) {
@@ -196,20 +216,25 @@ impl Motion {
         Ok(())
     }
 
-    /// Joint positions for a pose.
+    /// Joint positions for a pose, with joint 3 at `elbow` where one is commanded.
     fn reach(
         &mut self,
         chain: &Chain<7>,
         pose: Transform,
+        elbow: Option<f64>,
         desired: &Desired,
     ) -> Result<Joints<7>, Error> {
+        self.pose = pose;
+        if let Some(elbow) = elbow {
+            return with_elbow(chain, &pose, elbow, desired.positions)
+                .ok_or(Error::CARTESIAN_JOINT_POSITION);
+        }
         let settings = IkSettings {
-            position_tolerance: 1e-9,
-            rotation_tolerance: 1e-9,
-            iterations: 20,
+            position_tolerance: NEAR,
+            rotation_tolerance: NEAR,
+            iterations: STEPS,
             ..IkSettings::default()
         };
-        self.pose = pose;
         chain
             .inverse(&Pose::from(pose), &desired.positions, &settings)
             .map_err(|_| Error::CARTESIAN_JOINT_POSITION)
@@ -236,4 +261,43 @@ impl Motion {
         self.history = ((self.history << 1) | u128::from(came)) & KEPT;
         self.cycles = self.cycles.saturating_add(1);
     }
+}
+
+/// The elbow that is commanded, if one is: the position of joint 3.
+fn elbow(command: &RobotCommand, first: bool, desired: &Desired) -> Result<Option<f64>, Error> {
+    if !command.valid_elbow {
+        return Ok(None);
+    }
+    let [elbow, sign] = command.elbow_c;
+    let flipped = desired.positions[3] > ELBOW_FLIP;
+    if sign != if flipped { 1.0 } else { -1.0 } {
+        return Err(Error::ELBOW_SIGN);
+    }
+    if first && (elbow - desired.positions[2]).abs() > START {
+        return Err(Error::ELBOW_START);
+    }
+    Ok(Some(elbow))
+}
+
+/// Joint positions next to `positions` for a pose of the end effector with joint 3 at `elbow`:
+/// Newton's steps, as many equations as joints.
+fn with_elbow(
+    chain: &Chain<7>,
+    pose: &Transform,
+    elbow: f64,
+    mut positions: Joints<7>,
+) -> Option<Joints<7>> {
+    for _ in 0..STEPS {
+        let here = chain.at(&positions);
+        let [x, y, z, a, b, c] = twist_between(&here.tool().into(), pose);
+        let left = Joints::from([x, y, z, a, b, c, elbow - positions[2]]);
+        if left.amax() <= NEAR {
+            return Some(positions);
+        }
+        let mut rows = SMatrix::<f64, 7, 7>::zeros();
+        rows.fixed_rows_mut::<6>(0).copy_from(&here.jacobian());
+        rows[(6, 2)] = 1.0;
+        positions += rows.lu().solve(&left)?;
+    }
+    None
 }

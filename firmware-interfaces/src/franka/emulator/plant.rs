@@ -2,7 +2,7 @@
 
 use nalgebra::SMatrix;
 use sinew_simulation::arms::franka;
-use sinew_simulation::dynamics::{Arm, Chain, Joints, Link, LinkError};
+use sinew_simulation::dynamics::{Arm, Chain, Dynamics, JointFriction, Joints, Link, LinkError};
 
 use super::RobotModel;
 use crate::franka::wire::Load;
@@ -14,8 +14,12 @@ const STEPS: usize = 4;
 /// What a drive's finite bandwidth feels like at its joint, kg·m²: the figure of MuJoCo Menagerie's
 /// models. Without it the last joint weighs 1e-4 kg·m², and no client's damping is stable.
 const ROTOR_INERTIA: f64 = 0.1;
+/// Friction does not jump at standstill, as it would in the FR3's description, rad/s.
+const TRANSITION: f64 = 0.01;
 /// How far a joint goes beyond its range before it stands at a stop, rad.
 const STOP: f64 = 0.05;
+/// Of a joint that is guided by hand, N·m·s/rad.
+const GUIDING_DAMPING: f64 = 2.0;
 /// Stiffness of joints whose motion does not move the end effector, N·m/rad.
 const NULL_SPACE: f64 = 10.0;
 /// The hand as its maker describes it, in the frame of the flange.
@@ -80,8 +84,8 @@ impl Desired {
     }
 }
 
-/// The arm with its hand and what it carries. Friction is compensated exactly, gravity as far as
-/// the arm knows its load.
+/// The arm with its hand and what it carries. Friction is compensated but for a share of it,
+/// gravity as far as the arm knows its load.
 #[derive(Clone, Debug)]
 pub(super) struct Plant {
     arm: Arm<7>,
@@ -95,14 +99,20 @@ pub(super) struct Plant {
     pub desired_torques: Joints<7>,
     /// What the sensors at the joints read, N·m.
     pub torques: Joints<7>,
+    /// What the arm's own model does not explain of them, N·m.
+    pub external: Joints<7>,
+    /// Share of the friction that is not compensated.
+    friction: f64,
 }
 
 impl Plant {
-    /// An arm at rest. `payload`, in the frame of the flange, is what it carries without knowing.
+    /// An arm at rest. `payload`, in the frame of the flange, is what it carries without knowing,
+    /// `friction` the share of its friction that is not compensated.
     pub fn new(
         model: RobotModel,
         positions: [f64; 7],
         payload: Option<&Link>,
+        friction: f64,
     ) -> Result<Self, LinkError> {
         let arm = match model {
             RobotModel::Fer => franka::panda_identified(),
@@ -110,6 +120,11 @@ impl Plant {
         }?;
         let mut bare = arm.with_payload(&HAND)?;
         bare.rotor_inertia = Joints::repeat(ROTOR_INERTIA);
+        for friction in &mut bare.friction {
+            if let JointFriction::Linear { transition, .. } = friction {
+                *transition = TRANSITION;
+            }
+        }
         let (arm, believed) = match payload {
             Some(payload) => (bare.clone().with_payload(payload)?, Some(bare.clone())),
             None => (bare.clone(), None),
@@ -124,6 +139,8 @@ impl Plant {
             velocities: Joints::zeros(),
             desired_torques: Joints::zeros(),
             torques,
+            external: Joints::zeros(),
+            friction: friction.clamp(0.0, 1.0),
         })
     }
 
@@ -154,11 +171,13 @@ impl Plant {
             None => Joints::zeros(),
         };
         let ahead = desired.positions - self.positions - self.velocities * PERIOD;
+        let friction = self.friction();
         let drive: Joints<7> = stiffness * ahead
             + damping * (desired.velocities - self.velocities)
             + mass * desired.accelerations
             + pull
-            + push;
+            + push
+            - friction;
         // Mass matrices are positive definite, and so is this one.
         let change = match resistance.cholesky() {
             Some(factors) => factors.solve(&(drive * PERIOD)),
@@ -166,10 +185,11 @@ impl Plant {
         };
         let acceleration = change / PERIOD;
         let coriolis = state.coriolis(&self.velocities);
-        self.desired_torques = mass * acceleration + coriolis - pull - push;
+        self.desired_torques = mass * acceleration + coriolis - pull - push + friction;
         self.torques = state.inverse(&self.velocities, &acceleration)
             - self.arm.rotor_inertia.component_mul(&acceleration)
             - push;
+        self.external = push + self.unexplained(&state, &acceleration);
         self.velocities += change;
         self.positions += self.velocities * PERIOD;
         self.stop();
@@ -186,11 +206,35 @@ impl Plant {
                 None => state.gravity(),
             };
             let motors = torques + gravity;
-            let acceleration = state.forward(&self.velocities, &(motors + push));
-            self.torques = motors - self.arm.rotor_inertia.component_mul(&acceleration);
+            let friction = self.friction();
+            let acceleration = state.forward(&self.velocities, &(motors + push - friction));
+            self.torques = motors - friction - self.arm.rotor_inertia.component_mul(&acceleration);
+            self.external = push + self.unexplained(&state, &acceleration);
             self.velocities += acceleration * step;
             self.positions += self.velocities * step;
             self.stop();
+        }
+    }
+
+    /// One cycle in which a person guides the arm: it floats, a little damped.
+    pub fn float(&mut self, push: &Joints<7>) {
+        let damping = self.velocities * -GUIDING_DAMPING;
+        self.drive(&damping, push);
+    }
+
+    /// Friction that nobody compensates, N·m.
+    fn friction(&self) -> Joints<7> {
+        self.arm.friction_torque(&self.velocities) * self.friction
+    }
+
+    /// What the arm's model misses of its own masses, N·m.
+    fn unexplained(&self, state: &Dynamics<7>, acceleration: &Joints<7>) -> Joints<7> {
+        match &self.believed {
+            Some(believed) => {
+                believed.at(&self.positions).inverse(&self.velocities, acceleration)
+                    - state.inverse(&self.velocities, acceleration)
+            }
+            None => Joints::zeros(),
         }
     }
 
@@ -199,6 +243,7 @@ impl Plant {
         self.velocities = Joints::zeros();
         self.desired_torques = Joints::zeros();
         self.torques = self.arm.at(&self.positions).gravity();
+        self.external = Joints::zeros();
     }
 
     /// Mechanical stops.

@@ -178,7 +178,7 @@ impl Control {
     fn recover(&mut self) -> Outcome {
         match self.mode {
             RobotMode::UserStopped => Outcome::EmergencyAborted,
-            RobotMode::Move | RobotMode::Other => Outcome::NotPossible,
+            RobotMode::Move | RobotMode::Guiding | RobotMode::Other => Outcome::NotPossible,
             _ => {
                 self.errors = Errors::NONE;
                 self.mode = RobotMode::Idle;

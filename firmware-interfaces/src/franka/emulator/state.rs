@@ -3,6 +3,7 @@
 use sinew_simulation::dynamics::{GRAVITY, Joints};
 use sinew_simulation::kinematics::Transform;
 
+use super::contact::beyond;
 use super::control::{Control, f_t_ne};
 use super::motion::Drive;
 use super::plant::{HAND, PERIOD};
@@ -10,7 +11,7 @@ use super::poses::to_wire;
 use crate::franka::wire::{Controller, ControllerMode, Generator, MotionGeneratorMode, RobotState};
 
 /// Where joint 4 has its elbow stretched, rad.
-const ELBOW_FLIP: f64 = -0.467_002_423_653_011;
+pub(super) const ELBOW_FLIP: f64 = -0.467_002_423_653_011;
 
 impl Control {
     pub(super) fn state(&self) -> RobotState {
@@ -23,9 +24,10 @@ impl Control {
         let twist = jacobian * self.desired.velocities;
         let acceleration = jacobian * self.desired.accelerations + rate * self.desired.velocities;
         let twist: [f64; 6] = twist.into();
-        let wrench = &self.push.0;
-        let felt: [f64; 7] = self.push.1.into();
-        let thresholds = &self.settings.collision;
+        let wrench = &self.contact.wrench;
+        let felt: [f64; 7] = self.contact.torques.into();
+        let (contact, collision) = self.thresholds();
+        let stiffness_frame = Transform::from(here.tool()).then(&self.settings.ee_t_k);
         let f_t_ne = f_t_ne();
         let load = &self.settings.load;
         let [xx, xy, xz, yy, yz, zz] = HAND.inertia;
@@ -58,16 +60,18 @@ impl Control {
             dq: plant.velocities.into(),
             dq_d: self.desired.velocities.into(),
             ddq_d: self.desired.accelerations.into(),
-            joint_contact: beyond(&felt, &thresholds.lower_torque),
-            cartesian_contact: beyond(wrench, &thresholds.lower_force),
-            joint_collision: beyond(&felt, &thresholds.upper_torque),
-            cartesian_collision: beyond(wrench, &thresholds.upper_force),
+            joint_contact: beyond(&felt, &contact.torques),
+            cartesian_contact: beyond(wrench, &contact.forces),
+            joint_collision: beyond(&felt, &collision.torques),
+            cartesian_collision: beyond(wrench, &collision.forces),
             tau_ext_hat_filtered: felt,
             o_f_ext_hat_k: *wrench,
-            k_f_ext_hat_k: turned(&here.tool().into(), wrench),
+            k_f_ext_hat_k: turned(&stiffness_frame, wrench),
             o_dp_ee_d: twist,
             o_ddp_o: GRAVITY.into(),
             elbow_c: elbow(&self.desired.positions),
+            delbow_c: [self.desired.velocities[2], 0.0],
+            ddelbow_c: [self.desired.accelerations[2], 0.0],
             o_t_ee_c: desired_pose,
             // Clients' filters and limiters go on from these.
             o_dp_ee_c: twist,
@@ -102,11 +106,6 @@ impl Control {
         };
         (generator, controller)
     }
-}
-
-/// 1 where a threshold is passed.
-fn beyond<const N: usize>(felt: &[f64; N], most: &[f64; N]) -> [f64; N] {
-    std::array::from_fn(|i| f64::from(u8::from(felt[i].abs() > most[i])))
 }
 
 /// A wrench in the axes of a frame instead of the base's.

@@ -10,6 +10,8 @@ use crate::franka::wire::{
     Request, RobotCommand, RobotMode, RobotState,
 };
 
+mod fidelity;
+
 const BOTH: [RobotModel; 2] = [RobotModel::Fer, RobotModel::Fr3];
 const MOVE: u32 = 7;
 

@@ -69,12 +69,18 @@ impl Error {
     pub const ACCELERATION_DISCONTINUITY: Self = Self(15);
     /// The first pose commanded is not where the arm is.
     pub const CARTESIAN_START_POSE: Self = Self(16);
+    /// A commanded elbow leaves its range.
+    pub const ELBOW_LIMIT: Self = Self(17);
     /// Cartesian velocities commanded are too high.
     pub const CARTESIAN_COMMANDED_VELOCITY: Self = Self(18);
     /// Commanded Cartesian velocities jump.
     pub const CARTESIAN_VELOCITY_DISCONTINUITY: Self = Self(19);
     /// Commanded Cartesian accelerations jump.
     pub const CARTESIAN_ACCELERATION_DISCONTINUITY: Self = Self(20);
+    /// The sign of a commanded elbow is not the arm's.
+    pub const ELBOW_SIGN: Self = Self(21);
+    /// The first elbow commanded is not where the arm's is.
+    pub const ELBOW_START: Self = Self(22);
     /// Too many commands in a row were lost or late.
     pub const COMMUNICATION_CONSTRAINTS: Self = Self(25);
     /// The joints cannot follow a Cartesian motion: a range ends.
