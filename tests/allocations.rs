@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sinew::config;
+use sinew::config::{self, RobotModel};
 use sinew::control::{ControlLoop, OperatorSignal};
 use sinew::cycle::Cycle;
-use sinew::pacing::{Pacer, Tick, TimerPacer};
+use sinew::pacing::{DevicePacer, Pacer, Tick, TimerPacer};
 use sinew::recording::{Recorder, RecorderInbox, SampleSink};
 use sinew::run::prepare;
 use sinew::supervision::{Heartbeat, StopCause};
@@ -39,6 +39,11 @@ fn ten_thousand_cycles_in_which_a_hand_leads_the_arm_allocate_nothing() {
     allocate_nothing("configs/mock-guiding.toml", &[]);
 }
 
+#[test]
+fn ten_thousand_cycles_of_a_franka_in_torque_allocate_nothing() {
+    allocate_nothing("configs/franka-torque.toml", &["excitation.times=20"]);
+}
+
 /// One loop at 1 kHz at a time.
 static TURN: Mutex<()> = Mutex::new(());
 
@@ -47,7 +52,7 @@ const CYCLES: u64 = 10_000;
 
 /// Ends a run as an operator would, after so many cycles.
 struct Counted {
-    pacer: TimerPacer,
+    pacer: Box<dyn Pacer>,
     left: u64,
     operator: OperatorSignal,
 }
@@ -125,7 +130,11 @@ fn allocate_nothing(config: &str, more: &[&str]) -> u64 {
         });
         let operator = OperatorSignal::default();
         let heartbeat = Heartbeat::default();
-        let pacer = TimerPacer::new(clock.clone(), 1000.0, Duration::from_micros(50));
+        let timer = || TimerPacer::new(clock.clone(), 1000.0, Duration::from_micros(50));
+        let pacer: Box<dyn Pacer> = match loaded.config.robot.model {
+            RobotModel::Franka => Box::new(DevicePacer::new(clock.clone(), 1000.0)),
+            _ => Box::new(timer()),
+        };
         let mut pacer = Counted { pacer, left: CYCLES + 500, operator: operator.clone() };
         let mut control = ControlLoop::new(robot.as_mut(), cycle, link, sink, operator, heartbeat);
         let mut cause = None;
