@@ -104,9 +104,8 @@ impl Arm {
     fn follow(&mut self) {
         let before = self.state.position;
         self.state.position[..7].copy_from_slice(&self.told[..7]);
-        for joint in 0..7 {
-            self.state.velocity[joint] = (self.state.position[joint] - before[joint]) / 1e-3;
-        }
+        self.state.velocity =
+            std::array::from_fn(|joint| (self.state.position[joint] - before[joint]) / 1e-3);
         if self.tick.is_multiple_of(500) {
             let step = Duration::from_nanos(33_333_333);
             let mut chunk = Box::new(Chunk::with_capacity(30, step));
