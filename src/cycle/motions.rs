@@ -148,11 +148,23 @@ impl Motions {
         for _ in 0..steps {
             self.go_on(wanted, state, &mut moved);
         }
-        if let Some(state) = state {
-            let free = wanted.contains(&Wanted::Led);
-            moved.actuated = self.actuate(state, elapsed, free, &mut moved);
+        match state {
+            // For the robot no time has passed.
+            Some(_) if steps == 0 => self.repeat(&mut moved),
+            Some(state) => {
+                let free = wanted.contains(&Wanted::Led);
+                moved.actuated = self.actuate(state, elapsed, free, &mut moved);
+            }
+            None => {}
         }
         moved
+    }
+
+    /// The efforts of the last cycle once more.
+    fn repeat(&self, moved: &mut Moved) {
+        for (effort, gate) in moved.effort.iter_mut().zip(&self.efforts) {
+            *effort = gate.map_or(0.0, |gate| gate.effort());
+        }
     }
 
     /// The commanded motion goes on by one period.

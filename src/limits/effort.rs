@@ -25,6 +25,11 @@ impl EffortGate {
         self.previous = effort.clamp(-self.limits.max, self.limits.max);
     }
 
+    /// The last effort.
+    pub const fn effort(&self) -> f64 {
+        self.previous
+    }
+
     /// The effort nearest to `wanted` that the limits allow, and the set of [`ClampCause`] bits of
     /// those that bound it. An effort that is not finite is one of 0, approached at the allowed
     /// rate. Effort itself comes before its rate, and both can always be kept, because the previous
