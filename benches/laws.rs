@@ -104,14 +104,8 @@ impl Arm {
     fn follow(&mut self) {
         let before = self.state.position;
         self.state.position[..7].copy_from_slice(&self.told[..7]);
-<<<<<<< HEAD
-        for (joint, before) in before.iter().enumerate().take(7) {
-            self.state.velocity[joint] = (self.state.position[joint] - before) / 1e-3;
-        }
-=======
         self.state.velocity =
             std::array::from_fn(|joint| (self.state.position[joint] - before[joint]) / 1e-3);
->>>>>>> 6e0a2a55227c5f99d3261a0e1a10dc944a96a144
         if self.tick.is_multiple_of(500) {
             let step = Duration::from_nanos(33_333_333);
             let mut chunk = Box::new(Chunk::with_capacity(30, step));
