@@ -40,18 +40,18 @@ impl Noise {
 
 /// Position, velocity and acceleration of the plan: three sines a joint.
 fn planned(time: f64) -> [Seven; 3] {
-    let mut plan = [Seven::from(READY), Seven::zeros(), Seven::zeros()];
+    let [mut q, mut v, mut a] = [Seven::from(READY), Seven::zeros(), Seven::zeros()];
     for joint in 0..JOINTS {
         for sine in 0..3 {
             let omega = std::f64::consts::TAU * (0.1 + 0.17 * sine as f64 + 0.013 * joint as f64);
             let phase = omega * time + 1.3 * joint as f64 + 2.1 * sine as f64;
             let amplitude = 0.25 / (1.0 + sine as f64);
-            plan[0][joint] += amplitude * phase.sin();
-            plan[1][joint] += amplitude * omega * phase.cos();
-            plan[2][joint] -= amplitude * omega * omega * phase.sin();
+            q[joint] += amplitude * phase.sin();
+            v[joint] += amplitude * omega * phase.cos();
+            a[joint] -= amplitude * omega * omega * phase.sin();
         }
     }
-    plan
+    [q, v, a]
 }
 
 /// An episode of an arm that is `truth`, moved by forward dynamics under a computed torque with feedback.
