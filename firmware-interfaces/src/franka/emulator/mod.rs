@@ -5,6 +5,7 @@
 //! behind TCP and UDP on a thread, for any client.
 
 mod cartesian;
+mod config;
 mod contact;
 mod control;
 mod faults;
@@ -20,7 +21,8 @@ mod server;
 mod state;
 
 pub use crate::faults::{FaultError, Rate, Window};
-pub use control::{Config, Control, Counts, RobotModel};
+pub use config::{Config, Counts, RobotModel};
+pub use control::Control;
 pub use faults::Faults;
 pub use hand::Hand;
 #[cfg(unix)]

@@ -196,13 +196,13 @@ impl Motion {
                 if first && far {
                     return Err(Error::CARTESIAN_START_POSE);
                 }
-                let elbow = elbow(command, first, desired)?;
+                let elbow = elbow(self.model, command, first, desired)?;
                 let turned = elbow.map_or(0.0, |elbow| elbow - desired.positions[2]);
                 self.cartesian.pose(&self.pose, &pose, turned)?;
                 self.reach(chain, pose, elbow, desired)?
             }
             Generator::CartesianVelocity => {
-                let elbow = elbow(command, first, desired)?;
+                let elbow = elbow(self.model, command, first, desired)?;
                 let turned = elbow.map_or(0.0, |elbow| elbow - desired.positions[2]);
                 self.cartesian.twist(&command.o_dp_ee_c, turned)?;
                 let pose = poses::moved(&self.pose, &command.o_dp_ee_c, PERIOD);
@@ -264,7 +264,12 @@ impl Motion {
 }
 
 /// The elbow that is commanded, if one is: the position of joint 3.
-fn elbow(command: &RobotCommand, first: bool, desired: &Desired) -> Result<Option<f64>, Error> {
+fn elbow(
+    model: RobotModel,
+    command: &RobotCommand,
+    first: bool,
+    desired: &Desired,
+) -> Result<Option<f64>, Error> {
     if !command.valid_elbow {
         return Ok(None);
     }
@@ -275,6 +280,10 @@ fn elbow(command: &RobotCommand, first: bool, desired: &Desired) -> Result<Optio
     }
     if first && (elbow - desired.positions[2]).abs() > START {
         return Err(Error::ELBOW_START);
+    }
+    let range = &judge::limits(model)[2];
+    if !(range.lower..=range.upper).contains(&elbow) {
+        return Err(Error::ELBOW_LIMIT);
     }
     Ok(Some(elbow))
 }

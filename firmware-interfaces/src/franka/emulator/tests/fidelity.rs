@@ -166,6 +166,16 @@ fn a_commanded_elbow_is_followed_while_the_end_effector_stays() {
         let place = |pose: &[f64; 16]| Vector3::new(pose[12], pose[13], pose[14]);
         let moved = place(&client.state.o_t_ee) - place(&from);
         assert!(moved.norm() < 1e-3, "{moved}");
+        let (control, state, now) = (client.control.clone(), client.state, client.now);
+        let mut beyond = Client { control, state, now, ..cartesian(robot).0 };
+        let elbow_c = [3.0, elbow[1]];
+        beyond.cycle(Some(RobotCommand {
+            o_t_ee_c: from,
+            elbow_c,
+            valid_elbow: true,
+            ..RobotCommand::default()
+        }));
+        assert!(beyond.state.errors.contains(Error::ELBOW_LIMIT), "{:?}", beyond.state.errors);
         let wrong = RobotCommand {
             o_t_ee_c: from,
             elbow_c: [client.state.elbow_d[0], -elbow[1]],
