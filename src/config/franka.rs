@@ -45,7 +45,10 @@ pub(crate) fn with_mode(config: &RunConfig) -> Config {
         Actuator::Position => ControlMode::Position,
         _ => ControlMode::Effort,
     };
+    // A real arm has none.
+    let emulated = config.robot.port == crate::robots::EMULATOR_PORT;
     let patience = Duration::from_millis(config.emulator.patience_ms.into());
+    let patience = if emulated { patience } else { Duration::ZERO };
     let driver = driver(&config.robot);
     let answer_within = driver.answer_within.max(patience / 2);
     Config { mode, answer_within, ..driver }
