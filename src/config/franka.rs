@@ -45,8 +45,9 @@ pub(crate) fn with_mode(config: &RunConfig) -> Config {
         Actuator::Position => ControlMode::Position,
         _ => ControlMode::Effort,
     };
-    // A real arm has none.
-    let emulated = config.robot.port == crate::robots::EMULATOR_PORT;
+    // A real arm has none, and is not on this computer.
+    let port = config.robot.port.as_str();
+    let emulated = port == crate::robots::EMULATOR_PORT || port.starts_with("127.");
     let patience = Duration::from_millis(config.emulator.patience_ms.into());
     let patience = if emulated { patience } else { Duration::ZERO };
     let driver = driver(&config.robot);

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use super::RECONNECT_TIMEOUT;
-use super::driver::{Desk, Opened, Published};
+use super::desk::{Desk, Published};
+use super::driver::Opened;
 use super::engine::{Engine, Port, Step};
 use crate::robot::LinkStatus;
 use crate::{Clock, MonotonicClock, Timestamp};

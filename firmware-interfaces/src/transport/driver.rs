@@ -4,18 +4,17 @@
 //! requests are atomic flags. Neither side ever waits for the other, but for a beat of a device that
 //! sets the pace. The bus thread looks into the mailboxes at least once a `granularity`.
 
-use std::io::{Read, Write};
-use std::os::fd::AsFd;
+use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use triple_buffer::{Input, Output, TripleBuffer};
 
 use super::bus::Bus;
+use super::desk::{Desk, LATCHED, Numbered, Published, Shared, heard, ring};
 use super::engine::{Engine, Port};
 use crate::robot::{
     BusStatistics, Command, ControlMode, DeviceTick, LinkStatus, MAX_JOINTS, State, StopHandle,
@@ -27,175 +26,6 @@ use crate::{Clock, MonotonicClock, Timestamp};
 const NAP: Duration = Duration::from_millis(1);
 /// How much longer than asked the end of the thread is waited for before it is left behind.
 const LAST_CHANCE: Duration = Duration::from_secs(2);
-
-const HOLD: u8 = 1;
-const TORQUE_OFF: u8 = 2;
-/// The floor under every command: nothing passes until the next arming.
-const LATCHED: u64 = u64::MAX;
-
-/// A command with its number, so that a stop tells earlier ones from later ones.
-#[derive(Clone, Copy)]
-pub(crate) struct Numbered {
-    number: u64,
-    command: Command,
-}
-
-/// A state with the beat it came with.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) struct Published {
-    pub(crate) state: State,
-    pub(crate) beat: Option<DeviceTick>,
-}
-
-/// What both threads see.
-pub(crate) struct Shared<F> {
-    stops: AtomicU8,
-    /// Commands up to this number are not sent: they were handed over before the last stop or
-    /// arming. Stops only raise it, so that one from the control thread does not end a latch;
-    /// arming sets it.
-    floor: AtomicU64,
-    arm_requested: AtomicU64,
-    arm_served: AtomicU64,
-    arm_cancelled: AtomicU64,
-    /// The request to arm that has failed for good.
-    arm_failed: AtomicU64,
-    quit: AtomicBool,
-    /// When an orderly end gives up, on the run's clock.
-    quit_by: AtomicU64,
-    stops_delivered: AtomicBool,
-    counters: [AtomicU64; BusStatistics::COUNT],
-    /// Taken by the bus thread when a failure is new, and for reports.
-    failure: Mutex<Option<F>>,
-}
-
-impl<F: Clone> Shared<F> {
-    /// Asks for a stop that overtakes the commands up to `floor`.
-    fn stop(&self, floor: u64, request: StopRequest) {
-        let flag = match request {
-            StopRequest::Hold => HOLD,
-            StopRequest::TorqueOff => TORQUE_OFF,
-        };
-        // The floor comes first: the bus thread that sees the flag must see the floor, or it would
-        // send one more command behind the stop.
-        self.floor.fetch_max(floor, Ordering::AcqRel);
-        self.stops.fetch_or(flag, Ordering::AcqRel);
-    }
-
-    fn failure(&self) -> Option<F> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-/// The bus thread's side of what lies between the threads.
-pub(crate) struct Desk<F> {
-    shared: Arc<Shared<F>>,
-    states: Input<Published>,
-    commands: Output<Numbered>,
-    /// A byte goes in with every beat.
-    bell: UnixStream,
-    /// A byte arrives here with every command and stop, where that was asked for.
-    orders: Option<UnixStream>,
-    published: Published,
-    reported: Option<F>,
-    arm_seen: u64,
-}
-
-impl<F: Clone + PartialEq> Desk<F> {
-    /// Until when an orderly end is wanted, once it is.
-    pub(crate) fn quits(&self) -> Option<Timestamp> {
-        let quit = self.shared.quit.load(Ordering::Acquire);
-        quit.then(|| Timestamp::from_nanos(self.shared.quit_by.load(Ordering::Relaxed)))
-    }
-
-    /// Says, before an orderly end, whether the device has heard every stop.
-    pub(crate) fn delivered(&self, delivered: bool) {
-        self.shared.stops_delivered.store(delivered, Ordering::Release);
-    }
-
-    /// The stop that is asked for. One that is found together with a request to arm is the older
-    /// one: arming waits for its end.
-    pub(crate) fn take_stop(&mut self) -> Option<StopRequest> {
-        let stops = self.shared.stops.swap(0, Ordering::AcqRel);
-        if stops & TORQUE_OFF != 0 {
-            Some(StopRequest::TorqueOff)
-        } else {
-            (stops & HOLD != 0).then_some(StopRequest::Hold)
-        }
-    }
-
-    /// True once for each request to arm.
-    pub(crate) fn take_arming(&mut self) -> bool {
-        let asked = self.shared.arm_requested.load(Ordering::Acquire);
-        let new = asked > self.arm_seen;
-        self.arm_seen = self.arm_seen.max(asked);
-        new
-    }
-
-    /// True when nobody waits for the last request to arm any more.
-    pub(crate) fn is_arming_cancelled(&self) -> bool {
-        self.shared.arm_cancelled.load(Ordering::Acquire) >= self.arm_seen
-    }
-
-    /// The newest command, if there is a new one that no stop has overtaken.
-    pub(crate) fn take_command(&mut self) -> Option<Command> {
-        if !self.commands.update() {
-            return None;
-        }
-        let Numbered { number, command } = *self.commands.output_buffer();
-        (number > self.shared.floor.load(Ordering::Acquire)).then_some(command)
-    }
-
-    /// Waits for the next command or stop, at most for `timeout`.
-    pub(crate) fn wait(&mut self, timeout: Duration) {
-        let Some(orders) = &mut self.orders else { return std::thread::sleep(timeout) };
-        if heard(orders, timeout) {
-            let _ = orders.read(&mut [0; 64]);
-        }
-    }
-
-    /// Shows state, counters and failure to the other side.
-    pub(crate) fn publish(
-        &mut self,
-        published: Published,
-        statistics: &BusStatistics,
-        failure: Option<F>,
-    ) {
-        for (shared, value) in self.shared.counters.iter().zip(statistics.to_array()) {
-            shared.store(value, Ordering::Relaxed);
-        }
-        if failure != self.reported {
-            self.reported.clone_from(&failure);
-            *self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
-        }
-        if published != self.published {
-            let beats = published.beat != self.published.beat;
-            self.published = published;
-            self.states.write(published);
-            if beats {
-                // A bell that nobody has answered rings already.
-                let _ = self.bell.write(&[1]);
-            }
-        }
-    }
-
-    /// Says how the last request to arm has ended. After [`publish`](Self::publish), so that whoever
-    /// sees this finds the state that made it so.
-    pub(crate) fn answer_arming(&self, armed: bool) {
-        let ended = if armed { &self.shared.arm_served } else { &self.shared.arm_failed };
-        ended.store(self.arm_seen, Ordering::Release);
-    }
-}
-
-/// Waits until something can be read from `bell`, at most for `timeout`.
-fn heard(bell: &UnixStream, timeout: Duration) -> bool {
-    let timeout = Timespec {
-        tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX),
-        tv_nsec: timeout.subsec_nanos().into(),
-    };
-    let mut fds = [PollFd::from_borrowed_fd(bell.as_fd(), PollFlags::IN)];
-    // Interrupted or late, whoever waits looks again.
-    poll(&mut fds, Some(&timeout)).is_ok_and(|ready| ready > 0)
-}
 
 /// How arming ended without success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -421,12 +251,5 @@ impl<F: Clone + Send> StopHandle for Handle<F> {
     fn stop(&self, request: StopRequest) {
         self.shared.stop(LATCHED, request);
         ring(self.orders.as_deref());
-    }
-}
-
-/// A bell that nobody has answered rings already.
-fn ring(mut bell: Option<&UnixStream>) {
-    if let Some(bell) = &mut bell {
-        let _ = bell.write(&[1]);
     }
 }

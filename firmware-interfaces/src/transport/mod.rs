@@ -5,6 +5,8 @@
 #[cfg(unix)]
 mod bus;
 #[cfg(unix)]
+mod desk;
+#[cfg(unix)]
 mod driver;
 #[cfg(unix)]
 mod endpoint;
@@ -15,7 +17,9 @@ mod server;
 mod stepped;
 
 #[cfg(unix)]
-pub(crate) use driver::{Desk, Driver, NotArmed, Opened, Published};
+pub(crate) use desk::{Desk, Published};
+#[cfg(unix)]
+pub(crate) use driver::{Driver, NotArmed, Opened};
 #[cfg(unix)]
 pub use endpoint::{EmulatorError, Transport};
 pub use engine::Step;
