@@ -7,7 +7,7 @@ use sinew_firmware_interfaces::RobotDescription;
 
 use super::error::Problem;
 use super::keys::with_unit;
-use super::schema::{ClockKind, OverrunPolicy, Pace, RobotModel};
+use super::schema::{ClockKind, OverrunPolicy, Pace};
 use super::tree::{element, number};
 use super::{Loaded, Origin};
 
@@ -24,9 +24,9 @@ pub(super) fn check(loaded: &Loaded, robot: &RobotDescription, problems: &mut Ve
 
 fn check_pace(loaded: &Loaded, robot: &RobotDescription, problems: &mut Vec<Problem>) {
     let run = &loaded.config.run;
-    if run.pace != Pace::Device {
+    if run.pace != Pace::Device && !(robot.lockstep && run.clock == ClockKind::Simulated) {
         // Every state of such an arm's wants its command: a clock beside the arm's loses some.
-        if loaded.config.robot.model == RobotModel::Franka && run.clock == ClockKind::Real {
+        if robot.lockstep && run.clock == ClockKind::Real {
             let message = format!(
                 "\"timer\" is refused for the {}, which wants a command for each of its states. Set \
                  it to \"device\"",

@@ -122,6 +122,11 @@ impl<F: Clone + PartialEq> Desk<F> {
         self.shared.arm_cancelled.load(Ordering::Acquire) >= self.arm_seen
     }
 
+    /// True when a stop from another thread lets no command pass until the next arming.
+    pub(crate) fn is_latched(&self) -> bool {
+        self.shared.floor.load(Ordering::Acquire) == LATCHED
+    }
+
     /// The newest command, if there is a new one that no stop has overtaken.
     pub(crate) fn take_command(&mut self) -> Option<Command> {
         if !self.commands.update() {
@@ -134,8 +139,9 @@ impl<F: Clone + PartialEq> Desk<F> {
     /// Waits for the next command or stop, at most for `timeout`.
     pub(crate) fn wait(&mut self, timeout: Duration) {
         let Some(orders) = &mut self.orders else { return std::thread::sleep(timeout) };
-        if heard(orders, timeout) {
-            let _ = orders.read(&mut [0; 64]);
+        // Of a side that has gone nothing comes any more, at once.
+        if heard(orders, timeout) && matches!(orders.read(&mut [0; 64]), Ok(0)) {
+            std::thread::sleep(timeout);
         }
     }
 

@@ -241,6 +241,13 @@ impl<F: Clone + PartialEq + Send + 'static> Driver<F> {
     }
 }
 
+impl<F> Drop for Driver<F> {
+    /// Whoever is left behind ends as soon as it looks.
+    fn drop(&mut self) {
+        self.shared.quit.store(true, Ordering::Release);
+    }
+}
+
 /// Stops the device from another thread, as long as the bus thread lives.
 struct Handle<F> {
     shared: Arc<Shared<F>>,

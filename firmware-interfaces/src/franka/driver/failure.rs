@@ -29,6 +29,15 @@ pub enum Failure {
     UserStop,
     /// Another program ended the motion.
     Preempted,
+    /// The first command is not where the arm is.
+    Start {
+        /// Index of the joint.
+        joint: usize,
+        /// Where it is told to stay, rad.
+        from: f64,
+        /// The command, rad.
+        to: f64,
+    },
     /// It refused a request.
     Refused {
         /// Which.
@@ -89,6 +98,7 @@ impl Failure {
             Self::Mode(RobotMode::Guiding) => "Let go of the guiding buttons",
             Self::Mode(_) => "Open the brakes in Desk",
             Self::Preempted => "Let no other program, Desk included, stop this one's motions",
+            Self::Start { .. } => "Nothing has moved; begin anew where the arm is now",
             Self::Refused { .. } => "Correct the setting, or the arm's end effector in Desk",
             Self::Ended(_) => "Look at the arm, and at Desk's log",
             Self::Gripper(_) => "Is it mounted and homed, and set as end effector in Desk?",
@@ -128,6 +138,11 @@ impl fmt::Display for Failure {
             ),
             Self::UserStop => formatter.write_str("the user stop was pressed"),
             Self::Preempted => formatter.write_str("another program ended the motion"),
+            Self::Start { joint, from, to } => write!(
+                formatter,
+                "the first command of joint{} is {to:.3} rad, and the arm stands at {from:.3} rad",
+                joint + 1
+            ),
             Self::Refused { request, said } => write!(formatter, "it refused {request}: {said}"),
             Self::Ended(said) => write!(formatter, "the motion ended: {said}"),
             Self::Gripper(said) => write!(formatter, "the hand does not answer: {said}"),

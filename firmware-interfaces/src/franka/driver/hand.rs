@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::config::{GripperConfig, width};
 use super::failure::Failure;
@@ -14,6 +14,10 @@ use crate::{Clock, MonotonicClock, Timestamp};
 const WORTH: f64 = 0.002;
 /// How far the wanted width has to turn back before a movement is broken off, m.
 const TURN: f64 = 0.01;
+/// How long a hand may take for its first width.
+const FIRST_WIDTH: Duration = Duration::from_secs(3);
+/// How long the threads may take to end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How often the wanted width is looked at.
 const LOOK: Duration = Duration::from_millis(5);
 /// How far a grasped object's width may be from the one that was asked for, m.
@@ -34,25 +38,38 @@ pub(super) struct Fingers {
     force: Option<f64>,
     /// Width that was ordered last.
     ordered: Option<f64>,
+    /// Whether that was to hold what is there.
+    holds: bool,
 }
 
 impl Fingers {
     pub const fn new(config: &GripperConfig) -> Self {
-        Self { force: config.force, ordered: None }
+        Self { force: config.force, ordered: None, holds: false }
     }
 
     /// The next order, when `wanted` is worth one and the hand is at `measured`.
     pub fn order(&mut self, wanted: f64, measured: f64) -> Option<Order> {
         let from = self.ordered.unwrap_or(measured);
-        if !wanted.is_finite() || (wanted - from).abs() < WORTH {
+        let worth = |from: f64| (wanted - from).abs() >= WORTH;
+        // Fingers that cannot be seen are not moved; what they hold where it is wanted is not let go.
+        if !wanted.is_finite() || !measured.is_finite() || !worth(from) {
+            return None;
+        }
+        if self.holds && !worth(measured) {
             return None;
         }
         self.ordered = Some(wanted);
         let closes = wanted < measured - WORTH;
+        self.holds = closes && self.force.is_some();
         Some(match self.force {
             Some(force) if closes => Order::Grasp(wanted, force),
             _ => Order::Move(wanted),
         })
+    }
+
+    /// Whether the last order was to hold what is there.
+    pub const fn holds(&self) -> bool {
+        self.holds
     }
 
     /// Whether the movement to the last order is to be broken off, because the hand is wanted the
@@ -72,6 +89,8 @@ struct Shared {
     at: AtomicU64,
     moving: AtomicBool,
     quit: AtomicBool,
+    /// A movement under way is to end.
+    halt: AtomicBool,
     failure: Mutex<Option<Failure>>,
     fingers: Mutex<Fingers>,
 }
@@ -104,7 +123,18 @@ impl HandPort {
         self.0.wanted.store(width(opening).to_bits(), Ordering::Relaxed);
     }
 
-    /// The last width, in m, and when it was measured.
+    /// Breaks off a movement; what is held is held on.
+    pub fn halt(&self) {
+        self.0.wanted.store(f64::NAN.to_bits(), Ordering::Relaxed);
+        self.0.halt.store(true, Ordering::Release);
+    }
+
+    /// What is wrong with the hand.
+    pub fn failure(&self) -> Option<Failure> {
+        self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The last width, in m, and when it was measured; `None` where it is not known any more.
     pub fn width(&self) -> Option<(Timestamp, f64)> {
         let width = Shared::number(&self.0.width);
         width.is_finite().then(|| (Timestamp::from_nanos(self.0.at.load(Ordering::Relaxed)), width))
@@ -135,12 +165,23 @@ impl HandThreads {
             at: AtomicU64::new(0),
             moving: AtomicBool::new(false),
             quit: AtomicBool::new(false),
+            halt: AtomicBool::new(false),
             failure: Mutex::new(None),
             fingers: Mutex::new(Fingers::new(&config)),
         });
         let mut hand = Self { shared, gripper, threads: Vec::new() };
         let (shared, gripper) = (Arc::clone(&hand.shared), Arc::clone(&hand.gripper));
         hand.start("franka-hand", move || read(&shared, &gripper, arm, &clock))?;
+        let begun = Instant::now();
+        while hand.port().width().is_none() {
+            if let Some(failure) = hand.failure() {
+                return Err(failure);
+            }
+            if begun.elapsed() > FIRST_WIDTH {
+                return Err(Failure::Gripper("it says no width".to_owned()));
+            }
+            std::thread::sleep(LOOK);
+        }
         let (shared, gripper) = (Arc::clone(&hand.shared), Arc::clone(&hand.gripper));
         hand.start("franka-fingers", move || move_fingers(&shared, &gripper, config.speed, arm))?;
         Ok(hand)
@@ -157,29 +198,44 @@ impl HandThreads {
     }
 
     pub fn failure(&self) -> Option<Failure> {
-        self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.port().failure()
     }
 }
 
 impl Drop for HandThreads {
     fn drop(&mut self) {
+        self.shared.halt.store(true, Ordering::Release);
         self.shared.quit.store(true, Ordering::Release);
-        if self.shared.moving.load(Ordering::Acquire) {
-            // What holds an object goes on holding it.
-            let _ = self.gripper.stop();
-        }
+        // The library waits for answers as long as TCP does: a hand that has gone is left behind.
+        let begun = Instant::now();
         for thread in self.threads.drain(..) {
-            let _ = thread.join();
+            while !thread.is_finished() && begun.elapsed() < LAST_WORDS {
+                std::thread::sleep(LOOK);
+            }
+            if thread.is_finished() {
+                let _ = thread.join();
+            }
         }
     }
 }
 
 /// Reads widths, and breaks off movements that are not wanted any more.
 fn read(shared: &Shared, gripper: &franka::Gripper, arm: RobotModel, clock: &MonotonicClock) {
-    while !shared.quit.load(Ordering::Acquire) {
+    loop {
+        let halt = shared.halt.swap(false, Ordering::AcqRel);
+        let moving = shared.moving.load(Ordering::Acquire);
+        if halt && moving && !shared.fingers(|fingers| fingers.holds()) {
+            let _ = gripper.stop();
+        }
+        if shared.quit.load(Ordering::Acquire) {
+            return;
+        }
         let state = match gripper.read_once() {
             Ok(state) => state,
-            Err(error) => return shared.fail(arm, error),
+            Err(error) => {
+                shared.width.store(f64::NAN.to_bits(), Ordering::Relaxed);
+                return shared.fail(arm, error);
+            }
         };
         shared.at.store(clock.now().as_nanos(), Ordering::Relaxed);
         shared.width.store(state.width.to_bits(), Ordering::Relaxed);
@@ -223,10 +279,12 @@ mod tests {
         assert_eq!(fingers.order(0.0795, 0.08), None);
         assert_eq!(fingers.order(0.02, 0.08), Some(Order::Grasp(0.02, 20.0)));
         assert_eq!(fingers.order(0.0205, 0.05), None, "under way already");
+        assert_eq!(fingers.order(0.03, 0.0305), None, "what is held is not let go");
         assert!(!fingers.turns(0.03, 0.05));
         assert!(fingers.turns(0.08, 0.05));
         assert_eq!(fingers.order(0.08, 0.05), Some(Order::Move(0.08)));
         let mut soft = Fingers::new(&GripperConfig { speed: 0.1, force: None });
+        assert_eq!(soft.order(0.0, f64::NAN), None, "nobody sees the fingers");
         assert_eq!(soft.order(0.0, 0.08), Some(Order::Move(0.0)));
     }
 }

@@ -63,7 +63,7 @@ impl Interface {
                 self.publish();
             }
         }
-        self.desk.delivered(true);
+        self.desk.delivered(!self.session.is_lost());
     }
 
     /// One state of an arm that stands. True when a motion shall begin.
@@ -77,6 +77,11 @@ impl Interface {
         }
         if self.desk.take_arming() {
             return match self.prepare(robot) {
+                // A stop that has come meanwhile, or nobody who waits any more.
+                Ok(()) if self.is_called_off() => {
+                    self.desk.answer_arming(false);
+                    Ok(false)
+                }
                 Ok(()) => {
                     self.session.arm();
                     Ok(true)
@@ -90,11 +95,24 @@ impl Interface {
             };
         }
         let command = self.desk.take_command();
-        Ok(command.is_some_and(|command| self.session.wants_motion(&command)))
+        let again = command.is_some_and(|command| self.session.wants_motion(&command));
+        if again {
+            self.session.begins();
+            self.publish();
+        }
+        Ok(again)
+    }
+
+    /// True when the last request to arm is void.
+    fn is_called_off(&self) -> bool {
+        self.desk.is_latched() || self.desk.is_arming_cancelled() || self.desk.quits().is_some()
     }
 
     /// Brings the arm into a state in which it can move, and tells it how.
     fn prepare(&mut self, robot: &franka::Robot) -> Result<(), Failure> {
+        if let Some(failure) = self.hand.as_ref().and_then(HandPort::failure) {
+            return Err(failure);
+        }
         let failed = |request, error| self.failure(request, error);
         let config = self.session.config();
         if self.session.must_recover()? {
@@ -162,11 +180,14 @@ impl Interface {
             if std::mem::take(&mut begins) {
                 self.desk.answer_arming(true);
             }
-            if self.await_answer(arrived) {
-                // Dropping the motion stops the arm, which then stands.
+            if self.await_answer(arrived) || self.session.is_forsaken() {
+                // Dropping the motion stops the arm, whatever the library makes of it.
                 drop(motion);
                 self.session.end();
-                return Ok(());
+                return self.see_it_stand(robot);
+            }
+            if let Some(failure) = self.session.far_start() {
+                return Err(failure);
             }
             if let Some(outgoing) = self.session.outgoing() {
                 if let Err(error) = motion.write(&outgoing) {
@@ -180,20 +201,31 @@ impl Interface {
         }
     }
 
+    /// A motion that was stopped must have ended.
+    fn see_it_stand(&mut self, robot: &franka::Robot) -> Result<(), Failure> {
+        let state = robot.read_once().map_err(|error| self.failure("reading", error))?;
+        self.receive(self.clock.now(), &state);
+        match self.session.sample().map(|sample| (sample.mode, sample.errors)) {
+            Some((RobotMode::Reflex, errors)) => Err(Failure::Reflex(errors)),
+            Some((RobotMode::Idle, _)) => Ok(()),
+            Some((mode, _)) => Err(Failure::Mode(mode)),
+            None => Err(Failure::Silent),
+        }
+    }
+
     /// Waits for the command that answers the state that has arrived. True when the motion is to
     /// end.
     fn await_answer(&mut self, arrived: Timestamp) -> bool {
         let within = self.session.config().answer_within;
         loop {
-            match self.desk.take_stop() {
-                Some(StopRequest::TorqueOff) => {
-                    self.session.disarm();
-                    return true;
+            let stop = self.desk.take_stop();
+            if stop.is_some() || self.desk.quits().is_some() {
+                if let Some(hand) = &self.hand {
+                    hand.halt();
                 }
-                Some(StopRequest::Hold) => return true,
-                None => {}
-            }
-            if self.desk.quits().is_some() {
+                if stop == Some(StopRequest::TorqueOff) {
+                    self.session.disarm();
+                }
                 return true;
             }
             if self.desk.take_arming() {
@@ -212,8 +244,9 @@ impl Interface {
 
     fn receive(&mut self, now: Timestamp, state: &RobotState) {
         self.session.receive(now, &sample(state));
-        if let Some((at, width)) = self.hand.as_ref().and_then(HandPort::width) {
-            self.session.receive_width(at, width);
+        match self.hand.as_ref().and_then(HandPort::width) {
+            Some((at, width)) => self.session.receive_width(at, width),
+            None => self.session.lose_width(),
         }
     }
 

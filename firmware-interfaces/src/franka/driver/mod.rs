@@ -76,8 +76,9 @@ impl Franka {
         let own = clock.clone();
         let driver = Driver::spawn_waiting(clock, "franka", move |desk| {
             let robot = interface::connect(&config);
-            let _ = connected.send(robot.as_ref().map(|_| ()).map_err(Failure::clone));
-            if let Ok(robot) = &robot {
+            let heard = connected.send(robot.as_ref().map(|_| ()).map_err(Failure::clone));
+            // An arm that answers when nobody waits any more is let go.
+            if let (Ok(robot), Ok(())) = (&robot, heard) {
                 Interface::new(config, own, desk, port).run(robot);
             }
         })
@@ -85,7 +86,11 @@ impl Franka {
         match outcome.recv_timeout(CONNECT_TIMEOUT) {
             Ok(Ok(())) => Ok(Self { description, address, driver, hand }),
             Ok(Err(failure)) => Err(refused(failure.to_string(), failure.remedy())),
-            Err(_) => Err(RobotError::NoAnswer {
+            Err(mpsc::RecvTimeoutError::Disconnected) => Err(refused(
+                "its thread has ended".to_owned(),
+                "Report that, with the lines before",
+            )),
+            Err(mpsc::RecvTimeoutError::Timeout) => Err(RobotError::NoAnswer {
                 port: address,
                 request: "connect",
                 waited: CONNECT_TIMEOUT,
@@ -111,7 +116,7 @@ impl Robot for Franka {
     }
 
     fn arm(&mut self, timeout: Duration) -> Result<(), RobotError> {
-        self.driver.arm(timeout).map_err(|error| match (error, self.failure()) {
+        self.driver.arm(timeout).map_err(|error| match (error, self.driver.failure()) {
             (NotArmed::Ended, _) => self.lost(),
             (_, Some(failure)) => RobotError::Device {
                 port: self.address.clone(),
@@ -148,18 +153,19 @@ impl Robot for Franka {
     }
 
     fn disarm(&mut self, timeout: Duration) -> Result<(), RobotError> {
-        let lost = self.driver.is_lost();
-        if self.driver.end(timeout) && !lost {
+        if self.driver.end(timeout) {
             return Ok(());
         }
-        if lost {
+        if self.driver.is_lost() {
             return Err(self.lost());
         }
         Err(RobotError::NoAnswer {
             port: self.address.clone(),
             request: "stop request",
             waited: timeout,
-            remedy: "It stops by itself 20 ms after the last command".to_owned(),
+            remedy: "It stops by itself 20 ms after the last command. End this process before \
+                     another one connects"
+                .to_owned(),
         })
     }
 

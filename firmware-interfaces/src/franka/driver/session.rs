@@ -4,13 +4,19 @@ use super::config::{ARM_JOINTS, Config, GRIPPER, opening};
 use super::failure::Failure;
 use crate::Timestamp;
 use crate::franka::wire::{Errors, RobotMode};
-use crate::robot::{
-    BusStatistics, Command, ControlMode, DeviceTick, LinkStatus, MAX_JOINTS, State,
-};
+use crate::robot::{BusStatistics, Command, ControlMode, DeviceTick, LinkStatus, State};
 
 /// Cycles in which what the arm's own controller leaves between wanted and measured place is faded
 /// out: slowly enough to add nothing to speed and acceleration.
 const FADE: f64 = 5000.0;
+
+/// Largest change of a torque from one command to the next, N·m: the arm allows 1.
+const MOST_CHANGE: f64 = 0.99;
+/// States that a motion in torque goes on for without a command: until it comes, nothing but its own
+/// model holds the arm.
+const MOST_WAITED: u32 = 300;
+/// Farthest that the first command may be from where the arm is told to stay, rad.
+const NEAR: f64 = 0.1;
 
 /// What a state of the arm's says, in SI units.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,12 +49,16 @@ pub(super) enum Outgoing {
 struct Motion {
     /// Where the arm's own controller wanted it then.
     start: [f64; ARM_JOINTS],
-    /// That less where the joints were measured.
+    /// That less the first command.
     offset: [f64; ARM_JOINTS],
     /// Cycles since the first command.
     cycles: u32,
     /// True once a command has come.
     commanded: bool,
+    /// States that were answered without one.
+    waited: u32,
+    /// Torques that were sent last.
+    torques: [f64; ARM_JOINTS],
 }
 
 /// The driver's knowledge.
@@ -186,8 +196,14 @@ impl Session {
     /// A motion has begun with the last state: commands begin where the arm is.
     pub fn begin(&mut self) {
         let Some(sample) = &self.sample else { return };
-        let offset = std::array::from_fn(|i| sample.desired[i] - sample.positions[i]);
-        self.motion = Some(Motion { start: sample.desired, offset, cycles: 0, commanded: false });
+        self.motion = Some(Motion {
+            start: sample.desired,
+            offset: [0.0; ARM_JOINTS],
+            cycles: 0,
+            commanded: false,
+            waited: 0,
+            torques: [0.0; ARM_JOINTS],
+        });
         self.state.epoch += 1;
         self.command = None;
     }
@@ -224,6 +240,38 @@ impl Session {
         self.command.is_none() && self.motion.is_some_and(|motion| motion.commanded)
     }
 
+    /// True when a motion in torque is to end because nobody commands it.
+    pub fn is_forsaken(&self) -> bool {
+        let waited = self.motion.is_some_and(|it| !it.commanded && it.waited >= MOST_WAITED);
+        waited && self.config.mode == ControlMode::Effort
+    }
+
+    /// Where a first command is too far from the arm to be followed.
+    pub fn far_start(&self) -> Option<Failure> {
+        let (motion, command) = (self.motion.as_ref()?, self.command.as_ref()?);
+        if motion.commanded || self.config.mode != ControlMode::Position {
+            return None;
+        }
+        let far = |joint: &usize| (motion.start[*joint] - command.position[*joint]).abs() > NEAR;
+        let joint = (0..ARM_JOINTS).find(far)?;
+        let (from, to) = (motion.start[joint], command.position[joint]);
+        Some(Failure::Start { joint, from, to })
+    }
+
+    /// A motion is about to begin: until its first state nothing is known.
+    pub fn begins(&mut self) {
+        if self.state.link == LinkStatus::Up {
+            self.state.link = LinkStatus::Down;
+        }
+    }
+
+    /// The hand's width is not known any more.
+    pub const fn lose_width(&mut self) {
+        if self.config.gripper.is_some() {
+            self.state.substituted = 1 << GRIPPER;
+        }
+    }
+
     /// The opening that is wanted of the hand, 0 to 1.
     pub const fn wanted_opening(&self) -> Option<f64> {
         self.opening
@@ -236,20 +284,32 @@ impl Session {
             if motion.commanded {
                 return None;
             }
+            motion.waited += 1;
             return Some(match self.config.mode {
                 ControlMode::Position => Outgoing::Positions(motion.start),
                 ControlMode::Effort => Outgoing::Torques([0.0; ARM_JOINTS]),
             });
         };
-        motion.commanded = true;
+        let first = !std::mem::replace(&mut motion.commanded, true);
         motion.cycles = motion.cycles.saturating_add(1);
         self.statistics.commands += 1;
-        let arm = |values: &[f64; MAX_JOINTS]| std::array::from_fn(|joint| values[joint]);
         Some(match self.config.mode {
-            ControlMode::Effort => Outgoing::Torques(arm(&command.effort)),
+            ControlMode::Effort => {
+                let wanted: [f64; ARM_JOINTS] = std::array::from_fn(|i| command.effort[i]);
+                for (torque, wanted) in motion.torques.iter_mut().zip(wanted) {
+                    // The arm has kept the torques of the last command that it took.
+                    let change = (wanted - *torque).clamp(-MOST_CHANGE, MOST_CHANGE);
+                    self.statistics.substituted += u64::from(change != wanted - *torque);
+                    *torque += change;
+                }
+                Outgoing::Torques(motion.torques)
+            }
             ControlMode::Position => {
+                let wanted: [f64; ARM_JOINTS] = std::array::from_fn(|i| command.position[i]);
+                if first {
+                    motion.offset = std::array::from_fn(|i| motion.start[i] - wanted[i]);
+                }
                 let left = 1.0 - smooth(f64::from(motion.cycles - 1) / FADE);
-                let wanted: [f64; ARM_JOINTS] = arm(&command.position);
                 Outgoing::Positions(std::array::from_fn(|i| wanted[i] + left * motion.offset[i]))
             }
         })
@@ -287,6 +347,7 @@ fn smooth(x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::robot::MAX_JOINTS;
 
     fn sample(message_id: u64) -> Sample {
         Sample {
@@ -336,6 +397,43 @@ mod tests {
         }
         assert_eq!(last, 0.1);
         assert_eq!(session.statistics().timeouts, 0);
+    }
+
+    #[test]
+    fn a_motion_begins_without_a_jump_wherever_the_arm_has_sagged_to() {
+        let mut session = begun();
+        assert_eq!(session.outgoing(), Some(Outgoing::Positions([0.101; 7])));
+        let now = Timestamp::from_nanos(400_000_000);
+        session.receive(now, &Sample { positions: [0.097; 7], ..sample(400) });
+        session.command(&command(&session, 0.097, now));
+        assert_eq!(session.far_start(), None);
+        assert_eq!(session.outgoing(), Some(Outgoing::Positions([0.101; 7])));
+        let mut session = begun();
+        session.command(&command(&session, 0.3, now));
+        assert!(matches!(session.far_start(), Some(Failure::Start { joint: 0, .. })));
+    }
+
+    #[test]
+    fn torques_change_slowly_from_the_last_that_the_arm_took_and_not_without_end() {
+        let mut session = Session::new(Config { mode: ControlMode::Effort, ..Config::default() });
+        session.arm();
+        session.receive(Timestamp::from_nanos(1), &sample(1));
+        session.begin();
+        let told = |session: &mut Session, effort, cycle: u64| {
+            let now = Timestamp::from_nanos(cycle * 1_000_000);
+            session.receive(now, &sample(cycle));
+            let mode = ControlMode::Effort;
+            let effort = [effort; MAX_JOINTS];
+            session.command(&Command { mode, effort, ..command(session, 0.0, now) });
+            session.outgoing()
+        };
+        assert_eq!(told(&mut session, 0.5, 2), Some(Outgoing::Torques([0.5; 7])));
+        assert_eq!(told(&mut session, 3.0, 4), Some(Outgoing::Torques([1.49; 7])));
+        assert_eq!(session.statistics().substituted, 7);
+        session.begin();
+        assert!(!session.is_forsaken());
+        (0..400).for_each(|_| assert!(session.outgoing().is_some()));
+        assert!(session.is_forsaken());
     }
 
     #[test]

@@ -185,6 +185,11 @@ impl SteppedFranka {
 
     /// One cycle of the arm's, at the present time.
     fn tick(&mut self) {
+        if let Some(failure) = self.session.far_start() {
+            self.ask(&Request::StopMove);
+            self.motion = None;
+            self.session.failed(failure);
+        }
         if let Some(outgoing) = self.session.outgoing()
             && let Some(sample) = self.session.sample()
         {
