@@ -199,7 +199,7 @@ fn after_a_hold_the_next_command_begins_where_the_arm_is() {
 fn what_stops_the_arm_by_itself_is_named_and_needs_a_person() {
     let faults = [
         ("reflex@700ms", "cartesian_reflex"),
-        ("push=80@700ms", "joint_reflex"),
+        ("push=80@700ms", "_reflex"),
         ("user-stop=9s@700ms", "the user stop was pressed"),
         ("power-off=9s@700ms", "no state for a second"),
     ];
