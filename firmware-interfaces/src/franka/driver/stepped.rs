@@ -44,6 +44,8 @@ pub struct SteppedFranka {
     /// The request that began the motion.
     motion: Option<u32>,
     last_state: Timestamp,
+    /// Why a motion did not begin: the next state may say more.
+    refused: Option<Failure>,
     datagram: Vec<u8>,
 }
 
@@ -83,6 +85,7 @@ impl SteppedFranka {
             requests: 0,
             motion: None,
             last_state: now,
+            refused: None,
             datagram: Vec::new(),
         };
         let version = arm.session.config().arm.protocol().version();
@@ -226,6 +229,15 @@ impl SteppedFranka {
             return self.session.failed(Failure::Silent);
         }
         let Some(sample) = self.session.sample() else { return };
+        if self.last_state == self.now
+            && let Some(refused) = self.refused.take()
+        {
+            let failure = match sample.errors {
+                errors if errors.is_empty() => refused,
+                errors => Failure::Reflex(errors),
+            };
+            return self.session.failed(failure);
+        }
         if self.motion.is_none() || sample.mode == RobotMode::Move {
             return;
         }
@@ -337,10 +349,8 @@ impl Robot for SteppedFranka {
     }
 
     fn write(&mut self, _now: Timestamp, command: &Command) {
-        if self.session.wants_motion(command) {
-            if let Err(failure) = self.begin() {
-                self.session.failed(failure);
-            }
+        if self.session.wants_motion(command) && self.refused.is_none() {
+            self.refused = self.begin().err();
             return;
         }
         self.session.command(command);
