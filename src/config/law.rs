@@ -4,7 +4,9 @@ use sinew_firmware_interfaces::{JointKind, RobotDescription};
 
 use super::Loaded;
 use super::error::Problem;
-use super::schema::{ActuationConfig, Actuator, ArmLawConfig, AtRest, PerJoint};
+use super::schema::{
+    ActuationConfig, Actuator, ArmLawConfig, AtRest, FrankaArm, PerJoint, RobotModel,
+};
 use super::table::law::ARMS;
 
 /// Fewest joints of an arm whose tool can be moved freely.
@@ -131,6 +133,21 @@ fn check_arm(loaded: &Loaded, joints: usize, problems: &mut Vec<Problem>) {
         let message = "the masses of the myCobot 320 are not known: sinew has its kinematics alone. \
                        Give a URDF with inertias";
         problem("actuation.arm", message.to_owned());
+    }
+    if loaded.config.robot.model == RobotModel::Franka && known {
+        let (own, allowed) = match loaded.config.robot.franka.arm {
+            FrankaArm::Fr3 => ("fr3", "\"fr3\""),
+            FrankaArm::Fer => ("panda", "\"panda\" or \"panda_identified\""),
+        };
+        if !arm.to_string_lossy().starts_with(own) {
+            let message = format!(
+                "\"{}\" is another arm than robot.franka.arm ({}). Allowed: {allowed}, or the path of a \
+                 URDF",
+                arm.display(),
+                loaded.place("robot.franka.arm")
+            );
+            problem("actuation.arm", message);
+        }
     }
     if !law.arm_joints.is_empty() && law.arm_joints.len() != joints {
         let message = format!(

@@ -67,14 +67,25 @@ def emulated(sinew):
             server.wait()
 
 
+def until_served(server, address):
+    """Waits until somebody listens there; a connection of our own might be its only client."""
+    local = "".join(f"{int(part):02X}" for part in reversed(address.split(".")))
+    for _ in range(240):
+        assert server.poll() is None, ("franky-sim ended", server.returncode)
+        listening = [line.split()[1] for line in open("/proc/net/tcp") if line.split()[3] == "0A"]
+        if f"{local}:{1337:04X}" in listening and f"{local}:{1338:04X}" in listening:
+            return
+        time.sleep(0.5)
+    raise SystemExit("franky-sim does not listen")
+
+
 def franky_sim(sinew, program):
     server_address, address = "127.0.0.23", "127.0.0.24"
-    server = subprocess.Popen(
-        [program, "-s", "mujoco", "--hostname", server_address], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    log = tempfile.TemporaryFile("w+")
+    server = subprocess.Popen([program, "-s", "mujoco", "--hostname", server_address], stdout=log, stderr=log)
     proxy = None
     try:
-        time.sleep(10)
+        until_served(server, server_address)
         proxy = subprocess.Popen(
             [sys.executable, ROOT / "tests/third_party/franky_sim_proxy.py", address, server_address],
             stdout=subprocess.PIPE,

@@ -136,6 +136,44 @@ fn it_holds_at_the_measured_position_until_a_chunk_speaks() {
 }
 
 #[test]
+fn a_motion_in_lockstep_goes_on_by_the_robots_own_periods() {
+    let gains = Gains { stiffness: 40.0, damping: 0.0 };
+    let run = |periods: &[u64]| {
+        let lockstep = |settings: &mut CycleSettings| {
+            settings.lockstep = true;
+            for limits in &mut settings.limits {
+                let effort = crate::limits::EffortLimits { max: 100.0, max_rate: 1e4 };
+                limits.effort = Some(effort);
+            }
+        };
+        let actuation = Actuation::pd(&[gains; 3]).unwrap();
+        let mut bench = Bench::actuated(lockstep, Some(actuation));
+        bench.chunk(1.0, 50);
+        // Until the start's fade is over, the target is a matter of the loop's time.
+        for _ in 0..30 {
+            bench.state.sequence += 1;
+            bench.step();
+        }
+        let mut outcomes = Vec::new();
+        for passed in periods {
+            bench.state.sequence += passed;
+            let stands = bench.state.position;
+            outcomes.push(bench.step());
+            bench.state.position = if *passed == 0 { stands } else { bench.state.position };
+        }
+        outcomes
+    };
+    let steady = run(&[1; 10]);
+    let uneven = run(&[1, 0, 1, 3, 1, 0, 2, 1, 0, 1]);
+    assert!(steady[0].limited[0] < steady[9].limited[0] - 0.05, "it is under way");
+    assert_eq!(uneven[9].limited, steady[9].limited, "ten periods are ten periods");
+    assert_eq!(uneven[1].limited, uneven[0].limited, "no time has passed for the robot");
+    assert_eq!(uneven[1].effort, uneven[0].effort);
+    assert!(uneven[1].effort.is_some() && uneven[1].command.is_some());
+    assert_eq!(uneven[3].limited, steady[4].limited, "two states were lost");
+}
+
+#[test]
 fn a_stale_policy_brakes_holds_and_then_ramps_to_rest() {
     let mut bench = Bench::new();
     bench.chunk(1.0, 5);

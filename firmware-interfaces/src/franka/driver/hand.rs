@@ -67,6 +67,13 @@ impl Fingers {
         })
     }
 
+    /// The movement to the last order was broken off, or failed: it may be wanted again.
+    pub fn forget(&mut self) {
+        if !self.holds {
+            self.ordered = None;
+        }
+    }
+
     /// Whether the last order was to hold what is there.
     pub const fn holds(&self) -> bool {
         self.holds
@@ -262,8 +269,11 @@ fn move_fingers(shared: &Shared, gripper: &franka::Gripper, speed: f64, arm: Rob
             Order::Grasp(width, force) => gripper.grasp(width, speed, force, ANY_WIDTH, ANY_WIDTH),
         };
         shared.moving.store(false, Ordering::Release);
-        if let Err(error @ franka::FrankaError::Network(_)) = done {
-            return shared.fail(arm, error);
+        match done {
+            Err(error @ franka::FrankaError::Network(_)) => return shared.fail(arm, error),
+            // Broken off, by a stop or another order.
+            Err(_) => shared.fingers(Fingers::forget),
+            Ok(_) => {}
         }
     }
 }
@@ -283,6 +293,12 @@ mod tests {
         assert!(!fingers.turns(0.03, 0.05));
         assert!(fingers.turns(0.08, 0.05));
         assert_eq!(fingers.order(0.08, 0.05), Some(Order::Move(0.08)));
+        fingers.forget();
+        assert_eq!(
+            fingers.order(0.08, 0.05),
+            Some(Order::Move(0.08)),
+            "broken off, and wanted again"
+        );
         let mut soft = Fingers::new(&GripperConfig { speed: 0.1, force: None });
         assert_eq!(soft.order(0.0, f64::NAN), None, "nobody sees the fingers");
         assert_eq!(soft.order(0.0, 0.08), Some(Order::Move(0.0)));

@@ -191,6 +191,7 @@ impl Session {
     /// The motion has ended in good order; the next command begins another one.
     pub fn end(&mut self) {
         self.motion = None;
+        self.opening = None;
     }
 
     /// A motion has begun with the last state: commands begin where the arm is.

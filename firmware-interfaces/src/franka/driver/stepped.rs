@@ -184,6 +184,13 @@ impl SteppedFranka {
             self.ask(&Request::StopMove);
             self.session.end();
         }
+        if let Some((hand, fingers, _)) = &mut self.fingers
+            && hand.is_moving()
+            && !fingers.holds()
+        {
+            ask_hand(hand, 2, &GripperRequest::Stop);
+            fingers.forget();
+        }
     }
 
     /// One cycle of the arm's, at the present time.

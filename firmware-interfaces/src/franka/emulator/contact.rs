@@ -18,7 +18,8 @@ const DAMPING: f64 = 1e-6;
 /// Joints that accelerate more count as accelerating, rad/s².
 const ACCELERATING: f64 = 0.1;
 
-/// The estimate.
+/// The estimate, with libfranka's sign: positive is what the arm does to its surroundings
+/// (`robot_state.h`, `O_F_ext_hat_K`).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Contact {
     /// In the joints, N·m.
@@ -30,7 +31,7 @@ pub(super) struct Contact {
 impl Contact {
     /// One cycle: `torques` come from outside, `jacobian` is that of the stiffness frame.
     pub fn observe(&mut self, torques: &Joints<7>, jacobian: &Jacobian<7>) {
-        self.torques += (torques - self.torques) * (1.0 - (-GAIN * PERIOD).exp());
+        self.torques += (-torques - self.torques) * (1.0 - (-GAIN * PERIOD).exp());
         let damped = jacobian * jacobian.transpose() + Matrix6::from_diagonal_element(DAMPING);
         self.wrench = match damped.cholesky() {
             Some(factors) => factors.solve(&(jacobian * self.torques)).into(),

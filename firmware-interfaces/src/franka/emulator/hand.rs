@@ -39,7 +39,7 @@ pub struct Hand {
     udp_port: Option<u16>,
     closing: bool,
     width: f64,
-    /// 0 until homing has found it.
+    /// Found by homing; a hand that was homed before knows it.
     max_width: f64,
     grasped: bool,
     /// Width of what stands between the fingers; 0 for nothing.

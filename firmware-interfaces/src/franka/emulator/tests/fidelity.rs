@@ -30,10 +30,10 @@ fn a_force_at_the_end_effector_is_estimated_and_goes_away_again() {
             client.cycle(None);
         }
         let felt = client.state.o_f_ext_hat_k;
-        assert!((felt[2] + 12.0).abs() < 0.1, "{felt:?}");
+        assert!((felt[2] - 12.0).abs() < 0.1, "{felt:?}");
         assert!(felt[0].abs() < 0.1 && felt[1].abs() < 0.1, "{felt:?}");
         // The end effector looks down: its z axis is the base's, mirrored.
-        assert!((client.state.k_f_ext_hat_k[2] - 12.0).abs() < 0.1);
+        assert!((client.state.k_f_ext_hat_k[2] + 12.0).abs() < 0.1);
         while client.now.as_seconds() < 0.4 {
             client.cycle(None);
         }
@@ -47,7 +47,7 @@ fn a_load_that_was_not_declared_shows_as_a_force() {
     let mut client = Client::connected(Config { payload, ..Config::new(RobotModel::Fr3) });
     (0..500).for_each(|_| client.cycle(None));
     let felt = client.state.o_f_ext_hat_k;
-    assert!((felt[2] + 9.81).abs() < 0.1, "{felt:?}");
+    assert!((felt[2] - 9.81).abs() < 0.1, "{felt:?}");
 }
 
 #[test]
