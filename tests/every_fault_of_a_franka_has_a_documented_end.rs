@@ -9,13 +9,14 @@ use sinew::supervision::ArmState::Faulted;
 use sinew::supervision::StopCause;
 
 use support::cell::{Cell, sets, simulated};
-use support::run;
+use support::{run, sinew};
 
 const POSITION: &str = "configs/franka.toml";
 const TORQUE: &str = "configs/franka-torque.toml";
 const GUIDING: &str = "configs/franka-guiding.toml";
 /// The other arm, whose states and commands have other layouts.
-const FER: &[&str] = &["robot.franka.arm=fer"];
+const OTHER: &str = "configs/franka-fer.toml";
+const FER_BY_TORQUE: &[&str] = &["actuation.model=joint_impedance", "actuation.arm=panda"];
 
 /// The arm has stopped by itself: a person looks before it moves again.
 fn is_lost(cell: Cell, why: &str) {
@@ -35,7 +36,21 @@ fn is_refused(config: &str, fault: &str, words: &[&str]) {
     }
 }
 
+/// What was lost, the cycle lives through again.
+fn replays(cell: Cell) {
+    let replayed = sinew().arg("replay").arg(cell.ended.folder()).output().unwrap();
+    let said = String::from_utf8_lossy(&replayed.stdout);
+    assert!(replayed.status.success() && said.contains("bit for bit"), "{said}");
+}
+
 cells! {
+    a_run_that_lost_states_replays_bit_for_bit:
+        replays(simulated(POSITION, r#"["drop-state=1/20", "drop=1/30"]"#, &[]));
+    a_run_in_torque_that_lost_states_replays_bit_for_bit:
+        replays(simulated(TORQUE, r#"["drop-state=1/20", "drop=1/30"]"#, &[]));
+    a_led_run_that_lost_states_replays_bit_for_bit:
+        replays(simulated(GUIDING, r#"["drop-state=1/20", "push=20@2s"]"#, &[]));
+
     commands_that_an_arm_loses_are_lived_through:
         simulated(POSITION, r#"["drop=1/20"]"#, &[]).completes();
     commands_that_an_arm_loses_in_torque_are_lived_through:
@@ -82,7 +97,11 @@ cells! {
         simulated(TORQUE, r#"["reflex@0s"]"#, &["robot.franka.recover=true"]).completes();
 
     the_other_arm_loses_as_much_and_goes_on:
-        simulated("configs/franka-fer.toml", r#"["drop=1/20"]"#, FER).completes();
+        simulated(OTHER, r#"["drop=1/20"]"#, &[]).completes();
+    the_other_arm_in_torque_loses_as_much_and_goes_on:
+        simulated(OTHER, r#"["drop=1/20"]"#, FER_BY_TORQUE).completes();
+    the_other_arm_in_torque_stops_as_well:
+        is_lost(simulated(OTHER, r#"["reflex@3s"]"#, FER_BY_TORQUE), "cartesian_reflex");
     the_other_arm_stops_as_well:
-        is_lost(simulated("configs/franka-fer.toml", r#"["reflex@3s"]"#, FER), "cartesian_reflex");
+        is_lost(simulated(OTHER, r#"["reflex@3s"]"#, &[]), "cartesian_reflex");
 }

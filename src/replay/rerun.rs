@@ -90,10 +90,15 @@ impl Rerun {
         chunk.observed = Timestamp::from_nanos(record.observation_ns);
         chunk.started = Timestamp::from_nanos(record.started_ns);
         chunk.finished = Timestamp::from_nanos(record.finished_ns);
+        // A policy's chunks have the joints that it drives; those of a motion have all.
+        let all = size == self.cycle.joints();
         chunk.actions.extend(record.actions.chunks_exact(size.max(1)).map(|values| {
             let mut action = [f64::NAN; MAX_JOINTS];
-            for (joint, value) in self.driven.iter().zip(values) {
-                action[*joint] = *value;
+            for (index, value) in values.iter().enumerate() {
+                let joint = if all { Some(index) } else { self.driven.get(index).copied() };
+                if let Some(action) = joint.and_then(|joint| action.get_mut(joint)) {
+                    *action = *value;
+                }
             }
             action
         }));
