@@ -83,7 +83,7 @@ fn allocate_nothing(config: &str, more: &[&str]) -> u64 {
         "supervision.state_hold_after_ms=5000",
         "supervision.state_ramp_after_ms=20000",
         "supervision.tracking_error_ms=20000",
-        "supervision.policy_ramp_after_ms=20000",
+        "supervision.policy_ramp_after_ms=300000",
         "robot.reconnect_window_ms=30000",
         "overrun.policy=report",
     ]
