@@ -48,8 +48,8 @@ cells! {
         replays(simulated(POSITION, r#"["drop-state=1/20", "drop=1/30"]"#, &[]));
     a_run_in_torque_that_lost_states_replays_bit_for_bit:
         replays(simulated(TORQUE, r#"["drop-state=1/20", "drop=1/30"]"#, &[]));
-    a_led_run_that_was_pushed_replays_bit_for_bit:
-        replays(simulated(GUIDING, r#"["push=20@2s"]"#, &[]));
+    a_led_run_that_lost_states_replays_bit_for_bit:
+        replays(simulated(GUIDING, r#"["drop-state=1/20"]"#, &[]));
 
     commands_that_an_arm_loses_are_lived_through:
         simulated(POSITION, r#"["drop=1/20"]"#, &[]).completes();
