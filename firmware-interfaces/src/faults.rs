@@ -158,6 +158,20 @@ pub fn each_once<'a>(descriptions: impl IntoIterator<Item = &'a str>) -> Result<
     Ok(())
 }
 
+/// Passes each of the descriptions in `text`, which commas separate, to `add`; none where two
+/// are about the same fault.
+///
+/// # Errors
+/// [`FaultError::Twice`], or the first of `add`'s.
+pub(crate) fn each_of(
+    text: &str,
+    add: impl FnMut(&str) -> Result<(), FaultError>,
+) -> Result<(), FaultError> {
+    let mut descriptions = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    each_once(descriptions.clone())?;
+    descriptions.try_for_each(add)
+}
+
 /// One description, cut into its parts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Description<'a> {

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::Timestamp;
-use crate::faults::{Description, FaultError, Rate, Window, each_once};
+use crate::faults::{Description, FaultError, Rate, Window, each_of};
 
 /// What is wrong with the emulated arm or its network. The default is nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -48,7 +48,7 @@ impl Faults {
     /// | `user-stop=2s@5s`, `user-stop@5s` | the user stop is pressed, for a while or for good |
     /// | `power-off=2s@5s`, `power-off@5s` | no power, for a while or for good |
     ///
-    /// A fault that is there already is replaced; [`each_once`] finds those.
+    /// A fault that is there already is replaced; [`each_once`](crate::each_once) finds those.
     ///
     /// # Errors
     /// [`FaultError`] names what is wrong with the description.
@@ -76,11 +76,7 @@ impl FromStr for Faults {
     /// Faults separated by commas, each at most once; empty for none.
     fn from_str(text: &str) -> Result<Self, FaultError> {
         let mut faults = Self::default();
-        let descriptions = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-        each_once(descriptions.clone())?;
-        for description in descriptions {
-            faults.add(description)?;
-        }
+        each_of(text, |description| faults.add(description))?;
         Ok(faults)
     }
 }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::Timestamp;
-use crate::faults::{Description, FaultError, Rate, Stall, Window, each_once};
+use crate::faults::{Description, FaultError, Rate, Stall, Window, each_of};
 
 /// What is wrong with the emulated arm. The default is nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -77,11 +77,7 @@ impl FromStr for Faults {
     /// Faults separated by commas, each at most once; empty for none.
     fn from_str(text: &str) -> Result<Self, FaultError> {
         let mut faults = Self::default();
-        let descriptions = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-        each_once(descriptions.clone())?;
-        for description in descriptions {
-            faults.add(description)?;
-        }
+        each_of(text, |description| faults.add(description))?;
         Ok(faults)
     }
 }
